@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: help install drill check lint types test drills bench clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: $(INSTALLED) ## make .venv with couponctl and its development tools
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "couponctl needs Python 3.11 or newer; try: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "this Python has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+drill: $(INSTALLED) ## 500 users race for 50 coupons on a private PostgreSQL
+	$(BIN)/couponctl drill scale --n 500
+
+check: lint types ## every quality gate that needs no database
+
+lint: $(INSTALLED) ## ruff: style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED) ## mypy --strict
+	$(BIN)/mypy
+
+test: $(INSTALLED) ## all tests but the drills, on a private PostgreSQL
+	$(BIN)/pytest
+
+drills: $(INSTALLED) ## the drills as tests, as CI runs them
+	$(BIN)/pytest -m ci
+
+bench: $(INSTALLED) ## ratios measured side by side
+	$(BIN)/pytest -m benchmark -s
+
+clean: ## remove what make built
+	rm -rf $(VENV) build dist reports .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find couponctl tests -name __pycache__ -prune -exec rm -rf {} +
