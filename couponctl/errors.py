@@ -11,13 +11,15 @@ CouponctlError
 │   ├── Unreachable
 │   ├── PoolExhausted
 │   ├── TimedOut
+│   ├── Contended
 │   └── OutcomeUnknown
 ├── Misconfigured       the operator must fix something
 │   ├── BadSettings
 │   ├── SchemaMissing
 │   ├── NoPrivilege
 │   ├── LoginRefused
-│   └── ReadOnlyServer
+│   ├── ReadOnlyServer
+│   └── RuleViolated
 └── Guarded             refused by a guard
 
 The first paragraph of a class's docstring is its message, the rest is the way out; `{facts}` in it
@@ -173,6 +175,15 @@ class TimedOut(Unavailable):
     reason: str
 
 
+class Contended(Unavailable):
+    """The database broke this work off in favour of another that ran against it; it was rolled back.
+
+    Try again.
+    """
+
+    outcome = Outcome.UNAVAILABLE
+
+
 class OutcomeUnknown(Unavailable):
     """The connection was lost before the answer came, so it is not known whether the work was done.
 
@@ -238,6 +249,16 @@ class ReadOnlyServer(Misconfigured):
     """
 
     code = "read_only_server"
+
+
+class RuleViolated(Misconfigured):
+    """A rule of the database itself refused the change, so nothing was written.
+
+    `couponctl verify` holds the counters against the claims.
+    """
+
+    code = "rule_violated"
+    status = 409
 
 
 @dataclass(eq=False)

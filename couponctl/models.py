@@ -141,7 +141,11 @@ class FindingKind(StrEnum):
     """What can be wrong with a ledger."""
 
     OVERSOLD = "oversold"
+    """More claims than units."""
+    OVERSTATED_STOCK = "overstated_stock"
+    """The counter says more are left than are unclaimed: it will oversell."""
     LOST_STOCK = "lost_stock"
+    """The counter says fewer are left than are unclaimed: units that nobody can get."""
     NEGATIVE_STOCK = "negative_stock"
     DUPLICATE_CLAIM = "duplicate_claim"
     ORPHAN_CLAIM = "orphan_claim"

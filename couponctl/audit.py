@@ -1,0 +1,100 @@
+"""The audit behind `verify`: the counters held against the claims, in one snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, or_, select
+
+from couponctl.errors import CouponNotFound
+from couponctl.models import Audit, Finding, FindingKind
+from couponctl.schema import missing_rules
+from couponctl.tables import claims, coupons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Row, Select
+
+    from couponctl.database import Database, Session
+
+
+async def audit(database: Database, names: Sequence[str] = ()) -> Audit:
+    """Audit these coupons, or all of them. Raises CouponNotFound."""
+    async with database.session("REPEATABLE READ") as session:
+        await _check_all_exist(session, names)
+        only_coupons = coupons.c.name.in_(names) if names else True
+        only_claims = claims.c.coupon_name.in_(names) if names else True
+        coupon_count = await session.execute(select(func.count()).select_from(coupons).where(only_coupons))
+        claim_count = await session.execute(select(func.count()).select_from(claims).where(only_claims))
+        deviating = await session.execute(_deviating(names))
+        findings = [finding for row in deviating for finding in _findings(row)]
+        findings += [
+            Finding(None, FindingKind.MISSING_CONSTRAINT, rule) for rule in await missing_rules(session)
+        ]
+    return Audit(coupon_count.scalar_one(), claim_count.scalar_one(), tuple(findings))
+
+
+async def _check_all_exist(session: Session, names: Sequence[str]) -> None:
+    known = set((await session.execute(select(coupons.c.name).where(coupons.c.name.in_(names)))).scalars())
+    for name in names:
+        if name not in known:
+            raise CouponNotFound(name)
+
+
+def _deviating(names: Sequence[str]) -> Select[Any]:
+    """Coupons that differ from their claims, and claims without a coupon."""
+    counted = (
+        select(
+            claims.c.coupon_name,
+            func.count().label("claims"),
+            func.count(claims.c.user_id.distinct()).label("users"),
+        )
+        .where(claims.c.coupon_name.in_(names) if names else True)
+        .group_by(claims.c.coupon_name)
+        .cte("counted")
+    )
+    name = func.coalesce(coupons.c.name, counted.c.coupon_name)
+    claimed = func.coalesce(counted.c.claims, 0)
+    return (
+        select(
+            name.label("name"),
+            coupons.c.amount,
+            coupons.c.remaining_amount,
+            claimed.label("claims"),
+            func.coalesce(counted.c.users, 0).label("users"),
+        )
+        .select_from(coupons.join(counted, coupons.c.name == counted.c.coupon_name, full=True))
+        .where(name.in_(names) if names else True)
+        .where(
+            or_(
+                coupons.c.name.is_(None),
+                coupons.c.remaining_amount != coupons.c.amount - claimed,
+                coupons.c.remaining_amount < 0,
+                counted.c.claims != counted.c.users,
+            )
+        )
+        .order_by(name)
+    )
+
+
+def _findings(row: Row[Any]) -> Iterator[Finding]:
+    if row.amount is None:
+        detail = f"{row.claims} claims of a coupon that does not exist"
+        yield Finding(row.name, FindingKind.ORPHAN_CLAIM, detail)
+        return
+    unclaimed = row.amount - row.claims
+    if unclaimed < 0:
+        yield Finding(row.name, FindingKind.OVERSOLD, f"{row.claims} claims of {row.amount} units")
+    if row.remaining_amount < 0:
+        detail = f"the counter says {row.remaining_amount} left"
+        yield Finding(row.name, FindingKind.NEGATIVE_STOCK, detail)
+    elif row.remaining_amount > unclaimed:
+        detail = f"the counter says {row.remaining_amount} left, {max(unclaimed, 0)} are unclaimed: it will oversell"
+        yield Finding(row.name, FindingKind.OVERSTATED_STOCK, detail)
+    elif row.remaining_amount < unclaimed:
+        detail = f"the counter says {row.remaining_amount} left, {unclaimed} are unclaimed: nobody can get them"
+        yield Finding(row.name, FindingKind.LOST_STOCK, detail)
+    if row.claims > row.users:
+        detail = f"{row.claims} claims by {row.users} users"
+        yield Finding(row.name, FindingKind.DUPLICATE_CLAIM, detail)

@@ -1,0 +1,33 @@
+"""How a task that is working on a connection takes a cancellation, or several of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+
+async def cancelled_once(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` in a task of its own, which hears of a cancellation exactly once and then ends in peace.
+
+    A driver that is cancelled again while it clears up after the first time abandons its backend, which
+    goes on waiting for the row lock while the pool counts the connection as free. Any further
+    cancellation of the caller waits for the work to end, then CancelledError is raised.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                continue
+        if not task.cancelled():
+            task.exception()  # seen, so that nobody is told that it was never retrieved
+        raise

@@ -1,0 +1,138 @@
+"""The locked claim, one strategy after the other, all under one contract.
+
+1. Answers, in this precedence: not found, already claimed, sold out, claimed. A winner who asks again
+   after the sale hears "already claimed".
+2. The coupon's row is locked from the stock check to the commit.
+3. After every commit remaining_amount = amount - count(claims): only what was inserted is taken off.
+   To decrement first and insert with ON CONFLICT DO NOTHING loses a unit to every duplicate, silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import String, bindparam, exists, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from couponctl.models import Outcome
+from couponctl.tables import claims, coupons
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from couponctl.database import Isolation, Session
+
+# Not named as columns are: SQLAlchemy would take such a parameter for a value to set.
+_NAME = bindparam("this_coupon", type_=String)
+_USER = bindparam("this_user", type_=String)
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A way to make one claim on a session of the kind that it asks for."""
+
+    name: str
+    claim: Callable[[Session, str, str], Awaitable[Outcome]]
+    """(session, coupon name, user id) -> one of the four answers."""
+    isolation: Isolation
+    """Of the session that it wants."""
+
+
+_own_claim = select(exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER))
+
+_lock_coupon = select(coupons.c.remaining_amount).where(coupons.c.name == _NAME).with_for_update()
+
+_insert_claim = (
+    insert(claims)
+    .values(coupon_name=_NAME, user_id=_USER)
+    .on_conflict_do_nothing()
+    .returning(claims.c.user_id)
+)
+
+_take_one = (
+    update(coupons).where(coupons.c.name == _NAME).values(remaining_amount=coupons.c.remaining_amount - 1)
+)
+
+
+async def _claim_in_transaction(session: Session, name: str, user_id: str) -> Outcome:
+    who = {"this_coupon": name, "this_user": user_id}
+    remaining = (await session.execute(_lock_coupon, who)).scalar_one_or_none()
+    session.lap("lock_wait")
+    if remaining is None:
+        return Outcome.NOT_FOUND
+    if remaining <= 0:
+        claimed_before = (await session.execute(_own_claim, who)).scalar_one()
+        session.lap("execute")
+        return Outcome.ALREADY_CLAIMED if claimed_before else Outcome.SOLD_OUT
+    inserted = (await session.execute(_insert_claim, who)).one_or_none()
+    if inserted is None:
+        session.lap("execute")
+        return Outcome.ALREADY_CLAIMED
+    await session.execute(_take_one, who)
+    session.lap("execute")
+    await session.commit()
+    session.lap("commit")
+    return Outcome.CLAIMED
+
+
+TRANSACTION = Strategy("transaction", _claim_in_transaction, "READ COMMITTED")
+"""Lock, check, insert, decrement, commit: five round trips, and the only one for Citus."""
+
+
+# One statement: a sold-out coupon is not locked at all; the insert reads the locked row, the decrement
+# reads the insert, so nothing is taken for a duplicate. Its four facts come from one snapshot.
+_locked = (
+    select(coupons.c.name)
+    .where(coupons.c.name == _NAME, coupons.c.remaining_amount > 0)
+    .with_for_update()
+    .cte("locked")
+)
+_won = (
+    insert(claims)
+    .from_select(["coupon_name", "user_id"], select(_locked.c.name, _USER))
+    .on_conflict_do_nothing()
+    .returning(claims.c.coupon_name)
+    .cte("won")
+)
+_taken = (
+    update(coupons)
+    .where(coupons.c.name.in_(select(_won.c.coupon_name)))
+    .values(remaining_amount=coupons.c.remaining_amount - 1)
+    .cte("taken")
+)
+_claim_statement = select(
+    exists(select(_locked.c.name)).label("locked"),
+    exists(select(_won.c.coupon_name)).label("won"),
+    select(coupons.c.remaining_amount).where(coupons.c.name == _NAME).scalar_subquery().label("seen"),
+    exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER).label("claimed_before"),
+).add_cte(_taken)
+
+
+async def _claim_in_statement(session: Session, name: str, user_id: str) -> Outcome:
+    who = {"this_coupon": name, "this_user": user_id}
+    facts = (await session.execute_committing(_claim_statement, who)).one()
+    session.lap("execute")
+    if facts.won:
+        return Outcome.CLAIMED
+    if facts.locked or facts.claimed_before:
+        return Outcome.ALREADY_CLAIMED
+    if facts.seen is None:
+        return Outcome.NOT_FOUND
+    if facts.seen <= 0:
+        return Outcome.SOLD_OUT
+    # The last unit went while this waited for the lock, so its snapshot is older than the answer.
+    claimed_meanwhile = (await session.execute(_own_claim, who)).scalar_one()
+    session.lap("execute")
+    return Outcome.ALREADY_CLAIMED if claimed_meanwhile else Outcome.SOLD_OUT
+
+
+STATEMENT = Strategy("statement", _claim_in_statement, "AUTOCOMMIT")
+"""The whole claim in one statement, one round trip: the default."""
+
+STRATEGIES = (STATEMENT, TRANSACTION)
+
+
+def find_strategy(name: str) -> Strategy:
+    """The strategy of that name; KeyError for none."""
+    return {strategy.name: strategy for strategy in STRATEGIES}[name]

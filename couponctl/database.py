@@ -1,0 +1,260 @@
+"""The engine, its pool, and connections on loan from it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from contextlib import AsyncExitStack, asynccontextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from couponctl.driver_errors import READ_ONLY, sqlstate_of, translated
+from couponctl.models import Phases, PoolStats
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from sqlalchemy import CursorResult, Executable
+    from sqlalchemy.engine.interfaces import ExceptionContext
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from couponctl.settings import Limits, Server
+
+Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"]
+"""How a session's statements see the data; in AUTOCOMMIT each is a transaction of its own."""
+
+_REMEMBERED_ACQUIRES = 1000
+"""Acquire times kept for the percentiles."""
+
+_ABANDONED_CHECK = "2s"
+"""How often the server looks whether a client that it works for is still there."""
+
+
+class Session:
+    """A connection on loan from the pool, and how far the work on it has come.
+
+    `committing` is true from the moment a commit is sent until its answer is here: what fails then
+    has an unknown outcome, what fails earlier was rolled back.
+    """
+
+    def __init__(self, connection: AsyncConnection, pool_wait: float) -> None:
+        self.connection = connection
+        self.committing = False
+        self._spent = {"pool_wait": pool_wait}
+        self._lap_start = perf_counter()
+
+    async def execute(
+        self, statement: Executable, parameters: Mapping[str, object] | None = None
+    ) -> CursorResult[Any]:
+        """Run a statement inside the session's transaction, which the first one opens."""
+        return await self.connection.execute(statement, parameters)
+
+    async def execute_committing(
+        self, statement: Executable, parameters: Mapping[str, object]
+    ) -> CursorResult[Any]:
+        """Run a statement that is a transaction of its own, in an autocommit session."""
+        self.committing = True
+        result = await self.connection.execute(statement, parameters)
+        self.committing = False
+        return result
+
+    async def commit(self) -> None:
+        self.committing = True
+        await self.connection.commit()
+        self.committing = False
+
+    def lap(self, phase: str) -> None:
+        """Book the time since the last lap on `phase`, a field of `Phases`."""
+        now = perf_counter()
+        self._spent[phase] = self._spent.get(phase, 0.0) + now - self._lap_start
+        self._lap_start = now
+
+    @property
+    def phases(self) -> Phases:
+        return Phases(**self._spent)
+
+
+class PoolWatch:
+    """What the pool does not tell: who waits for a connection, how long, and the peaks."""
+
+    def __init__(self, pool: AsyncAdaptedQueuePool) -> None:
+        self._pool = pool
+        self._waiting = 0
+        self._peak_in_use = 0
+        self._peak_waiting = 0
+        self._acquires = 0
+        self._failures = 0
+        self._times: deque[float] = deque(maxlen=_REMEMBERED_ACQUIRES)
+
+    def asked(self) -> None:
+        self._waiting += 1
+        self._peak_waiting = max(self._peak_waiting, self._waiting)
+
+    def acquired(self, seconds: float) -> None:
+        self._waiting -= 1
+        self._acquires += 1
+        self._times.append(seconds)
+        self._peak_in_use = max(self._peak_in_use, self._pool.checkedout())
+
+    def gave_up(self, *, refused: bool) -> None:
+        """The wait ended without a connection: refused by the pool or the server, or cancelled."""
+        self._waiting -= 1
+        self._failures += refused
+
+    def stats(self) -> PoolStats:
+        times = sorted(self._times)
+        return PoolStats(
+            size=self._pool.size(),
+            in_use=self._pool.checkedout(),
+            idle=self._pool.checkedin(),
+            waiting=self._waiting,
+            peak_in_use=self._peak_in_use,
+            peak_waiting=self._peak_waiting,
+            acquires=self._acquires,
+            acquire_failures=self._failures,
+            acquire_p50_ms=nearest_rank(times, 0.50, scale=1000),
+            acquire_p99_ms=nearest_rank(times, 0.99, scale=1000),
+        )
+
+
+def nearest_rank(ordered: Sequence[float], share: float, *, scale: float = 1) -> float | None:
+    """The nearest-rank percentile of sorted values, so always one that was measured; None of nothing."""
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] * scale
+
+
+class Database:
+    """One server, reached through one pool, in one event loop.
+
+    `schema` sends every statement to the tables of that schema; statements are qualified rather than
+    the search_path set, which a pooler in transaction mode would lose.
+    """
+
+    def __init__(self, server: Server, limits: Limits, *, application: str, schema: str | None = None) -> None:
+        self.server = server
+        self.limits = limits
+        self.application = application
+        self._engine = _engine(server, limits, application, schema)
+        pool = self._engine.pool
+        assert isinstance(pool, AsyncAdaptedQueuePool)
+        self._watch = PoolWatch(pool)
+
+    @asynccontextmanager
+    async def session(self, isolation: Isolation = "READ COMMITTED") -> AsyncIterator[Session]:
+        """Lend a connection; what was not committed when it comes back is rolled back.
+
+        Driver errors leave as the errors of `couponctl.errors`: PoolExhausted, Unreachable, TimedOut,
+        OutcomeUnknown, ...
+        """
+        session: Session | None = None
+        try:
+            async with self._acquired(isolation) as session:
+                yield session
+        except Exception as exc:
+            error = translated(exc, self.server, self.limits, committing=bool(session and session.committing))
+            if error is None:
+                raise
+            raise error from exc
+
+    @asynccontextmanager
+    async def _acquired(self, isolation: Isolation) -> AsyncIterator[Session]:
+        asked_at = perf_counter()
+        self._watch.asked()
+        async with AsyncExitStack() as loan:
+            try:
+                connection = await loan.enter_async_context(self._engine.connect())
+            except BaseException as exc:
+                self._watch.gave_up(refused=isinstance(exc, Exception))
+                raise
+            waited = perf_counter() - asked_at
+            self._watch.acquired(waited)
+            await connection.execution_options(isolation_level=isolation)
+            yield Session(connection, waited)
+
+    def pool_stats(self) -> PoolStats:
+        return self._watch.stats()
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+@asynccontextmanager
+async def open_database(
+    server: Server, limits: Limits, *, application: str, schema: str | None = None
+) -> AsyncIterator[Database]:
+    """A database whose connections are closed at the end; the first one opens at first use."""
+    database = Database(server, limits, application=application, schema=schema)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def _engine(server: Server, limits: Limits, application: str, schema: str | None) -> AsyncEngine:
+    async def connect() -> asyncpg.Connection:
+        return await _connect(server, limits, application)
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        isolation_level="READ COMMITTED",
+        hide_parameters=True,
+        pool_size=limits.pool_size,
+        max_overflow=0,
+        pool_timeout=limits.acquire_timeout,
+        pool_pre_ping=True,
+        execution_options={"schema_translate_map": {None: schema}} if schema else {},
+    )
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def leave_a_demoted_primary(context: ExceptionContext) -> None:
+        if sqlstate_of(context.original_exception) == READ_ONLY:
+            context.is_disconnect = True
+
+    return engine
+
+
+async def _connect(server: Server, limits: Limits, application: str) -> asyncpg.Connection:
+    """A connection to the first host that takes one; each host has `connect_timeout` of its own.
+
+    The driver's timeout would cover all hosts together, and one that swallows packets would eat it.
+    """
+    tried: Exception | None = None
+    for host in server.hosts:
+        try:
+            return await asyncpg.connect(
+                server.dsn,
+                host=host.host,
+                port=host.port,
+                timeout=limits.connect_timeout,
+                command_timeout=limits.command_timeout,
+                target_session_attrs="read-write" if len(server.hosts) > 1 else None,
+                server_settings=_session_settings(limits, application),
+            )
+        except (
+            OSError,
+            asyncpg.CannotConnectNowError,
+            asyncpg.TooManyConnectionsError,
+            asyncpg.TargetServerAttributeNotMatched,
+        ) as exc:
+            tried = exc
+    assert tried is not None
+    raise tried
+
+
+def _session_settings(limits: Limits, application: str) -> dict[str, str]:
+    """The server's own limits: they end before the client's, so the connection survives them."""
+    return {
+        "application_name": application,
+        "default_transaction_isolation": "read committed",
+        "lock_timeout": f"{limits.lock_timeout * 1000:.0f}",
+        "statement_timeout": f"{limits.statement_timeout * 1000:.0f}",
+        "idle_in_transaction_session_timeout": f"{limits.command_timeout * 1000:.0f}",
+        "client_connection_check_interval": _ABANDONED_CHECK,
+    }

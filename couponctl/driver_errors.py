@@ -1,0 +1,129 @@
+"""The one place where what a driver raises becomes one of `couponctl.errors`.
+
+Told apart by SQLSTATE, by type, and by whether the connection survived; never by a message.
+SQLSTATEs: PostgreSQL documentation, appendix A.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from couponctl.errors import (
+    BadSettings,
+    Contended,
+    CouponctlError,
+    Invalid,
+    LoginRefused,
+    NoPrivilege,
+    OutcomeUnknown,
+    PoolExhausted,
+    ReadOnlyServer,
+    RuleViolated,
+    SchemaMissing,
+    TimedOut,
+    Unavailable,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from couponctl.settings import Limits, Server
+
+READ_ONLY = "25006"
+
+_BY_SQLSTATE: dict[str, Callable[[Limits], CouponctlError]] = {
+    "08P01": lambda _: BadSettings(
+        "the server does not take couponctl's session settings, which is how PgBouncer answers",
+        "Connect to PostgreSQL itself, or name them in PgBouncer's ignore_startup_parameters",
+    ),
+    "22001": lambda _: Invalid("the name or user id", "is longer than this database's column allows"),
+    "23505": lambda _: RuleViolated(),
+    "23514": lambda _: RuleViolated(),
+    "23503": lambda _: RuleViolated(),
+    "25006": lambda _: ReadOnlyServer(),
+    "28000": lambda _: LoginRefused(),
+    "28P01": lambda _: LoginRefused(),
+    "3D000": lambda _: LoginRefused(),
+    "3F000": lambda _: SchemaMissing(),
+    "42P01": lambda _: SchemaMissing(),
+    "42703": lambda _: SchemaMissing(),
+    "42501": lambda _: NoPrivilege(),
+    "40001": lambda _: Contended(),
+    "40P01": lambda _: Contended(),
+    "55P03": lambda limits: TimedOut(f"the row was locked for more than {limits.lock_timeout:g} s"),
+    "57014": lambda limits: TimedOut(
+        f"the statement was cancelled, as one is after {limits.statement_timeout:g} s"
+    ),
+}
+"""What the server says and means; the connection survives most of these."""
+
+_UNREACHABLE_BY_SQLSTATE = {
+    "53300": "it has no connection slot left",
+    "57P01": "it is being shut down",
+    "57P02": "it crashed and recovers",
+    "57P03": "it is starting up, recovering or shutting down",
+}
+
+_UNREACHABLE_BY_TYPE: tuple[tuple[type[BaseException], str], ...] = (
+    (ConnectionRefusedError, "connection refused"),
+    (FileNotFoundError, "no server listens on that socket"),
+    (PermissionError, "no permission to use that socket"),
+    (socket.gaierror, "the host name is not known"),
+    (ssl.SSLError, "the encrypted connection was not agreed on"),
+    (TimeoutError, "no answer in time"),
+    (asyncpg.TargetServerAttributeNotMatched, "none of the hosts takes writes"),
+)
+
+
+def sqlstate_of(exc: BaseException) -> str | None:
+    state = getattr(getattr(exc, "orig", exc), "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def translated(
+    exc: Exception, server: Server, limits: Limits, *, committing: bool
+) -> CouponctlError | None:
+    """Our error for a driver's, or None for what is not a driver's (or nobody expects).
+
+    `committing`: the commit was under way, so that a lost connection leaves the outcome unknown.
+    """
+    if isinstance(exc, PoolTimeoutError):
+        return PoolExhausted(limits.pool_size, limits.acquire_timeout)
+    if isinstance(getattr(exc, "orig", None), AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError):
+        return Contended()  # the tables were altered meanwhile; the next try plans anew
+    state, lost = sqlstate_of(exc), _connection_lost(exc)
+    if lost and committing:
+        return OutcomeUnknown()
+    if state in _BY_SQLSTATE:
+        return _BY_SQLSTATE[state](limits)
+    if state in _UNREACHABLE_BY_SQLSTATE or lost:
+        return _unreachable(exc, state, server)
+    if state is not None and state.startswith("53"):
+        return Unavailable()
+    return None
+
+
+def _connection_lost(exc: BaseException) -> bool:
+    # One terminated backend shows up as several classes, most of them without a SQLSTATE.
+    return getattr(exc, "connection_invalidated", False) or isinstance(
+        exc,
+        OSError
+        | asyncpg.InterfaceError
+        | asyncpg.InternalClientError
+        | asyncpg.PostgresConnectionError
+        | asyncpg.TargetServerAttributeNotMatched,
+    )
+
+
+def _unreachable(exc: BaseException, state: str | None, server: Server) -> Unreachable:
+    reason = _UNREACHABLE_BY_SQLSTATE.get(state or "") or next(
+        (words for kind, words in _UNREACHABLE_BY_TYPE if isinstance(exc, kind)), "the connection was lost"
+    )
+    return Unreachable(f"{reason} ({server.where})")

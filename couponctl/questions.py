@@ -1,0 +1,98 @@
+"""What can be asked of the database, one function a question."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import extract, func, literal, select, text, tuple_
+
+from couponctl.models import Claimants, Coupon, CouponPage, ServerStats
+from couponctl.tables import claims, coupons
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Row
+
+    from couponctl.database import Session
+
+
+class Sort(StrEnum):
+    """Orders in which coupons can be listed; the name decides between equals."""
+
+    NAME = "name"
+    REMAINING = "remaining"
+    """Fewest units left first."""
+    CLAIMED = "claimed"
+    """Most claimed first."""
+    AMOUNT = "amount"
+    """Largest first."""
+    CREATED = "created"
+    """Newest first."""
+
+
+# Every key ascends, so that one row comparison finds the next page.
+_SORT_KEYS: dict[Sort, ColumnElement[Any]] = {
+    Sort.NAME: literal(0),
+    Sort.REMAINING: coupons.c.remaining_amount,
+    Sort.CLAIMED: coupons.c.remaining_amount - coupons.c.amount,
+    Sort.AMOUNT: -coupons.c.amount,
+    Sort.CREATED: -func.coalesce(extract("epoch", coupons.c.created_at), 0),
+}
+
+
+def coupon_of(row: Row[Any]) -> Coupon:
+    return Coupon(row.name, row.amount, row.remaining_amount, row.created_at)
+
+
+async def find_coupon(session: Session, name: str) -> Coupon | None:
+    row = (await session.execute(select(*coupons.c).where(coupons.c.name == name))).one_or_none()
+    return None if row is None else coupon_of(row)
+
+
+async def coupon_page(
+    session: Session, *, matching: str, sort: Sort, limit: int, after: str | None
+) -> CouponPage:
+    """Coupons whose name contains `matching`, case ignored; the page behind the coupon `after`."""
+    query = select(*coupons.c).limit(limit + 1)
+    if matching:
+        query = query.where(coupons.c.name.icontains(matching, autoescape=True))
+    if sort is Sort.NAME:
+        query = query.order_by(coupons.c.name)
+        if after is not None:
+            query = query.where(coupons.c.name > after)
+    else:
+        key = _SORT_KEYS[sort]
+        query = query.order_by(key, coupons.c.name)
+        if after is not None:
+            last = (await session.execute(select(key).where(coupons.c.name == after))).scalar_one_or_none()
+            query = query.where(tuple_(key, coupons.c.name) > tuple_(literal(last), literal(after)))
+    rows = (await session.execute(query)).all()
+    page = tuple(coupon_of(row) for row in rows[:limit])
+    return CouponPage(page, next=page[-1].name if len(rows) > limit else None)
+
+
+async def claimants(session: Session, coupon: Coupon, *, limit: int, after: str | None) -> Claimants:
+    """Who claimed the coupon, by user id; the page behind the user `after`."""
+    query = select(claims.c.user_id).where(claims.c.coupon_name == coupon.name)
+    if after is not None:
+        query = query.where(claims.c.user_id > after)
+    users = (await session.execute(query.order_by(claims.c.user_id).limit(limit + 1))).scalars().all()
+    page = tuple(users[:limit])
+    return Claimants(coupon, page, next=page[-1] if len(users) > limit else None)
+
+
+_SERVER_STATS = text("""
+    SELECT current_setting('server_version') AS version,
+           current_setting('max_connections')::int AS max_connections,
+           count(*) AS backends,
+           count(*) FILTER (WHERE state = 'active') AS active,
+           count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction,
+           count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waits,
+           count(*) FILTER (WHERE application_name LIKE 'couponctl/%') AS own_backends
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend'
+""")
+
+
+async def server_stats(session: Session) -> ServerStats:
+    return ServerStats(**(await session.execute(_SERVER_STATS)).mappings().one())

@@ -1,0 +1,190 @@
+"""`CouponService`: every question and every action, for the command line, the console and the drills."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.dialects.postgresql import insert
+
+from couponctl import questions
+from couponctl.audit import audit
+from couponctl.cancellation import cancelled_once
+from couponctl.claims import STATEMENT
+from couponctl.database import open_database
+from couponctl.errors import (
+    AlreadyClaimed,
+    Contended,
+    CouponctlError,
+    CouponExists,
+    CouponNotFound,
+    OutcomeUnknown,
+    SoldOut,
+    Unavailable,
+)
+from couponctl.input_rules import check_amount, check_asked, check_written
+from couponctl.models import Outcome, Phases
+from couponctl.tables import coupons
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from couponctl.claims import Strategy
+    from couponctl.database import Database
+    from couponctl.models import Audit, Claimants, Coupon, CouponPage, PoolStats, ServerStats
+    from couponctl.questions import Sort
+    from couponctl.settings import Limits, Server
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One user's attempt to claim one coupon, and how it ended."""
+
+    name: str
+    user_id: str
+    outcome: Outcome
+    refusal: CouponctlError | None = None
+    """Why it is not CLAIMED, in words; None when it is."""
+    phases: Phases = Phases()
+    resolved: bool = False
+    """An answer was lost, and this one comes from making the same claim again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a claim is tried again after a lost answer or a deadlock, and the wait between, in seconds.
+
+    The wait doubles from `first` to `longest` and is drawn with full jitter, after M. Brooker,
+    "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
+    """
+
+    tries: int = 5
+    first: float = 0.05
+    longest: float = 2.0
+
+    def wait(self, failures: int) -> float:
+        """Seconds to wait after that many failures."""
+        return random.uniform(0, min(self.longest, self.first * 2**failures))  # noqa: S311 - jitter
+
+
+class CouponService:
+    """The sale: create coupons, claim them, and ask what happened."""
+
+    def __init__(
+        self, database: Database, *, strategy: Strategy = STATEMENT, patience: Patience = Patience()
+    ) -> None:
+        self.database = database
+        self.strategy = strategy
+        self._patience = patience
+
+    async def create(self, name: str, amount: int) -> Coupon:
+        """Create a coupon with `amount` units. Raises Invalid, CouponExists."""
+        check_written("coupon name", name)
+        check_amount(amount)
+        return await cancelled_once(self._create(name, amount))
+
+    async def _create(self, name: str, amount: int) -> Coupon:
+        new = insert(coupons).values(name=name, amount=amount, remaining_amount=amount)
+        async with self.database.session() as session:
+            created = (
+                await session.execute(new.on_conflict_do_nothing().returning(*coupons.c))
+            ).one_or_none()
+            await session.commit()
+        if created is None:
+            raise CouponExists(name)
+        return questions.coupon_of(created)
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        """Claim one unit for one user; the sale's refusals and a failing database are answers too.
+
+        A lost answer is resolved by making the same claim again on another connection: its lock waits
+        for the lost one to end, and one claim a user makes it safe. ALREADY_CLAIMED then means that
+        the user has it, be it from the lost claim or from before. Raises Invalid and Misconfigured.
+        """
+        check_asked("coupon name", name)
+        check_written("user id", user_id)
+        return await cancelled_once(self._claim(name, user_id))
+
+    async def _claim(self, name: str, user_id: str) -> Attempt:
+        unknown: OutcomeUnknown | None = None
+        failure: Unavailable
+        for failures in range(self._patience.tries):
+            if failures:
+                await asyncio.sleep(self._patience.wait(failures))
+            try:
+                outcome, phases = await self._claim_once(name, user_id)
+            except OutcomeUnknown as exc:
+                unknown = failure = exc
+            except Unavailable as exc:
+                failure = exc
+                if unknown is None and not isinstance(exc, Contended):
+                    break
+            else:
+                refusal = _refusal(outcome, name, user_id)
+                return Attempt(name, user_id, outcome, refusal, phases, resolved=unknown is not None)
+        failure = unknown or failure
+        assert failure.outcome is not None
+        return Attempt(name, user_id, failure.outcome, failure)
+
+    async def _claim_once(self, name: str, user_id: str) -> tuple[Outcome, Phases]:
+        async with self.database.session(self.strategy.isolation) as session:
+            outcome = await self.strategy.claim(session, name, user_id)
+        return outcome, session.phases
+
+    async def show(self, name: str, *, limit: int = 100, after: str | None = None) -> Claimants:
+        """A coupon and a page of its claimants by user id. Raises Invalid, CouponNotFound."""
+        check_asked("coupon name", name)
+        check_asked("user id", after or "")
+        async with self.database.session("AUTOCOMMIT") as session:
+            coupon = await questions.find_coupon(session, name)
+            if coupon is None:
+                raise CouponNotFound(name)
+            return await questions.claimants(session, coupon, limit=limit, after=after)
+
+    async def list(
+        self, *, matching: str = "", sort: Sort | None = None, limit: int = 100, after: str | None = None
+    ) -> CouponPage:
+        """A page of the coupons whose name contains `matching`, case ignored. Raises Invalid."""
+        check_asked("filter", matching)
+        check_asked("coupon name", after or "")
+        async with self.database.session("AUTOCOMMIT") as session:
+            return await questions.coupon_page(
+                session, matching=matching, sort=sort or questions.Sort.NAME, limit=limit, after=after
+            )
+
+    async def verify(self, names: Sequence[str] = ()) -> Audit:
+        """Hold the counters against the claims, of these coupons or of all. Raises CouponNotFound."""
+        for name in names:
+            check_asked("coupon name", name)
+        return await audit(self.database, names)
+
+    def pool_stats(self) -> PoolStats:
+        return self.database.pool_stats()
+
+    async def server_stats(self) -> ServerStats:
+        async with self.database.session("AUTOCOMMIT") as session:
+            return await questions.server_stats(session)
+
+
+def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None:
+    match outcome:
+        case Outcome.NOT_FOUND:
+            return CouponNotFound(name)
+        case Outcome.ALREADY_CLAIMED:
+            return AlreadyClaimed(name, user_id)
+        case Outcome.SOLD_OUT:
+            return SoldOut(name, user_id)
+        case _:
+            return None
+
+
+@asynccontextmanager
+async def open_service(
+    server: Server, limits: Limits, *, application: str, schema: str | None = None, strategy: Strategy = STATEMENT
+) -> AsyncIterator[CouponService]:
+    """The service over a pool of its own, closed at the end."""
+    async with open_database(server, limits, application=application, schema=schema) as database:
+        yield CouponService(database, strategy=strategy)
