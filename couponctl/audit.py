@@ -93,7 +93,9 @@ def _findings(row: Row[Any]) -> Iterator[Finding]:
         detail = f"the counter says {row.remaining_amount} left, {max(unclaimed, 0)} are unclaimed: it will oversell"
         yield Finding(row.name, FindingKind.OVERSTATED_STOCK, detail)
     elif row.remaining_amount < unclaimed:
-        detail = f"the counter says {row.remaining_amount} left, {unclaimed} are unclaimed: nobody can get them"
+        detail = (
+            f"the counter says {row.remaining_amount} left, {unclaimed} are unclaimed: nobody can get them"
+        )
         yield Finding(row.name, FindingKind.LOST_STOCK, detail)
     if row.claims > row.users:
         detail = f"{row.claims} claims by {row.users} users"

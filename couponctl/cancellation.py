@@ -31,3 +31,20 @@ async def cancelled_once(work: Coroutine[Any, Any, T]) -> T:
         if not task.cancelled():
             task.exception()  # seen, so that nobody is told that it was never retrieved
         raise
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end, however often the caller is cancelled meanwhile; then CancelledError is raised.
+
+    For clean-up, which bounds itself.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if cancelled is not None and not task.exception():
+        raise cancelled
+    return task.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -136,14 +137,16 @@ class Database:
     the search_path set, which a pooler in transaction mode would lose.
     """
 
-    def __init__(self, server: Server, limits: Limits, *, application: str, schema: str | None = None) -> None:
+    def __init__(
+        self, server: Server, limits: Limits, *, application: str, schema: str | None = None
+    ) -> None:
         self.server = server
         self.limits = limits
         self.application = application
         self._engine = _engine(server, limits, application, schema)
-        pool = self._engine.pool
-        assert isinstance(pool, AsyncAdaptedQueuePool)
-        self._watch = PoolWatch(pool)
+        assert isinstance(self._engine.pool, AsyncAdaptedQueuePool)
+        self._pool = self._engine.pool
+        self._watch = PoolWatch(self._pool)
 
     @asynccontextmanager
     async def session(self, isolation: Isolation = "READ COMMITTED") -> AsyncIterator[Session]:
@@ -176,6 +179,22 @@ class Database:
             self._watch.acquired(waited)
             await connection.execution_options(isolation_level=isolation)
             yield Session(connection, waited)
+
+    async def warm(self) -> None:
+        """Open every connection of the pool and count from here, so that no claim pays for a login."""
+        everyone_in = asyncio.Barrier(self.limits.pool_size)
+
+        async def hold_one() -> None:
+            async with self.session("AUTOCOMMIT"):
+                await everyone_in.wait()
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(self.limits.pool_size):
+                    tasks.create_task(hold_one())
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+        self._watch = PoolWatch(self._pool)
 
     def pool_stats(self) -> PoolStats:
         return self._watch.stats()

@@ -87,9 +87,7 @@ def sqlstate_of(exc: BaseException) -> str | None:
     return state if isinstance(state, str) else None
 
 
-def translated(
-    exc: Exception, server: Server, limits: Limits, *, committing: bool
-) -> CouponctlError | None:
+def translated(exc: Exception, server: Server, limits: Limits, *, committing: bool) -> CouponctlError | None:
     """Our error for a driver's, or None for what is not a driver's (or nobody expects).
 
     `committing`: the commit was under way, so that a lost connection leaves the outcome unknown.

@@ -77,7 +77,7 @@ class Refused(CouponctlError):
 
 @dataclass(eq=False)
 class CouponNotFound(Refused):
-    """There is no coupon “{name}”.
+    """There is no coupon "{name}".
 
     `couponctl list` shows what there is; `couponctl create NAME AMOUNT` makes one.
     """
@@ -88,7 +88,7 @@ class CouponNotFound(Refused):
 
 @dataclass(eq=False)
 class CouponExists(Refused):
-    """A coupon “{name}” exists already.
+    """A coupon "{name}" exists already.
 
     `couponctl show NAME` shows it; choose another name for a new one.
     """
@@ -100,7 +100,7 @@ class CouponExists(Refused):
 
 @dataclass(eq=False)
 class SoldOut(Refused):
-    """“{name}” is sold out: “{user_id}” got none.
+    """ "{name}" is sold out: "{user_id}" got none.
 
     `couponctl show NAME` lists who did.
     """
@@ -112,7 +112,7 @@ class SoldOut(Refused):
 
 @dataclass(eq=False)
 class AlreadyClaimed(Refused):
-    """“{user_id}” has claimed “{name}” already.
+    """ "{user_id}" has claimed "{name}" already.
 
     One claim a user: nothing was taken from the stock this time.
     """

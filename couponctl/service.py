@@ -183,7 +183,12 @@ def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None
 
 @asynccontextmanager
 async def open_service(
-    server: Server, limits: Limits, *, application: str, schema: str | None = None, strategy: Strategy = STATEMENT
+    server: Server,
+    limits: Limits,
+    *,
+    application: str,
+    schema: str | None = None,
+    strategy: Strategy = STATEMENT,
 ) -> AsyncIterator[CouponService]:
     """The service over a pool of its own, closed at the end."""
     async with open_database(server, limits, application=application, schema=schema) as database:

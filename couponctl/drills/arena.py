@@ -1,0 +1,163 @@
+"""Where a drill attacks: a service on the drill's own schema, a witness beside it, and the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from couponctl.drills.journal import Entry, Journal, Ledger
+from couponctl.errors import CouponctlError, CouponNotFound
+from couponctl.models import Outcome
+from couponctl.questions import find_coupon
+from couponctl.tables import claims
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from couponctl.database import Database
+    from couponctl.drills.drill import Progress
+    from couponctl.service import CouponService
+
+
+class StartLine:
+    """Holds runners back until all have come, then releases them in one turn of the event loop."""
+
+    def __init__(self, runners: int) -> None:
+        self._missing = runners
+        self._all_here = asyncio.Event()
+        self._released_at = 0.0
+
+    async def wait(self) -> float:
+        """The moment of the release, the same for all."""
+        self._missing -= 1
+        if self._missing == 0:
+            self._released_at = perf_counter()
+            self._all_here.set()
+        await self._all_here.wait()
+        return self._released_at
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """What a drill may use."""
+
+    service: CouponService
+    """The service under attack, over the pool under attack."""
+    witness: Callable[[], AbstractAsyncContextManager[Database]]
+    """Opens a fresh way to the same schema, outside that pool."""
+    journal: Journal
+    progress: Progress
+    random: random.Random
+    """Seeded: whatever is random in a drill comes from here."""
+
+    async def create(self, coupon: str, amount: int) -> None:
+        await self.service.create(coupon, amount)
+        self.journal.created[coupon] = perf_counter()
+
+    async def storm(self, coupon: str, users: Sequence[str]) -> None:
+        """Every user claims at the same instant: a task each, released together over a warm pool."""
+        self.progress.stage = "warming the pool"
+        await self.service.database.warm()
+        self.progress.stage = "claiming"
+        self.progress.expect(len(users))
+        line = StartLine(len(users))
+        async with asyncio.TaskGroup() as tasks:
+            for user in users:
+                tasks.create_task(self._claim(coupon, user, line), name=user)
+        self.progress.stage = "reading the ledger"
+
+    async def _claim(self, coupon: str, user_id: str, line: StartLine) -> None:
+        intended = await line.wait()
+        start = perf_counter()
+        try:
+            attempt = await self.service.claim(coupon, user_id)
+        except asyncio.CancelledError:
+            self._no_answer(coupon, user_id, intended, start, "cancelled")
+            raise
+        except Exception as exc:  # noqa: BLE001 - whatever else a claim raises is a finding, not a crash
+            sentence = str(exc) if isinstance(exc, CouponctlError) else type(exc).__name__
+            self._no_answer(coupon, user_id, intended, start, sentence, unexpected=True)
+        else:
+            self._record(
+                Entry(
+                    coupon,
+                    user_id,
+                    intended,
+                    start,
+                    perf_counter(),
+                    attempt.outcome,
+                    str(attempt.refusal or ""),
+                    attempt.phases,
+                    attempt.resolved,
+                )
+            )
+
+    def _no_answer(
+        self, coupon: str, user_id: str, intended: float, start: float, why: str, *, unexpected: bool = False
+    ) -> None:
+        end = perf_counter()
+        self._record(
+            Entry(coupon, user_id, intended, start, end, Outcome.UNKNOWN, why, unexpected=unexpected)
+        )
+
+    def _record(self, entry: Entry) -> None:
+        self.journal.entries.append(entry)
+        self.progress.count(entry.outcome)
+
+    async def ledger(self, coupon: str) -> Ledger:
+        """The final word on a coupon, read on a fresh connection. Raises CouponNotFound."""
+        async with self.witness() as database, database.session("REPEATABLE READ") as session:
+            found = await find_coupon(session, coupon)
+            if found is None:
+                raise CouponNotFound(coupon)
+            rows = select(claims.c.user_id).where(claims.c.coupon_name == coupon).order_by(claims.c.user_id)
+            return Ledger(found, tuple((await session.execute(rows)).scalars()))
+
+    @asynccontextmanager
+    async def watching_rows(self, coupon: str) -> AsyncIterator[RowWatch]:
+        """Read again and again, while the body runs, how many rows the busiest user has."""
+        watch = RowWatch()
+        task = asyncio.create_task(self._watch_rows(coupon, watch), name=f"watching {coupon}")
+        try:
+            await watch.first_look.wait()
+            yield watch
+        finally:
+            watch.over = True
+            await task
+
+    async def _watch_rows(self, coupon: str, watch: RowWatch) -> None:
+        per_user = (
+            select(func.count().label("rows"))
+            .where(claims.c.coupon_name == coupon)
+            .group_by(claims.c.user_id)
+            .subquery()
+        )
+        busiest = select(func.coalesce(func.max(per_user.c.rows), 0))
+        try:
+            async with self.witness() as database, database.session("AUTOCOMMIT") as session:
+                while not watch.over:
+                    watch.saw((await session.execute(busiest)).scalar_one())
+        finally:
+            watch.first_look.set()
+
+
+class RowWatch:
+    """The most rows that one user was ever seen with."""
+
+    def __init__(self) -> None:
+        self.first_look = asyncio.Event()
+        self.over = False
+        self.looks = 0
+        self.most = 0
+
+    def saw(self, rows: int) -> None:
+        self.looks += 1
+        self.most = max(self.most, rows)
+        self.first_look.set()

@@ -1,0 +1,140 @@
+"""What a drill is: a name, a promise, parameters with defaults, and an attack that returns checks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from couponctl.drills.arena import Arena
+    from couponctl.models import Outcome
+
+
+class Verdict(StrEnum):
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    """Nothing was measured, or the final read of the ledger never happened. Never green."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One promise, held against what was observed; the values are what JSON can hold."""
+
+    promise: str
+    expected: Any
+    observed: Any
+    held: bool
+
+
+def equals(promise: str, expected: Any, observed: Any) -> Check:
+    return Check(promise, expected, observed, held=expected == observed)
+
+
+def nobody(promise: str, found: Iterator[str] | set[str] | list[str]) -> Check:
+    """Holds when nothing was found; otherwise the first few are named."""
+    names = sorted(found)
+    named = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return Check(promise, "none", named or "none", held=not names)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number that the operator may set, as forms and command lines show it."""
+
+    name: str
+    kind: type[int] | type[float]
+    default: float | None
+    """None where it follows from the others."""
+    meaning: str
+    at_least: float
+
+
+def parameter(default: float | None, meaning: str, *, at_least: float = 1) -> Any:
+    """A field of a drill's parameters."""
+    return field(default=default, metadata={"meaning": meaning, "at_least": at_least})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """What every drill can be given; each drill adds its own."""
+
+    pool_size: int = parameter(10, "connections in the drill's pool")
+    timeout: float = parameter(
+        30.0, "seconds after which the drill is broken off and has failed", at_least=0.1
+    )
+
+    def _derive(self, **values: float) -> None:
+        """Fill in the fields that were not given and follow from others."""
+        for name, value in values.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+
+    @classmethod
+    def described(cls) -> tuple[Parameter, ...]:
+        return tuple(
+            Parameter(
+                name=each.name,
+                kind=float if each.type == "float" else int,
+                default=each.default,
+                meaning=each.metadata["meaning"],
+                at_least=each.metadata["at_least"],
+            )
+            for each in fields(cls)
+        )
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Drill(Generic[P]):
+    """An attack on the claim path and what must hold while it lasts."""
+
+    name: str
+    title: str
+    promise: str
+    blast_radius: str
+    """What the attack touches beyond its own schema."""
+    parameters: type[P]
+    attack: Callable[[Arena, P], Awaitable[list[Check]]]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A running drill at one moment."""
+
+    stage: str
+    done: int
+    total: int
+    outcomes: dict[str, int]
+    elapsed: float
+    """Seconds."""
+
+
+class Progress:
+    """How far a drill is: written by the drill, read by whoever watches it, from any thread."""
+
+    def __init__(self) -> None:
+        self.stage = "starting"
+        self.left_behind: str | None = None
+        """The schema of the run, from its creation until it is dropped."""
+        self._total = 0
+        self._outcomes: Counter[Outcome] = Counter()
+        self._began = monotonic()
+
+    def expect(self, attempts: int) -> None:
+        self._total += attempts
+
+    def count(self, outcome: Outcome) -> None:
+        self._outcomes[outcome] += 1
+
+    def view(self) -> View:
+        outcomes = {outcome.value: count for outcome, count in self._outcomes.copy().items()}
+        return View(self.stage, sum(outcomes.values()), self._total, outcomes, monotonic() - self._began)

@@ -1,0 +1,54 @@
+"""Duplicates: one user, many claims, all at the same instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
+from couponctl.models import Outcome
+
+if TYPE_CHECKING:
+    from couponctl.drills.arena import Arena
+
+COUPON = "ONCE"
+USER = "double-dipper"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicates(Parameters):
+    n: int = parameter(10, "claims by the same user at the same instant")
+    stock: int = parameter(100, "units on sale")
+
+
+async def _claim_again_and_again(arena: Arena, duplicates: Duplicates) -> list[Check]:
+    await arena.create(COUPON, duplicates.stock)
+    async with arena.watching_rows(COUPON) as watch:
+        await arena.storm(COUPON, [USER] * duplicates.n)
+    ledger = await arena.ledger(COUPON)
+    outcomes = arena.journal.tally()
+    claimed = outcomes.pop(Outcome.CLAIMED, 0)
+    already = outcomes.pop(Outcome.ALREADY_CLAIMED, 0)
+    return [
+        equals("the user gets one", 1, claimed),
+        equals('every other claim hears "already claimed"', duplicates.n - 1, already),
+        equals("no claim hears anything else", {}, {outcome.value: n for outcome, n in outcomes.items()}),
+        equals("remaining", duplicates.stock - 1, ledger.coupon.remaining_amount),
+        equals("claimed by", [USER], list(ledger.claimed_by)),
+        Check(
+            "never two rows, not even briefly",
+            "at most 1",
+            watch.most,
+            held=watch.looks > 0 and watch.most <= 1,
+        ),
+    ]
+
+
+DOUBLE_DIP = Drill(
+    name="double-dip",
+    title="one user clicks ten times",
+    promise='one claim is won, the others hear "already claimed", and the stock falls by one',
+    blast_radius="its own schema and pool",
+    parameters=Duplicates,
+    attack=_claim_again_and_again,
+)

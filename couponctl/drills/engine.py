@@ -1,0 +1,169 @@
+"""One run of one drill: its own schema, the attack, the checks that every drill shares, the clean-up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from dataclasses import asdict, dataclass, field, replace
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic
+
+from couponctl.claims import STATEMENT
+from couponctl.database import open_database
+from couponctl.drills.arena import Arena
+from couponctl.drills.drill import Check, Drill, P, Progress
+from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
+from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
+from couponctl.drills.leaks import footprint, leak_checks, rest_checks
+from couponctl.drills.report import Report, latency_by_outcome
+from couponctl.errors import Unavailable
+from couponctl.questions import server_stats
+from couponctl.service import CouponService
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from couponctl.claims import Strategy
+    from couponctl.database import Database
+    from couponctl.models import PoolStats
+    from couponctl.settings import Limits, Server
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server that is drilled, and how claims are made on it."""
+
+    server: Server
+    limits: Limits
+    strategy: Strategy = STATEMENT
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What has come out of a run so far."""
+
+    checks: list[Check] = field(default_factory=list)
+    pool: PoolStats | None = None
+    server: dict[str, Any] = field(default_factory=dict)
+    recovered: int = 0
+    unfinished: str = "the final read of the ledger never happened"
+
+
+class _Run(Generic[P]):
+    """One run of one drill."""
+
+    def __init__(self, drill: Drill[P], target: Target, parameters: P, seed: int, progress: Progress) -> None:
+        self.id = secrets.token_hex(4)
+        self.drill = drill
+        self.target = target
+        self.parameters = parameters
+        self.random = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        self.progress = progress
+        self.journal = Journal()
+        self.findings = _Findings()
+
+    async def go(self) -> None:
+        """Fill the findings; an answer that the server owes ends the run early."""
+        async with self._database(director_of(self.id), connections=1) as director:
+            self.findings.server = await _server_facts(director, self.target.server)
+            async with isolated_schema(director, self.id, self.progress) as schema:
+                before = await footprint(director, attacker_of(self.id))
+                await self._attack(director, schema)
+                self.findings.checks += await leak_checks(director, attacker_of(self.id), before)
+
+    async def _attack(self, director: Database, schema: str) -> None:
+        pool_size = self.parameters.pool_size
+        async with self._database(attacker_of(self.id), connections=pool_size, schema=schema) as database:
+            arena = Arena(
+                service=CouponService(database, strategy=self.target.strategy),
+                witness=lambda: self._database(director_of(self.id), connections=1, schema=schema),
+                journal=self.journal,
+                progress=self.progress,
+                random=self.random,
+            )
+            self.findings.checks += await self._within_time(arena)
+            self.findings.pool = database.pool_stats()
+            self.findings.checks += await rest_checks(director, attacker_of(self.id), self.findings.pool)
+            await self._hold_against_ledger(arena)
+
+    async def _within_time(self, arena: Arena) -> list[Check]:
+        timeout = self.parameters.timeout
+        in_time = f"ends within {timeout:g} s"
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                return await self.drill.attack(arena, self.parameters)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            cut_off = sum(entry.sentence == "cancelled" for entry in self.journal.entries)
+            still = f"{self.progress.stage}; {cut_off} attempts without an answer"
+            return [Check(in_time, "all attempts answered", still, held=False)]
+
+    async def _hold_against_ledger(self, arena: Arena) -> None:
+        findings = self.findings
+        findings.checks += answer_checks(self.journal.entries)
+        for coupon, created in self.journal.created.items():
+            entries = self.journal.of(coupon)
+            ledger = await arena.ledger(coupon)
+            findings.checks += ledger_checks(entries, ledger)
+            findings.checks += time_checks(entries, created)
+            findings.recovered += len(recovered(entries, ledger))
+        findings.unfinished = "" if self.journal.entries else "no claim was attempted"
+
+    def _database(
+        self, application: str, *, connections: int, schema: str | None = None
+    ) -> AbstractAsyncContextManager[Database]:
+        limits = replace(self.target.limits, pool_size=connections, acquire_timeout=self.parameters.timeout)
+        return open_database(self.target.server, limits, application=application, schema=schema)
+
+
+async def run_drill(
+    drill: Drill[P],
+    target: Target,
+    parameters: P | None = None,
+    *,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Run a drill on a real server and report.
+
+    A server that fails in the middle makes the report INCONCLUSIVE; one that cannot be reached or used
+    at all raises (Unavailable, Misconfigured). On cancellation the schema is dropped before CancelledError
+    goes on its way.
+    """
+    parameters = parameters or drill.parameters()
+    seed = secrets.randbelow(2**32) if seed is None else seed
+    progress = progress or Progress()
+    run = _Run(drill, target, parameters, seed, progress)
+    began = monotonic()
+    try:
+        await run.go()
+    except Unavailable as exc:
+        if not run.journal.entries:
+            raise
+        run.findings.unfinished = f"{run.findings.unfinished or 'the clean-up did not end'}: {exc}"
+    findings = run.findings
+    return Report(
+        drill=drill.name,
+        run_id=run.id,
+        parameters=asdict(parameters),
+        seed=seed,
+        strategy=target.strategy.name,
+        server=findings.server,
+        checks=tuple(findings.checks),
+        outcomes=run.journal.tally(),
+        latency=latency_by_outcome(run.journal.entries),
+        recovered=findings.recovered,
+        pool=findings.pool,
+        claim_phase=run.journal.duration,
+        elapsed=monotonic() - began,
+        unfinished=findings.unfinished,
+        left_behind=progress.left_behind,
+    )
+
+
+async def _server_facts(director: Database, server: Server) -> dict[str, Any]:
+    async with director.session("AUTOCOMMIT") as session:
+        stats = await server_stats(session)
+    return {"where": server.where, "version": stats.version, "max_connections": stats.max_connections}

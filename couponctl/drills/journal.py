@@ -1,0 +1,152 @@
+"""Every attempt of a drill, and the checker that holds the journal against the ledger and the clock.
+
+After Jepsen's set checker: what was acknowledged but is absent is lost, what is present but was never
+attempted is unexpected, what had no answer but is present is recovered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from couponctl.drills.drill import Check, equals, nobody
+from couponctl.models import Coupon, Outcome, Phases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One attempt. Times are seconds on one monotonic clock."""
+
+    coupon: str
+    user_id: str
+    intended: float
+    """When it should have started; waiting in a queue of our own counts as latency."""
+    start: float
+    end: float
+    outcome: Outcome
+    sentence: str = ""
+    """The answer as the user would read it; empty for CLAIMED."""
+    phases: Phases = Phases()
+    resolved: bool = False
+    """The first answer was lost; this one is of the same claim made again."""
+    unexpected: bool = False
+    """It ended in an error that no user should see; the outcome is UNKNOWN."""
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the intended start to the answer."""
+        return self.end - self.intended
+
+    @property
+    def acknowledged(self) -> bool:
+        """The user was told that the coupon is theirs."""
+        return self.outcome is Outcome.CLAIMED or (self.resolved and self.outcome is Outcome.ALREADY_CLAIMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The final read of one coupon: its counter, and a user id for every row of its claims."""
+
+    coupon: Coupon
+    claimed_by: tuple[str, ...]
+
+
+class Journal:
+    """What was attempted and answered, in the order of the answers."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.created: dict[str, float] = {}
+        """Coupon -> when its creation was acknowledged."""
+
+    def tally(self) -> dict[Outcome, int]:
+        counted = Counter(entry.outcome for entry in self.entries)
+        return {outcome: counted[outcome] for outcome in Outcome if counted[outcome]}
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first intended start to the last answer."""
+        if not self.entries:
+            return 0.0
+        return max(e.end for e in self.entries) - min(e.intended for e in self.entries)
+
+    def of(self, coupon: str) -> list[Entry]:
+        return [entry for entry in self.entries if entry.coupon == coupon]
+
+
+def answer_checks(entries: Sequence[Entry]) -> list[Check]:
+    unexpected = {f"{e.user_id}: {e.sentence}" for e in entries if e.unexpected}
+    return [nobody("no attempt ends in an error that nobody expects", unexpected)]
+
+
+def ledger_checks(entries: Sequence[Entry], ledger: Ledger) -> list[Check]:
+    """What the users of one coupon were told, against what the ledger holds."""
+    present = set(ledger.claimed_by)
+    by_user: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        by_user[entry.user_id].append(entry)
+    acknowledged = {user for user, theirs in by_user.items() if any(e.acknowledged for e in theirs)}
+    unanswered = {user for user, theirs in by_user.items() if any(_unanswered(e) for e in theirs)}
+    told_already = {e.user_id for e in entries if e.outcome is Outcome.ALREADY_CLAIMED}
+    wins = Counter(e.user_id for e in entries if e.outcome is Outcome.CLAIMED)
+    rows = Counter(ledger.claimed_by)
+    coupon = ledger.coupon
+    return [
+        nobody("no acknowledged claim is lost", acknowledged - present),
+        nobody("no claim is in the ledger that nobody attempted", present - set(by_user)),
+        nobody(
+            "nobody who was refused is in the ledger", (present & set(by_user)) - acknowledged - unanswered
+        ),
+        nobody('nobody is told "already claimed" who has no claim', told_already - present),
+        nobody('nobody is told "claimed" twice', [user for user, times in wins.items() if times > 1]),
+        nobody("one row a user", [user for user, times in rows.items() if times > 1]),
+        equals(
+            "remaining = amount - claims in the ledger",
+            coupon.amount - len(ledger.claimed_by),
+            coupon.remaining_amount,
+        ),
+        Check(
+            "never more claims than units",
+            f"at most {coupon.amount}",
+            len(ledger.claimed_by),
+            held=len(ledger.claimed_by) <= coupon.amount,
+        ),
+    ]
+
+
+def recovered(entries: Iterable[Entry], ledger: Ledger) -> set[str]:
+    """Users who got no answer, or lost it, and have their claim all the same."""
+    told = {e.user_id for e in entries if e.outcome is Outcome.CLAIMED}
+    doubtful = {e.user_id for e in entries if _unanswered(e) or e.resolved}
+    return (doubtful & set(ledger.claimed_by)) - told
+
+
+def time_checks(entries: Sequence[Entry], created: float | None) -> list[Check]:
+    """No answer for one coupon that an earlier or later one proves wrong."""
+    return [
+        nobody('no "sold out" before a claim that started later was won', _too_early(entries)),
+        nobody('no "not found" after the coupon was created', _missed(entries, created)),
+    ]
+
+
+def _unanswered(entry: Entry) -> bool:
+    return entry.outcome is Outcome.UNKNOWN
+
+
+def _too_early(entries: Sequence[Entry]) -> Iterator[str]:
+    last_win = max((e.start for e in entries if e.outcome is Outcome.CLAIMED), default=None)
+    if last_win is None:
+        return
+    for entry in entries:
+        if entry.outcome is Outcome.SOLD_OUT and entry.end < last_win:
+            yield entry.user_id
+
+
+def _missed(entries: Sequence[Entry], created: float | None) -> Iterator[str]:
+    for entry in entries:
+        if entry.outcome is Outcome.NOT_FOUND and created is not None and entry.start > created:
+            yield entry.user_id

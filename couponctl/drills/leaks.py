@@ -1,0 +1,88 @@
+"""What a drill must not leave behind: tasks, connections, descriptors and backends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import text
+
+from couponctl.drills.drill import Check, equals
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from couponctl.database import Database
+    from couponctl.models import PoolStats
+
+T = TypeVar("T")
+
+_SETTLING = 3.0
+"""Seconds that the server and the loop get to take note of closed connections."""
+
+_DESCRIPTORS = next((Path(p) for p in ("/proc/self/fd", "/dev/fd") if Path(p).is_dir()), None)
+
+_BACKENDS = text("""
+    SELECT count(*) AS backends,
+           count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction,
+           count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waits
+      FROM pg_stat_activity
+     WHERE application_name = :application AND datname = current_database()
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a run holds of this process and of the server at one moment."""
+
+    tasks: int
+    descriptors: int
+    """File descriptors; 0 where the system does not tell."""
+    backends: int
+
+
+async def footprint(director: Database, application: str) -> Footprint:
+    """Measured now; `application` names the backends of the pool under attack."""
+    async with director.session("AUTOCOMMIT") as session:
+        backends = (await session.execute(_BACKENDS, {"application": application})).one().backends
+    descriptors = len(os.listdir(_DESCRIPTORS)) if _DESCRIPTORS else 0
+    return Footprint(len(asyncio.all_tasks()), descriptors, backends)
+
+
+async def rest_checks(director: Database, application: str, pool: PoolStats) -> list[Check]:
+    """After the attack and before the pool closes: every connection is back, and none is stuck."""
+
+    async def stuck() -> tuple[int, int]:
+        async with director.session("AUTOCOMMIT") as session:
+            row = (await session.execute(_BACKENDS, {"application": application})).one()
+        return row.idle_in_transaction, row.lock_waits
+
+    idle_in_transaction, lock_waits = await _settled(stuck, (0, 0))
+    return [
+        equals("every connection is back in the pool", 0, pool.in_use),
+        equals("nobody waits for a connection", 0, pool.waiting),
+        equals("no backend is idle in transaction", 0, idle_in_transaction),
+        equals("no backend waits for a lock", 0, lock_waits),
+    ]
+
+
+async def leak_checks(director: Database, application: str, before: Footprint) -> list[Check]:
+    """After the pool has closed: all is as it was before it opened."""
+    after = await _settled(lambda: footprint(director, application), before)
+    return [
+        equals("no task is left running", before.tasks, after.tasks),
+        equals("no file descriptor is left open", before.descriptors, after.descriptors),
+        equals("no backend is left on the server", before.backends, after.backends),
+    ]
+
+
+async def _settled(measure: Callable[[], Awaitable[T]], expected: T) -> T:
+    """The first measurement that is as expected, or the last one before the deadline."""
+    deadline = monotonic() + _SETTLING
+    while (measured := await measure()) != expected and monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    return measured

@@ -1,0 +1,128 @@
+"""What a drill returns: checks, tallies, latencies, pool peaks and a verdict."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from couponctl.database import nearest_rank
+from couponctl.drills.drill import Check, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from couponctl.drills.journal import Entry
+    from couponctl.models import Outcome, PoolStats
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Nearest-rank percentiles of one outcome, in milliseconds."""
+
+    n: int
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run of one drill."""
+
+    drill: str
+    run_id: str
+    parameters: Mapping[str, float]
+    seed: int
+    strategy: str
+    server: Mapping[str, Any]
+    checks: tuple[Check, ...]
+    outcomes: Mapping[Outcome, int]
+    latency: Mapping[Outcome, Latency]
+    recovered: int
+    """Claims that got no answer and are in the ledger."""
+    pool: PoolStats | None
+    """None when the drill never had a pool."""
+    claim_phase: float
+    """Seconds from the first intended start to the last answer."""
+    elapsed: float
+    """Seconds, clean-up included."""
+    unfinished: str = ""
+    """Why nothing can be concluded, in words; empty when the final read happened."""
+    left_behind: str | None = None
+    """A schema that could not be dropped."""
+
+    @property
+    def broken(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if not check.held)
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.broken:
+            return Verdict.FAIL
+        if self.unfinished or not self.outcomes:
+            return Verdict.INCONCLUSIVE
+        return Verdict.PASS
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented shape; times in milliseconds."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "drill": self.drill,
+            "run_id": self.run_id,
+            "verdict": self.verdict.value,
+            "params": dict(self.parameters),
+            "seed": self.seed,
+            "strategy": self.strategy,
+            "checks": [
+                {"promise": c.promise, "expected": c.expected, "observed": c.observed, "held": c.held}
+                for c in self.checks
+            ],
+            "outcomes": {outcome.value: count for outcome, count in self.outcomes.items()},
+            "recovered": self.recovered,
+            "latency_ms": {
+                outcome.value: {
+                    name: round(value, 3)
+                    for name, value in zip(
+                        ("n", "p50", "p90", "p95", "p99", "max"),
+                        (each.n, each.p50, each.p90, each.p95, each.p99, each.max),
+                        strict=True,
+                    )
+                }
+                for outcome, each in self.latency.items()
+            },
+            "pool": self._pool_as_json(),
+            "claim_phase_ms": round(self.claim_phase * 1000, 3),
+            "elapsed_ms": round(self.elapsed * 1000, 3),
+            "server": dict(self.server),
+            "unfinished": self.unfinished or None,
+            "left_behind": self.left_behind,
+        }
+
+    def _pool_as_json(self) -> dict[str, Any] | None:
+        if self.pool is None:
+            return None
+        return {
+            "size": self.pool.size,
+            "peak_in_use": self.pool.peak_in_use,
+            "peak_waiting": self.pool.peak_waiting,
+            "acquire_failures": self.pool.acquire_failures,
+            "acquire_p50_ms": self.pool.acquire_p50_ms,
+            "acquire_p99_ms": self.pool.acquire_p99_ms,
+        }
+
+
+def latency_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, Latency]:
+    times: dict[Outcome, list[float]] = defaultdict(list)
+    for entry in entries:
+        times[entry.outcome].append(entry.latency * 1000)
+    return {outcome: _latency(sorted(each)) for outcome, each in sorted(times.items())}
+
+
+def _latency(ordered: Sequence[float]) -> Latency:
+    p50, p90, p95, p99 = (nearest_rank(ordered, share) or 0.0 for share in (0.50, 0.90, 0.95, 0.99))
+    return Latency(len(ordered), p50, p90, p95, p99, ordered[-1])
