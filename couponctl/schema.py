@@ -45,9 +45,27 @@ async def apply_schema(database: Database, *, schema: str | None = None) -> Appl
     return Applied(tuple(name for name in names if name not in found), found)
 
 
+async def ensure_schema(database: Database) -> None:
+    """Create the tables unless they are there already."""
+    async with database.session("AUTOCOMMIT") as session:
+        complete = not await missing_columns(session)
+    if not complete:
+        await apply_schema(database)
+
+
 async def _exists(session: Session, table: str) -> bool:
     found = await session.execute(text("SELECT to_regclass(:table) IS NOT NULL"), {"table": table})
     return bool(found.scalar_one())
+
+
+async def missing_columns(session: Session) -> tuple[str, ...]:
+    """Columns that the search_path's tables lack, as `table.column`."""
+    columns = text("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0")
+    missing = []
+    for table in metadata.tables.values():
+        found = set((await session.execute(columns, {"table": table.name})).scalars())
+        missing += [f"{table.name}.{column.name}" for column in table.columns if column.name not in found]
+    return tuple(missing)
 
 
 _KEYS_AND_RULES = text("""

@@ -6,11 +6,12 @@ import asyncio
 import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects.postgresql import insert
 
-from couponctl import questions
+from couponctl import guards, questions
 from couponctl.audit import audit
 from couponctl.cancellation import cancelled_once
 from couponctl.claims import STATEMENT
@@ -27,16 +28,18 @@ from couponctl.errors import (
 )
 from couponctl.input_rules import check_amount, check_asked, check_written
 from couponctl.models import Outcome, Phases
+from couponctl.schema import ensure_schema
+from couponctl.settings import Embedded
 from couponctl.tables import coupons
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from couponctl.claims import Strategy
     from couponctl.database import Database
     from couponctl.models import Audit, Claimants, Coupon, CouponPage, PoolStats, ServerStats
     from couponctl.questions import Sort
-    from couponctl.settings import Limits, Server
+    from couponctl.settings import Server, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +73,29 @@ class Patience:
         return random.uniform(0, min(self.longest, self.first * 2**failures))  # noqa: S311 - jitter
 
 
+PATIENCE = Patience()
+
+
 class CouponService:
     """The sale: create coupons, claim them, and ask what happened."""
 
     def __init__(
-        self, database: Database, *, strategy: Strategy = STATEMENT, patience: Patience = Patience()
+        self,
+        database: Database,
+        *,
+        strategy: Strategy = STATEMENT,
+        patience: Patience = PATIENCE,
+        may_write: Callable[[], None] = lambda: None,
     ) -> None:
+        """`may_write` raises where nothing may be written."""
         self.database = database
         self.strategy = strategy
         self._patience = patience
+        self._may_write = may_write
 
     async def create(self, name: str, amount: int) -> Coupon:
-        """Create a coupon with `amount` units. Raises Invalid, CouponExists."""
+        """Create a coupon with `amount` units. Raises Invalid, CouponExists, Guarded."""
+        self._may_write()
         check_written("coupon name", name)
         check_amount(amount)
         return await cancelled_once(self._create(name, amount))
@@ -102,8 +116,9 @@ class CouponService:
 
         A lost answer is resolved by making the same claim again on another connection: its lock waits
         for the lost one to end, and one claim a user makes it safe. ALREADY_CLAIMED then means that
-        the user has it, be it from the lost claim or from before. Raises Invalid and Misconfigured.
+        the user has it, be it from the lost claim or from before. Raises Invalid, Misconfigured, Guarded.
         """
+        self._may_write()
         check_asked("coupon name", name)
         check_written("user id", user_id)
         return await cancelled_once(self._claim(name, user_id))
@@ -133,6 +148,30 @@ class CouponService:
         async with self.database.session(self.strategy.isolation) as session:
             outcome = await self.strategy.claim(session, name, user_id)
         return outcome, session.phases
+
+    async def claim_many(
+        self, name: str, users: Sequence[str], answered: Callable[[Attempt], None]
+    ) -> None:
+        """Claim for each user, as many at a time as the pool has connections; every answer is handed over.
+
+        Raises Invalid, CouponNotFound, Misconfigured and Guarded before the first claim.
+        """
+        self._may_write()
+        check_asked("coupon name", name)
+        for user_id in users:
+            check_written("user id", user_id)
+        async with self.database.session("AUTOCOMMIT") as session:
+            if await questions.find_coupon(session, name) is None:
+                raise CouponNotFound(name)
+        waiting = iter(users)
+
+        async def work_off() -> None:
+            for user_id in waiting:
+                answered(await self.claim(name, user_id))
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self.database.limits.pool_size):
+                tasks.create_task(work_off())
 
     async def show(self, name: str, *, limit: int = 100, after: str | None = None) -> Claimants:
         """A coupon and a page of its claimants by user id. Raises Invalid, CouponNotFound."""
@@ -183,13 +222,10 @@ def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None
 
 @asynccontextmanager
 async def open_service(
-    server: Server,
-    limits: Limits,
-    *,
-    application: str,
-    schema: str | None = None,
-    strategy: Strategy = STATEMENT,
+    settings: Settings, server: Server, *, application: str, strategy: Strategy = STATEMENT
 ) -> AsyncIterator[CouponService]:
-    """The service over a pool of its own, closed at the end."""
-    async with open_database(server, limits, application=application, schema=schema) as database:
-        yield CouponService(database, strategy=strategy)
+    """The service over a pool of its own, closed at the end; the embedded server gets its tables."""
+    async with open_database(server, settings.limits, application=application) as database:
+        if isinstance(settings.target, Embedded):
+            await ensure_schema(database)
+        yield CouponService(database, strategy=strategy, may_write=partial(guards.may_write, settings))

@@ -122,9 +122,13 @@ class Progress:
     """How far a drill is: written by the drill, read by whoever watches it, from any thread."""
 
     def __init__(self) -> None:
-        self.stage = "starting"
         self.left_behind: str | None = None
         """The schema of the run, from its creation until it is dropped."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Start counting anew, for the next drill."""
+        self.stage = "starting"
         self._total = 0
         self._outcomes: Counter[Outcome] = Counter()
         self._began = monotonic()

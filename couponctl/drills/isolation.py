@@ -14,7 +14,7 @@ from couponctl.cancellation import to_its_end
 from couponctl.schema import apply_schema
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from couponctl.database import Database
     from couponctl.drills.drill import Progress
@@ -98,8 +98,9 @@ async def leftovers(director: Database) -> tuple[Leftover, ...]:
     return tuple(Leftover(row.schema, row.running) for row in rows)
 
 
-async def remove(director: Database, leftover: Leftover) -> None:
-    """Drop what a crashed run left: its backends, then its schema."""
-    ours = _OURS.fullmatch(leftover.schema)
-    assert ours is not None
-    await to_its_end(_drop(director, ours.group(1)))
+async def remove_all(director: Database, found: Sequence[Leftover]) -> None:
+    """Drop what crashed runs left: their backends, then their schemas."""
+    for leftover in found:
+        ours = _OURS.fullmatch(leftover.schema)
+        assert ours is not None
+        await to_its_end(_drop(director, ours.group(1)))

@@ -126,3 +126,9 @@ def latency_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, Latency]:
 def _latency(ordered: Sequence[float]) -> Latency:
     p50, p90, p95, p99 = (nearest_rank(ordered, share) or 0.0 for share in (0.50, 0.90, 0.95, 0.99))
     return Latency(len(ordered), p50, p90, p95, p99, ordered[-1])
+
+
+def worst(reports: Sequence[Report]) -> Verdict:
+    """The verdict over several drills; INCONCLUSIVE over none."""
+    verdicts = {report.verdict for report in reports}
+    return next((v for v in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS) if v in verdicts), Verdict.INCONCLUSIVE)

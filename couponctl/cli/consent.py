@@ -1,0 +1,49 @@
+"""Asking the operator before anything is done to a server that others use."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from couponctl.guards import PRODUCTION, may_attack, may_write
+from couponctl.settings import Embedded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from couponctl.cli.invocation import Invocation
+    from couponctl.settings import Settings
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def consent_options(function: F) -> F:
+    """Give a command the ways to agree without being asked."""
+    name_it = click.option("--confirm", metavar="DATABASE", help="Name the database: production wants that.")
+    agree = click.option("--yes", is_flag=True, help="Agree, where the server is not the embedded one.")
+    return agree(name_it(function))
+
+
+def ask(
+    invocation: Invocation, settings: Settings, plan: Iterable[str], *, yes: bool, confirm: str | None
+) -> None:
+    """Say what will be done and ask once; the embedded server is the operator's own and needs no asking.
+
+    Nothing prompts without a terminal: --yes agrees, and production wants its name with --confirm. Raises
+    Guarded.
+    """
+    may_write(settings)
+    if isinstance(settings.target, Embedded):
+        return
+    agreed = yes
+    if sys.stdin.isatty() and not yes and confirm is None:
+        invocation.say(f"On {settings.target.where} this will")
+        for line in plan:
+            invocation.say(f"  {line}")
+        if settings.environment == PRODUCTION:
+            confirm = click.prompt("This is PRODUCTION. The database's name, to go on", err=True)
+        else:
+            agreed = click.confirm("Go on?", err=True)
+    may_attack(settings, confirmed=confirm, agreed=agreed)

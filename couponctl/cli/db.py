@@ -1,0 +1,160 @@
+"""`couponctl db`: the tables, and the embedded server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from couponctl import embedded
+from couponctl.cli.consent import ask, consent_options
+from couponctl.cli.invocation import Invocation, common_options, pass_invocation
+from couponctl.cli.opened import settings_of, with_database
+from couponctl.errors import BadSettings
+from couponctl.guards import may_write
+from couponctl.present import safe
+from couponctl.reach import reached
+from couponctl.settings import Embedded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.group("db")
+@common_options
+def command() -> None:
+    """The tables, and the private PostgreSQL that couponctl runs where no other is named."""
+
+
+@command.command("init")
+@common_options
+@pass_invocation
+def init(invocation: Invocation) -> None:
+    """Create the tables that are missing; what is there stays as it is."""
+    from couponctl.schema import apply_schema  # noqa: PLC0415 - only this needs SQLAlchemy
+
+    may_write(settings_of(invocation))
+    applied = with_database(invocation, "db-init", apply_schema)
+    if invocation.json:
+        invocation.print_json(asdict(applied))
+        return
+    for table in applied.created:
+        invocation.print(f"created table {table}")
+    for table in applied.found:
+        invocation.print(f"table {table} is there already, and stays as it is")
+
+
+@command.command("start")
+@common_options
+@pass_invocation
+def start(invocation: Invocation) -> None:
+    """Start the embedded server and keep it up until `db stop`."""
+    base = _embedded_base(invocation)
+    started = embedded.start(base)
+    if invocation.json:
+        invocation.print_json({"started": started, "url": embedded.status(base).url})
+    else:
+        invocation.print("started, and stays up until `couponctl db stop`" if started else "is up already")
+
+
+@command.command("stop")
+@click.option("--now", is_flag=True, help="Even while other commands use it: they lose their connections.")
+@common_options
+@pass_invocation
+def stop(invocation: Invocation, now: bool) -> None:
+    """Stop the embedded server, or let it stop with its last user."""
+    stopped = embedded.stop(_embedded_base(invocation), now=now)
+    if invocation.json:
+        invocation.print_json({"stopped": stopped.value})
+    else:
+        invocation.print(
+            {
+                embedded.Stopped.STOPPED: "stopped",
+                embedded.Stopped.WAS_NOT_RUNNING: "was not running",
+                embedded.Stopped.IN_USE: "in use: it stops with its last user, or `db stop --now`",
+            }[stopped]
+        )
+
+
+@command.command("status")
+@common_options
+@pass_invocation
+def status(invocation: Invocation) -> None:
+    """Say where the database is, and whether the embedded server runs."""
+    settings = settings_of(invocation)
+    if not isinstance(settings.target, Embedded):
+        server = settings.target
+        if invocation.json:
+            invocation.print_json({"embedded": False, "where": server.where, "source": server.source})
+        else:
+            invocation.print(f"{safe(server.where)} (from {safe(server.source)})")
+        return
+    state = embedded.status(_embedded_base(invocation))
+    if invocation.json:
+        document = {**asdict(state), "base": str(state.base), "log": str(state.log)}
+        invocation.print_json({"embedded": True, **document})
+        return
+    running = f"runs, process {state.pid}" if state.running else "is not running"
+    kept = ", and stays up until `couponctl db stop`" if state.kept else ""
+    invocation.print(f"embedded PostgreSQL {state.version} {running}{kept}".replace("  ", " "))
+    invocation.print(f"data in {safe(str(state.base))}, log in {safe(str(state.log))}")
+
+
+@command.command("url")
+@common_options
+@pass_invocation
+def url(invocation: Invocation) -> None:
+    """Print the database's URL, for other programs; there is never a password in it."""
+    settings = settings_of(invocation)
+    target = settings.target
+    address = (
+        embedded.status(_embedded_base(invocation)).url if isinstance(target, Embedded) else target.public_url
+    )
+    if invocation.json:
+        invocation.print_json({"url": address})
+    else:
+        invocation.print(safe(address))
+
+
+@command.command("psql", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[PSQL ARGUMENT]...")
+@common_options
+@pass_invocation
+def psql(invocation: Invocation, arguments: tuple[str, ...]) -> int:
+    """Open psql on the database."""
+    settings = settings_of(invocation)
+    program = embedded.binary("psql")
+    with reached(settings) as server:
+        # The password travels in the environment: `ps` shows the arguments to everyone.
+        return subprocess.run(
+            [program, *arguments], env={**os.environ, **server.libpq_environment()}, check=False
+        ).returncode
+
+
+@command.command("reset")
+@consent_options
+@common_options
+@pass_invocation
+def reset(invocation: Invocation, yes: bool, confirm: str | None) -> None:
+    """Delete the embedded server with all its coupons and claims, for good."""
+    base = _embedded_base(invocation)
+    ask_to_delete(invocation, base, yes=yes, confirm=confirm)
+    embedded.reset(base)
+    if invocation.json:
+        invocation.print_json({"deleted": str(base)})
+    else:
+        invocation.print(f"deleted {safe(str(base))}")
+
+
+def _embedded_base(invocation: Invocation) -> Path:
+    """Where the embedded server lives. Raises BadSettings when the settings name another server."""
+    target = settings_of(invocation).target
+    if not isinstance(target, Embedded):
+        raise BadSettings(
+            f"{target.where} (from {target.source}) is not couponctl's to start, stop or delete",
+            "Without --url, --context and PG* variables the command means the embedded server.",
+        )
+    return target.base or embedded.default_base()

@@ -1,0 +1,94 @@
+"""What every command is given: where the database is, and how to speak. The options may stand anywhere."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from couponctl.present import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from couponctl.errors import CouponctlError
+
+_GLYPH_COLORS = {"✔": "green", "✘": "red", "●": "green", "■": "yellow"}
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+@dataclass
+class Invocation:
+    """One run of the program."""
+
+    url: str | None = None
+    context: str | None = None
+    json: bool = False
+    no_color: bool = False
+    verbose: bool = False
+
+    def say(self, line: str) -> None:
+        """One line of talk, to stderr."""
+        click.echo(safe(line), err=True)
+
+    def print(self, line: str = "") -> None:
+        """One line of data, to stdout; whatever in it is not ours has passed `safe` already."""
+        click.echo(line, color=self.colored(sys.stdout))
+
+    def print_lines(self, lines: Iterable[str]) -> None:
+        """Lines of data, with their glyphs in colour."""
+        for line in lines:
+            for glyph, color in _GLYPH_COLORS.items():
+                line = line.replace(glyph, click.style(glyph, fg=color))  # noqa: PLW2901
+            self.print(line)
+
+    def print_json(self, document: Any) -> None:
+        """The answer as one JSON document, ASCII-escaped and lossless."""
+        click.echo(json.dumps(document, ensure_ascii=True, indent=2))
+
+    def fail(self, error: CouponctlError) -> None:
+        """One line with the way out, on stderr; with --json the same as a document on stdout."""
+        if self.json:
+            self.print_json({"error": error_document(error)})
+        self.say(f"couponctl: {error}")
+
+    def colored(self, stream: Any) -> bool:
+        if self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+            return False
+        return bool(stream.isatty())
+
+
+def error_document(error: CouponctlError) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "hint": error.hint, "status": error.status}
+
+
+def common_options(command: F) -> F:
+    """Give a command the options that may stand before or behind its name."""
+    for option in reversed(_COMMON_OPTIONS):
+        command = option(command)
+    return command
+
+
+pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value:
+        setattr(context.ensure_object(Invocation), str(parameter.name), value)
+
+
+_option = functools.partial(click.option, expose_value=False, callback=_remember)
+
+_COMMON_OPTIONS = (
+    _option("--url", metavar="URL", help="The database; without a password, which `ps` would show."),
+    _option("--context", metavar="NAME", help="A database from config.toml."),
+    _option("--json", is_flag=True, help="Answer with one JSON document on stdout."),
+    _option("--no-color", is_flag=True, help="No colours; NO_COLOR=1 does the same."),
+    _option("-v", "--verbose", is_flag=True, help="Say more when something unexpected happens."),
+)

@@ -1,0 +1,60 @@
+"""From a command's options to an open database or service, and back out again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from couponctl import settings as settings_module
+from couponctl.cli.running import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from couponctl.cli.invocation import Invocation
+    from couponctl.database import Database
+    from couponctl.service import CouponService
+    from couponctl.settings import Server, Settings
+
+T = TypeVar("T")
+
+
+def settings_of(invocation: Invocation) -> Settings:
+    """Where the database is, by the command's options, the environment and the config file."""
+    return settings_module.load(url=invocation.url, context=invocation.context)
+
+
+def with_service(
+    invocation: Invocation, command: str, use: Callable[[CouponService], Coroutine[Any, Any, T]]
+) -> T:
+    """Open the service, let `use` work with it, close it. Raises whatever the service raises."""
+    # SQLAlchemy and the driver take a quarter of a second to import: only who needs them pays.
+    from couponctl.service import open_service  # noqa: PLC0415
+
+    async def work(settings: Settings, server: Server) -> T:
+        async with open_service(settings, server, application=f"couponctl/{command}") as service:
+            return await use(service)
+
+    return _on_server(invocation, work)
+
+
+def with_database(
+    invocation: Invocation, command: str, use: Callable[[Database], Coroutine[Any, Any, T]]
+) -> T:
+    """The same for what goes below the service; no tables are needed or made."""
+    from couponctl.database import open_database  # noqa: PLC0415
+
+    async def work(settings: Settings, server: Server) -> T:
+        async with open_database(server, settings.limits, application=f"couponctl/{command}") as database:
+            return await use(database)
+
+    return _on_server(invocation, work)
+
+
+def _on_server(
+    invocation: Invocation, work: Callable[[Settings, Server], Coroutine[Any, Any, T]]
+) -> T:
+    from couponctl.reach import reached  # noqa: PLC0415
+
+    settings = settings_of(invocation)
+    with reached(settings) as server:
+        return run(invocation, work(settings, server))

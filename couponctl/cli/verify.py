@@ -1,0 +1,33 @@
+"""`couponctl verify`."""
+
+from __future__ import annotations
+
+import click
+
+from couponctl.cli.completion import coupon_names
+from couponctl.cli.documents import audit_document
+from couponctl.cli.exits import ExitCode
+from couponctl.cli.invocation import Invocation, common_options, pass_invocation
+from couponctl.cli.opened import with_service
+from couponctl.present import finding_line
+
+
+@click.command("verify")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=coupon_names)
+@common_options
+@pass_invocation
+def command(invocation: Invocation, names: tuple[str, ...]) -> ExitCode:
+    """Audit the ledger: every counter against its claims, in one snapshot.
+
+    Finds oversold coupons, lost stock, negative stock, duplicates, claims without a coupon, and rules that
+    the tables lack. Exit code 20 when something is found.
+    """
+    audit = with_service(invocation, "verify", lambda service: service.verify(names))
+    if invocation.json:
+        invocation.print_json(audit_document(audit))
+    else:
+        for finding in audit.findings:
+            invocation.print(finding_line(finding))
+        word = "balances" if audit.ok else f"does not balance: {len(audit.findings)} findings"
+        invocation.say(f"{audit.coupons:,} coupons, {audit.claims:,} claims: the ledger {word}")
+    return ExitCode.OK if audit.ok else ExitCode.VIOLATED

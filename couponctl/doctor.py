@@ -1,0 +1,130 @@
+"""What is wrong with a database, for a sale and for drills, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from couponctl.schema import missing_columns, missing_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Row
+
+    from couponctl.database import Database
+
+OLDEST_VERSION = 13
+"""PostgreSQL's oldest major version that couponctl is meant for."""
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    """A sale works, but something may surprise."""
+    WRONG = "wrong"
+    """A sale does not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing that was looked at."""
+
+    subject: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+_FACTS = text("""
+    SELECT current_setting('server_version') AS version,
+           current_setting('server_version_num')::int / 10000 AS major,
+           current_user AS role,
+           current_database() AS database,
+           (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
+           pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS read_only,
+           has_database_privilege(current_database(), 'CREATE') AS may_create,
+           current_setting('fsync')::bool AND current_setting('full_page_writes')::bool
+               AND current_setting('synchronous_commit') <> 'off' AS durable,
+           current_setting('max_connections')::int AS max_connections,
+           (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS in_use,
+           quote_ident(current_user) AS quoted_role,
+           quote_ident(current_database()) AS quoted_database
+""")
+
+_PRIVILEGES = text("""
+    SELECT relation, privilege FROM (VALUES
+        ('coupons', 'SELECT'), ('coupons', 'INSERT'), ('coupons', 'UPDATE'),
+        ('claims', 'SELECT'), ('claims', 'INSERT')) AS wanted (relation, privilege)
+     WHERE NOT has_table_privilege(to_regclass(relation), privilege)
+""")
+
+
+async def diagnose(database: Database) -> tuple[Diagnosis, ...]:
+    """Look at everything that a sale and a drill need. Raises what connecting raises."""
+    async with database.session("AUTOCOMMIT") as session:
+        facts = (await session.execute(_FACTS)).one()
+        lacking = await missing_columns(session)
+        denied = [] if lacking else (await session.execute(_PRIVILEGES)).all()
+        unguarded = () if lacking else await missing_rules(session)
+    return (
+        Diagnosis("connection", State.OK, f"{database.server.where} (from {database.server.source})"),
+        *_server(facts, database.limits.pool_size),
+        *_tables(facts, lacking, denied, unguarded),
+    )
+
+
+def _server(facts: Row[Any], pool_size: int) -> Iterator[Diagnosis]:
+    if facts.major < OLDEST_VERSION:
+        detail = f"PostgreSQL {facts.version} is older than {OLDEST_VERSION}"
+        yield Diagnosis("version", State.WARNING, detail, "Upgrade it; couponctl is not tried on it.")
+    else:
+        yield Diagnosis("version", State.OK, f"PostgreSQL {facts.version}")
+    if facts.read_only:
+        yield Diagnosis("writes", State.WRONG, "this server is read-only", "Point couponctl at the primary.")
+    else:
+        yield Diagnosis("writes", State.OK, "the server takes writes")
+    if facts.durable:
+        yield Diagnosis("durability", State.OK, "a claim that was answered survives a crash")
+    else:
+        yield Diagnosis(
+            "durability",
+            State.WARNING,
+            "a claim that was answered can be lost in a crash",
+            "Switch fsync, full_page_writes and synchronous_commit on.",
+        )
+    free = facts.max_connections - facts.in_use
+    if free < pool_size:
+        detail = f"{free} of {facts.max_connections} connections are free, the pool wants {pool_size}"
+        yield Diagnosis("connections", State.WARNING, detail, "Raise max_connections, or lower COUPONCTL_POOL_SIZE.")
+    else:
+        yield Diagnosis("connections", State.OK, f"{free} of {facts.max_connections} are free")
+    if facts.may_create:
+        yield Diagnosis("drills", State.OK, f"role {facts.role} may create a schema for them")
+    else:
+        remedy = f"For drills: GRANT CREATE ON DATABASE {facts.quoted_database} TO {facts.quoted_role};"
+        yield Diagnosis("drills", State.WARNING, f"role {facts.role} may not create a schema", remedy)
+
+
+def _tables(
+    facts: Row[Any], lacking: tuple[str, ...], denied: list[Any], unguarded: tuple[str, ...]
+) -> Iterator[Diagnosis]:
+    if lacking:
+        detail = f"missing: {', '.join(lacking)}"
+        yield Diagnosis("tables", State.WRONG, detail, "Run `couponctl db init`.")
+        return
+    yield Diagnosis("tables", State.OK, "coupons and claims are there")
+    for row in denied:
+        remedy = f"GRANT {row.privilege} ON {row.relation} TO {facts.quoted_role};"
+        detail = f"role {facts.role} lacks {row.privilege} on {row.relation}"
+        yield Diagnosis("privileges", State.WRONG, detail, remedy)
+    if not denied:
+        yield Diagnosis("privileges", State.OK, f"role {facts.role} may create and claim")
+    for rule in unguarded:
+        problem, _, remedy = rule.partition(": ")
+        yield Diagnosis("rules", State.WARNING, problem, f"{remedy};")
+    if not unguarded:
+        yield Diagnosis("rules", State.OK, "keys and checks guard the ledger")

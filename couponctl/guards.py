@@ -1,0 +1,38 @@
+"""What couponctl refuses to do to a database that the operator has marked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from couponctl.errors import Guarded
+from couponctl.settings import Embedded
+
+if TYPE_CHECKING:
+    from couponctl.settings import Settings
+
+PRODUCTION = "production"
+
+
+def may_write(settings: Settings) -> None:
+    """Refuse where the context is read-only. Raises Guarded."""
+    if settings.read_only:
+        raise Guarded(
+            f"{settings.target.where} is marked read-only",
+            "Choose another context, or take read_only out of this one in config.toml",
+        )
+
+
+def may_attack(settings: Settings, *, confirmed: str | None, agreed: bool) -> None:
+    """Refuse to drill or destroy where nobody has agreed to it; the embedded server is free for all.
+
+    `agreed` is the answer to the question (--yes), `confirmed` the database's name typed out
+    (--confirm), which production wants. Raises Guarded.
+    """
+    may_write(settings)
+    if isinstance(settings.target, Embedded):
+        return
+    database = settings.target.database
+    if settings.environment == PRODUCTION and confirmed != database:
+        raise Guarded(f"{settings.target.where} is production", f"If you mean it: --confirm {database}")
+    if not agreed and confirmed != database:
+        raise Guarded(f"nobody has agreed to this on {settings.target.where}", "If you mean it: --yes")

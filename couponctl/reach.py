@@ -1,0 +1,23 @@
+"""From settings to a server that answers: the embedded one is started, and kept as long as it is used."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from couponctl import embedded
+from couponctl.settings import Embedded, Server, Settings, server_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def reached(settings: Settings) -> Iterator[Server]:
+    """The server that the settings name. Raises BadSettings and Unreachable for an embedded one that will not start."""
+    match settings.target:
+        case Server() as server:
+            yield server
+        case Embedded(base):
+            with embedded.running(base or embedded.default_base()) as url:
+                yield server_at(url, source="embedded")

@@ -1,0 +1,147 @@
+"""Real PostgreSQL for every test: one server a session, one database a test, cloned from a template."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from couponctl import embedded
+from couponctl.claims import STRATEGIES, Strategy
+from couponctl.cli import run
+from couponctl.database import Database, open_database
+from couponctl.models import Coupon
+from couponctl.schema import schema_sql
+from couponctl.service import CouponService
+from couponctl.settings import Limits, Server, server_at
+from tests.clones import Clones
+
+for variable in [name for name in os.environ if name.startswith(("PG", "COUPONCTL_"))]:
+    # The developer's own database is none of the tests' business.
+    if variable != "COUPONCTL_TEST_URL":
+        del os.environ[variable]
+
+
+@pytest.fixture(scope="session")
+def open_directory() -> Iterator[Path]:
+    """A short path that the server's account may pass through when root runs the tests."""
+    path = Path(tempfile.mkdtemp(prefix="couponctl-test-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def server_url(open_directory: Path) -> Iterator[str]:
+    base = open_directory / "server"
+    with embedded.running(base) as url:
+        yield url
+    embedded.stop(base)
+
+
+@pytest.fixture(scope="session")
+def clones(server_url: str) -> Iterator[Clones]:
+    """Makes databases that hold the tables and nothing else."""
+    clones = Clones(server_url)
+    clones.make_template(schema_sql())
+    yield clones
+    clones.drop_template()
+
+
+@pytest.fixture
+def database_url(clones: Clones) -> Iterator[str]:
+    """A database with empty tables, of this test alone."""
+    with clones.database() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(clones: Clones) -> Iterator[str]:
+    """A database without any tables."""
+    with clones.database(template="template1") as url:
+        yield url
+
+
+@pytest.fixture
+def server(database_url: str) -> Server:
+    return server_at(database_url, source="the test")
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return Limits(pool_size=5)
+
+
+@pytest.fixture
+async def database(server: Server, limits: Limits) -> AsyncIterator[Database]:
+    async with open_database(server, limits, application="couponctl/test") as database:
+        yield database
+
+
+@pytest.fixture(params=STRATEGIES, ids=lambda strategy: strategy.name)
+def strategy(request: pytest.FixtureRequest) -> Strategy:
+    chosen: Strategy = request.param
+    return chosen
+
+
+@pytest.fixture
+def service(database: Database) -> CouponService:
+    return CouponService(database)
+
+
+@pytest.fixture
+async def other_session(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Another client of the same database, for locks, looks and damage."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close(timeout=5)
+
+
+@pytest.fixture
+async def coupon(service: CouponService) -> Coupon:
+    """Ten units, none claimed."""
+    return await service.create("SPRING", 10)
+
+
+@pytest.fixture
+async def sold_out_coupon(service: CouponService) -> Coupon:
+    """One unit, claimed by “winner”."""
+    coupon = await service.create("GONE", 1)
+    await service.claim(coupon.name, "winner")
+    return coupon
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command line came to."""
+
+    exit_code: int
+    out: str
+    err: str
+
+
+Couponctl = Callable[..., Answer]
+
+
+@pytest.fixture
+def couponctl(
+    database_url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Couponctl:
+    """Runs a command line on the test's database."""
+    monkeypatch.setenv("COUPONCTL_URL", database_url)
+
+    def call(*arguments: str) -> Answer:
+        exit_code = run(list(arguments))
+        out, err = capfd.readouterr()
+        return Answer(exit_code, out, err)
+
+    return call

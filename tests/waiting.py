@@ -1,0 +1,23 @@
+"""Waiting for a state of the world, with a deadline instead of a guess."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+DEADLINE = 10.0
+"""Seconds."""
+
+
+async def until(measure: Callable[[], Awaitable[T]], expected: T) -> None:
+    """Poll until `measure` gives what is expected; fails with the last value after the deadline."""
+    ends = time.monotonic() + DEADLINE
+    while (measured := await measure()) != expected:
+        assert time.monotonic() < ends, f"{measured!r} instead of {expected!r} after {DEADLINE:g} s"
+        await asyncio.sleep(0.01)
