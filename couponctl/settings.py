@@ -120,7 +120,7 @@ def load(
     *,
     url: str | None = None,
     context: str | None = None,
-    environ: Mapping[str, str] = os.environ,
+    environ: Environ = os.environ,
     config: Path | None = None,
 ) -> Settings:
     """Decide which database to use; reads the config and service files, connects to nothing.
@@ -131,16 +131,20 @@ def load(
     if url is not None and context is not None:
         raise BadSettings("--url and --context both name a database", "Give one of them.")
     if url is not None:
-        return _on_server(_from_flag(url), "--url", environ)
+        params = _parse(url, "--url")
+        if _SECRETS & params.keys():
+            way_out = "Put it into COUPONCTL_URL, PGPASSWORD, ~/.pgpass or a service file."
+            raise BadSettings("--url holds a password, which everyone can read in `ps`", way_out)
+        return _on_server(params, "--url", environ, {})
     if context is not None:
         return _from_context(context, environ, config or config_path())
     if environ.get("COUPONCTL_URL"):
-        return _on_server(_parse(environ["COUPONCTL_URL"], "COUPONCTL_URL"), "COUPONCTL_URL", environ)
+        return _on_server(_parse(environ["COUPONCTL_URL"], "COUPONCTL_URL"), "COUPONCTL_URL", environ, {})
     if environ.get("COUPONCTL_CONTEXT"):
         return _from_context(environ["COUPONCTL_CONTEXT"], environ, config or config_path())
     if any(environ.get(name) for name in ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE")):
-        return _on_server({}, "the PG* environment", environ)
-    return _settings(Embedded(_data_dir(environ)), environ)
+        return _on_server({}, "the PG* environment", environ, {})
+    return _settings(Embedded(_data_dir(environ)), environ, {})
 
 
 def config_path() -> Path:
@@ -175,38 +179,36 @@ _KEPT_BACK = {
     # couponctl signs its connections itself: by their application's name drills know their own
     **dict.fromkeys(("application_name", "fallback_application_name"), ".*"),
     **dict.fromkeys(("channel_binding", "gssencmode"), "disable|prefer"),
-    **dict.fromkeys(("require_auth", "requirepeer", "sslcrldir"), ""),
     "port": "[0-9, ]*",
     "connect_timeout": " *-?[0-9]{0,9} *",
-    "min_protocol_version": r"(3\.0)?",
     "gssdelegation": "0",
+    "load_balance_hosts": "disable",
+    "min_protocol_version": r"(3\.0)?",
+    "replication": "false|off|no|0",
     "sslcertmode": "allow",
     "sslsni": "1",
-    "load_balance_hosts": "disable",
-    "replication": "false|off|no|0",
+    **dict.fromkeys(("require_auth", "requirepeer", "sslcrldir"), ""),
 }
 """What libpq understands too; either read here, or these values ask for nothing that asyncpg cannot do."""
 
 _PARAMETERS = _KEPT_BACK | _HANDED_ON
 _SECRETS = {"password", "sslpassword"}
-_VARIABLES = {
-    f"PG{key.replace('_', '').upper()}": key for key in _PARAMETERS.keys() - {"sslpassword", "replication"}
-}
-_VARIABLES |= {"PGDATABASE": "dbname", "PGCONNECT_TIMEOUT": "connect_timeout"}
+_ODD = {"dbname": "PGDATABASE", "connect_timeout": "PGCONNECT_TIMEOUT", "sslpassword": "", "replication": ""}
+_VARIABLES = {_ODD.get(key, f"PG{key.replace('_', '').upper()}"): key for key in _PARAMETERS}
+"""The variable of every parameter, as libpq names it; two have none."""
 
 _TIMEOUTS = ("acquire_timeout", "connect_timeout", "lock_timeout", "statement_timeout", "command_timeout")
-_SERVER_KEYS = ("host", "port", "user", "dbname", "service", "sslmode", "passfile")
+_SERVER_KEYS = ("host", "port", "user", "password", "dbname", "service", "sslmode", "passfile")
 _CONTEXT_KEYS = (
-    "url",
     *_SERVER_KEYS,
+    *_TIMEOUTS,
+    "url",
     "embedded",
     "data_dir",
     "read_only",
     "environment",
     "pool_size",
-    *_TIMEOUTS,
 )
-
 _SOCKET_DIRECTORIES = ("/run/postgresql", "/var/run/postgresql", "/tmp")  # noqa: S108 - where libpq looks
 
 # An @ behind the host is refused, unlike by libpq: it is the end of a password with a raw @ or / in it.
@@ -217,20 +219,10 @@ _URL = re.compile(
 )
 
 
-def _from_flag(url: str) -> Params:
-    params = _parse(url, "--url")
-    if _SECRETS & params.keys():
-        way_out = "Put it into COUPONCTL_URL, PGPASSWORD, ~/.pgpass or a service file."
-        raise BadSettings("--url holds a password, which everyone can read in `ps`", way_out)
-    return params
-
-
 def _from_context(name: str, environ: Environ, config: Path) -> Settings:
     contexts = _contexts(config)
     if name not in contexts:
-        way_out = (
-            f"There are: {', '.join(contexts)}." if contexts else f"Write a table [contexts.{name}] there."
-        )
+        way_out = f"There are: {', '.join(contexts)}." if contexts else f"Write a table [contexts.{name}]."
         raise BadSettings(f"there is no context “{name}” in {config}", way_out)
     table, origin = contexts[name], f"context “{name}” in {config}"
     _refuse_unknown(table, _CONTEXT_KEYS, origin)
@@ -247,8 +239,8 @@ def _from_context(name: str, environ: Environ, config: Path) -> Settings:
         return _settings(Embedded(base), environ, table, origin)
     if "url" in table:
         params = _parse(_typed(table, "url", str, origin), origin)
-        if _SECRETS & params.keys() and config.stat().st_mode & 0o077:
-            raise BadSettings(f"{origin} holds a password that others can reach", f"Run: chmod 600 {config}")
+    if _SECRETS & params.keys() and config.stat().st_mode & 0o077:
+        raise BadSettings(f"{origin} holds a password that others can reach", f"Run: chmod 600 {config}")
     if "passfile" in table:
         params["passfile"] = str(_expanded(params["passfile"], origin))
     return _on_server(_checked(params, origin), f"context “{name}”", environ, table, origin)
@@ -263,9 +255,8 @@ def _contexts(config: Path) -> dict[str, dict[str, object]]:
         raise BadSettings(f"{config} cannot be read: {exc.strerror}", "Mend its permissions.") from None
     except ValueError as exc:
         spot = re.search(r"line \d+", str(exc))
-        raise BadSettings(
-            f"{config}{', ' + spot[0] if spot else ''} is not valid TOML", "Mend it there."
-        ) from None
+        place = f"{config}, {spot[0]}" if spot else f"{config}"
+        raise BadSettings(f"{place} is not valid TOML", "Mend it there.") from None
     _refuse_unknown(tables, ("contexts",), str(config))
     contexts = tables.get("contexts", {})
     if not isinstance(contexts, dict) or not all(isinstance(table, dict) for table in contexts.values()):
@@ -302,11 +293,10 @@ def _data_dir(environ: Environ) -> Path | None:
     return _expanded(path, "COUPONCTL_DATA_DIR").absolute() if path else None
 
 
-def _settings(
-    target: Target, environ: Environ, table: Table | None = None, origin: str = "", **limits: Any
-) -> Settings:
-    table = table or {}
-    limits |= {key: _seconds(table[key], f"{origin}: {key}") for key in _TIMEOUTS if key in table}
+def _settings(target: Target, environ: Environ, table: Table, origin: str = "") -> Settings:
+    limits: dict[str, Any] = {
+        key: _seconds(table[key], f"{origin}: {key}") for key in _TIMEOUTS if key in table
+    }
     if size := environ.get("COUPONCTL_POOL_SIZE"):
         limits["pool_size"] = _whole(size, "COUPONCTL_POOL_SIZE", 1000)
     elif "pool_size" in table:
@@ -335,9 +325,7 @@ def _whole(value: object, what: str, most: int) -> int:
     return int(digits[1])
 
 
-def _on_server(
-    params: Params, source: str, environ: Environ, table: Table | None = None, origin: str = ""
-) -> Settings:
+def _on_server(params: Params, source: str, environ: Environ, table: Table, origin: str = "") -> Settings:
     filled = _filled(params, environ)
     _check_tls(filled, source)
     user = filled.get("user") or _os_user()
@@ -347,16 +335,15 @@ def _on_server(
     dsn = f"postgresql://{login}@/{quote(database, safe='')}?{query}".removesuffix("?")
     server = Server(dsn, _hosts(filled, source), user, database, source)
     patience = min(int(filled.get("connect_timeout", "").strip() or 0), 3600)
-    limits = {"connect_timeout": float(patience)} if patience > 0 else {}
-    return _settings(server, environ, table, origin, **limits)
+    defaults = {"connect_timeout": float(patience)} if patience > 0 else {}
+    return _settings(server, environ, {**defaults, **table}, origin)
 
 
 def _filled(params: Params, environ: Environ) -> Params:
     """Fill the gaps as libpq does, service first; an empty value fills a gap, but says nothing."""
+    variables: Params = {}
     for name, key in _VARIABLES.items():
-        if name in environ:
-            _checked({key: environ[name]}, name)
-    variables = {key: environ[name] for name, key in _VARIABLES.items() if name in environ}
+        variables |= _checked({key: environ[name]}, name) if name in environ else {}
     service = params.get("service") or variables.get("service")
     filled = variables | (_service(service, environ) if service else {}) | params
     return {key: value for key, value in filled.items() if value}
@@ -386,9 +373,9 @@ def _checked(params: Params, origin: str) -> Params:
         if re.search(r"[\0\ud800-\udfff]" if key in _SECRETS else r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", value):
             raise BadSettings(f"{origin}: {key} holds an impossible character", "Leave it out.")
         if not re.fullmatch(_PARAMETERS[key], value, re.DOTALL):
-            words = re.sub(r"\|", ", ", _PARAMETERS[key])
-            way_out = f"It may be {words}." if "|" in _PARAMETERS[key] else "Leave it out."
-            raise BadSettings(f"{origin}: {key} asks for what cannot be given", way_out)
+            words = _PARAMETERS[key].replace("|", ", ")
+            way_out = f"It may be {words}." if "," in words else "Leave it out."
+            raise BadSettings(f"{origin}: {key} has a value that cannot be honoured", way_out)
     return params
 
 
@@ -397,9 +384,7 @@ def _check_tls(params: Params, source: str) -> None:
     mode = params.get("sslmode", "prefer")
     for key in ("sslcert", "sslkey", "sslrootcert", "sslcrl"):
         if mode != "disable" and key in params and not os.access(params[key], os.R_OK):
-            raise BadSettings(
-                f"{source}: the file of {key} cannot be read", "Mend its path or its permissions."
-            )
+            raise BadSettings(f"{source}: the file of {key} cannot be read", "Mend its path or its mode.")
     if params.get("sslnegotiation") == "direct" and mode in {"disable", "allow", "prefer"}:
         raise BadSettings(f"{source}: sslnegotiation=direct wants TLS", "Set sslmode=verify-full.")
 
@@ -411,9 +396,7 @@ def _hosts(params: Params, source: str) -> tuple[Host, ...]:
     ports = params.get("port", "").split(",")
     ports = ports * len(names) if len(ports) == 1 else ports
     if len(ports) != len(names):
-        raise BadSettings(
-            f"{source}: {len(ports)} ports for {len(names)} hosts", "Give one for all, or each its own."
-        )
+        raise BadSettings(f"{source}: {len(ports)} ports for {len(names)} hosts", "Give one for each.")
     return tuple(_host(name, port, source) for name, port in zip(names, ports, strict=True))
 
 
@@ -447,24 +430,17 @@ def _parse(url: str, origin: str) -> Params:
         raise BadSettings(problem, "Write it as postgresql://user@host:5432/database.")
     parts = _URL.fullmatch(url)
     if not parts or not url.isprintable() or " " in url:
-        raise BadSettings(
-            problem, "Percent-encode names and passwords: %40 for @, %2F for /, %20 for a space."
-        )
-    hosts, ports = zip(*(_split(address) for address in parts["hosts"].split(",")), strict=True)
+        raise BadSettings(problem, "Percent-encode names and passwords: %40 for @, %2F for /, %20 for blank.")
+    hosts = [re.findall(r"^(?:\[(.*)\]|([^:]*)):?(.*)$", one)[0] for one in parts["hosts"].split(",")]
     params = {key: parts[key] for key in ("user", "password", "dbname")}
-    params |= {"host": ",".join(hosts), "port": ",".join(ports)}
+    params["host"] = ",".join(ip or name for ip, name, _ in hosts)
+    params["port"] = ",".join(port for *_, port in hosts)
     params = {key: _decoded(value, origin) for key, value in params.items() if value}
     for pair in filter(None, (parts["query"] or "").split("&")):
         key, value = (_decoded(text, origin) for text in pair.split("="))
         # `ssl=true` is how JDBC writes it; libpq reads it too
         params |= {"sslmode": "require"} if (key, value) == ("ssl", "true") else {key: value}
     return _checked(params, origin)
-
-
-def _split(address: str) -> tuple[str, str]:
-    ip, bracket, rest = address.rpartition("]")
-    name, _, port = rest.partition(":")
-    return ip[1:] if bracket else name, port
 
 
 def _decoded(text: str, origin: str) -> str:
