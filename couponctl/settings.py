@@ -1,17 +1,16 @@
 """Where the database is and with which limits, decided before any connection from what the operator gave.
 
 The first that is set names the database: `--url`, `--context`, COUPONCTL_URL, COUPONCTL_CONTEXT, libpq's
-environment, else the embedded server: a flag is nearer to the operator than a variable. PGHOST, PGHOSTADDR,
-PGPORT, PGDATABASE and PGSERVICE name a server; PGUSER, PGPASSWORD and PGSSLMODE say who and how, not where,
-and shells export them for other programs, so alone they do not turn the embedded server off.
+environment, else the embedded server. PGHOST, PGHOSTADDR, PGPORT, PGDATABASE and PGSERVICE name a server;
+PGUSER, PGPASSWORD and PGSSLMODE say who and how, not where, and shells export them for other programs.
 
 The gaps of whatever names a server are filled as psql fills them: from the service, the PG* variables, then
 libpq's defaults. All of it is resolved here, because asyncpg ignores PGSERVICE, trips over `%` in a service
 file and sends parameters that it does not know to the server. What it cannot honour is dropped only where
 that weakens nothing (keepalives), else refused (`channel_binding=require`).
 
-A context is a table in config.toml with `url`, or any of `host port user dbname service sslmode passfile`, or
-`embedded = true` and `data_dir`; beside them `read_only`, `environment`, `pool_size` and timeouts in seconds:
+A context is a table in config.toml with `url`, any of `host port user password dbname service sslmode
+passfile`, or `embedded` and `data_dir`; beside them `read_only`, `environment`, `pool_size` and timeouts:
 
     [contexts.shop]
     host = "db1,db2"
@@ -19,7 +18,7 @@ A context is a table in config.toml with `url`, or any of `host port user dbname
     environment = "production"
     lock_timeout = 2.5
 
-A `url` may hold a password if nobody else can read the file; ~/.pgpass is the better place.
+A password in it wants a file that nobody else can read; ~/.pgpass is the better place.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ from urllib.parse import quote, unquote_to_bytes
 from couponctl.errors import BadSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    Environ = Mapping[str, str]
+    Env = Mapping[str, str]
     Params = dict[str, str]
     Table = Mapping[str, object]
 
@@ -120,7 +119,7 @@ def load(
     *,
     url: str | None = None,
     context: str | None = None,
-    environ: Environ = os.environ,
+    environ: Env = os.environ,
     config: Path | None = None,
 ) -> Settings:
     """Decide which database to use; reads the config and service files, connects to nothing.
@@ -160,9 +159,8 @@ def context_names(config: Path | None = None) -> tuple[str, ...]:
 
 
 _HANDED_ON = {
-    **dict.fromkeys(
-        ("options", "passfile", "sslcert", "sslkey", "sslpassword", "sslcrl", "krbsrvname"), ".*"
-    ),
+    **dict.fromkeys(("options", "passfile", "sslcert", "sslkey", "sslpassword", "sslcrl"), ".*"),
+    "krbsrvname": ".*",
     **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), r"(TLSv1(\.[123])?)?"),
     "sslmode": "disable|allow|prefer|require|verify-ca|verify-full",
     "sslnegotiation": "postgres|direct",
@@ -181,15 +179,12 @@ _KEPT_BACK = {
     **dict.fromkeys(("channel_binding", "gssencmode"), "disable|prefer"),
     "port": "[0-9, ]*",
     "connect_timeout": " *-?[0-9]{0,9} *",
-    "gssdelegation": "0",
-    "load_balance_hosts": "disable",
-    "min_protocol_version": r"(3\.0)?",
-    "replication": "false|off|no|0",
-    "sslcertmode": "allow",
-    "sslsni": "1",
-    **dict.fromkeys(("require_auth", "requirepeer", "sslcrldir"), ""),
+    **dict.fromkeys(
+        ("require_auth", "requirepeer", "sslcrldir", "sslcertmode", "sslsni", "gssdelegation"), ""
+    ),
+    **dict.fromkeys(("load_balance_hosts", "min_protocol_version", "replication"), ""),
 }
-"""What libpq understands too; either read here, or these values ask for nothing that asyncpg cannot do."""
+"""What libpq understands too; it is read here, or these values ask for nothing that asyncpg cannot do."""
 
 _PARAMETERS = _KEPT_BACK | _HANDED_ON
 _SECRETS = {"password", "sslpassword"}
@@ -199,16 +194,7 @@ _VARIABLES = {_ODD.get(key, f"PG{key.replace('_', '').upper()}"): key for key in
 
 _TIMEOUTS = ("acquire_timeout", "connect_timeout", "lock_timeout", "statement_timeout", "command_timeout")
 _SERVER_KEYS = ("host", "port", "user", "password", "dbname", "service", "sslmode", "passfile")
-_CONTEXT_KEYS = (
-    *_SERVER_KEYS,
-    *_TIMEOUTS,
-    "url",
-    "embedded",
-    "data_dir",
-    "read_only",
-    "environment",
-    "pool_size",
-)
+_KEYS = (*_SERVER_KEYS, *_TIMEOUTS, "url", "embedded", "data_dir", "read_only", "environment", "pool_size")
 _SOCKET_DIRECTORIES = ("/run/postgresql", "/var/run/postgresql", "/tmp")  # noqa: S108 - where libpq looks
 
 # An @ behind the host is refused, unlike by libpq: it is the end of a password with a raw @ or / in it.
@@ -219,13 +205,13 @@ _URL = re.compile(
 )
 
 
-def _from_context(name: str, environ: Environ, config: Path) -> Settings:
+def _from_context(name: str, environ: Env, config: Path) -> Settings:
     contexts = _contexts(config)
     if name not in contexts:
         way_out = f"There are: {', '.join(contexts)}." if contexts else f"Write a table [contexts.{name}]."
         raise BadSettings(f"there is no context “{name}” in {config}", way_out)
     table, origin = contexts[name], f"context “{name}” in {config}"
-    _refuse_unknown(table, _CONTEXT_KEYS, origin)
+    _refuse_unknown(table, _KEYS, origin)
     if type(table.get("port")) is int:
         table = table | {"port": str(table["port"])}
     params = {key: _typed(table, key, str, origin) for key in _SERVER_KEYS if key in table}
@@ -251,12 +237,10 @@ def _contexts(config: Path) -> dict[str, dict[str, object]]:
         tables = tomllib.loads(config.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except OSError as exc:
-        raise BadSettings(f"{config} cannot be read: {exc.strerror}", "Mend its permissions.") from None
-    except ValueError as exc:
-        spot = re.search(r"line \d+", str(exc))
-        place = f"{config}, {spot[0]}" if spot else f"{config}"
-        raise BadSettings(f"{place} is not valid TOML", "Mend it there.") from None
+    except (OSError, ValueError) as exc:
+        place = re.search(r"(?<=at )line \d+", str(exc)) if isinstance(exc, ValueError) else None
+        problem = f"{config} cannot be read" + (f" at {place[0]}" if place else "")
+        raise BadSettings(problem, "Mend its TOML or its permissions.") from None
     _refuse_unknown(tables, ("contexts",), str(config))
     contexts = tables.get("contexts", {})
     if not isinstance(contexts, dict) or not all(isinstance(table, dict) for table in contexts.values()):
@@ -264,13 +248,13 @@ def _contexts(config: Path) -> dict[str, dict[str, object]]:
     return contexts
 
 
-def _refuse_unknown(table: Table, known: Iterable[str], origin: str) -> None:
-    for key in table.keys() - set(known):
-        raise BadSettings(f"{origin} has an unknown key “{key}”", _closest(key, known))
-
-
-def _closest(word: str, known: Iterable[str]) -> str:
-    return f"Did you mean {get_close_matches(word, known, 1, 0)[0]}?"
+def _refuse_unknown(keys: Iterable[str], known: Collection[str], origin: str) -> None:
+    for key in keys:
+        if key not in known:
+            # The key itself may be half a password: `?password=a&b=`.
+            raise BadSettings(
+                f"{origin} has an unknown key", f"Did you mean {get_close_matches(key, known, 1, 0)[0]}?"
+            )
 
 
 def _typed(table: Table, key: str, kind: type[_T], origin: str) -> _T:
@@ -288,12 +272,12 @@ def _expanded(path: str, origin: str) -> Path:
         raise BadSettings(f"{origin}: ~ stands for no known directory", "Write the path in full.") from None
 
 
-def _data_dir(environ: Environ) -> Path | None:
+def _data_dir(environ: Env) -> Path | None:
     path = environ.get("COUPONCTL_DATA_DIR")
     return _expanded(path, "COUPONCTL_DATA_DIR").absolute() if path else None
 
 
-def _settings(target: Target, environ: Environ, table: Table, origin: str = "") -> Settings:
+def _settings(target: Target, environ: Env, table: Table, origin: str = "") -> Settings:
     limits: dict[str, Any] = {
         key: _seconds(table[key], f"{origin}: {key}") for key in _TIMEOUTS if key in table
     }
@@ -325,9 +309,12 @@ def _whole(value: object, what: str, most: int) -> int:
     return int(digits[1])
 
 
-def _on_server(params: Params, source: str, environ: Environ, table: Table, origin: str = "") -> Settings:
+def _on_server(params: Params, source: str, environ: Env, table: Table, origin: str = "") -> Settings:
     filled = _filled(params, environ)
-    _check_tls(filled, source)
+    for key in ("sslcert", "sslkey", "sslrootcert", "sslcrl"):
+        # Later it would look like a server that cannot be reached.
+        if filled.get("sslmode") != "disable" and not os.access(filled.get(key, "/"), os.R_OK):
+            raise BadSettings(f"{source}: the file of {key} cannot be read", "Mend its path or its mode.")
     user = filled.get("user") or _os_user()
     database = filled.get("dbname", user)
     login = ":".join(quote(word, safe="") for word in (user, filled.get("password")) if word)
@@ -339,7 +326,7 @@ def _on_server(params: Params, source: str, environ: Environ, table: Table, orig
     return _settings(server, environ, {**defaults, **table}, origin)
 
 
-def _filled(params: Params, environ: Environ) -> Params:
+def _filled(params: Params, environ: Env) -> Params:
     """Fill the gaps as libpq does, service first; an empty value fills a gap, but says nothing."""
     variables: Params = {}
     for name, key in _VARIABLES.items():
@@ -349,7 +336,7 @@ def _filled(params: Params, environ: Environ) -> Params:
     return {key: value for key, value in filled.items() if value}
 
 
-def _service(name: str, environ: Environ) -> Params:
+def _service(name: str, environ: Env) -> Params:
     own = environ.get("PGSERVICEFILE") or Path(environ.get("HOME") or Path.home(), ".pg_service.conf")
     for file in (Path(own), Path(environ.get("PGSYSCONFDIR") or "/etc/postgresql-common", "pg_service.conf")):
         try:
@@ -367,26 +354,15 @@ def _service(name: str, environ: Environ) -> Params:
 
 
 def _checked(params: Params, origin: str) -> Params:
+    _refuse_unknown(params, _PARAMETERS, origin)
     for key, value in params.items():
-        if key not in _PARAMETERS:
-            raise BadSettings(f"{origin} holds what is no parameter of libpq", _closest(key, _PARAMETERS))
         if re.search(r"[\0\ud800-\udfff]" if key in _SECRETS else r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", value):
             raise BadSettings(f"{origin}: {key} holds an impossible character", "Leave it out.")
         if not re.fullmatch(_PARAMETERS[key], value, re.DOTALL):
-            words = _PARAMETERS[key].replace("|", ", ")
-            way_out = f"It may be {words}." if "," in words else "Leave it out."
+            words = _PARAMETERS[key].split("|")
+            way_out = f"It may be {', '.join(words)}." if len(words) > 1 else "Mend it, or leave it out."
             raise BadSettings(f"{origin}: {key} has a value that cannot be honoured", way_out)
     return params
-
-
-def _check_tls(params: Params, source: str) -> None:
-    """Refuse what would look like an unreachable server later."""
-    mode = params.get("sslmode", "prefer")
-    for key in ("sslcert", "sslkey", "sslrootcert", "sslcrl"):
-        if mode != "disable" and key in params and not os.access(params[key], os.R_OK):
-            raise BadSettings(f"{source}: the file of {key} cannot be read", "Mend its path or its mode.")
-    if params.get("sslnegotiation") == "direct" and mode in {"disable", "allow", "prefer"}:
-        raise BadSettings(f"{source}: sslnegotiation=direct wants TLS", "Set sslmode=verify-full.")
 
 
 def _hosts(params: Params, source: str) -> tuple[Host, ...]:
@@ -405,11 +381,7 @@ def _host(name: str, digits: str, source: str) -> Host:
     if not name:
         beside = (one for one in _SOCKET_DIRECTORIES if os.access(f"{one}/.s.PGSQL.{port}", os.F_OK))
         return Host(next(beside, "localhost"), port)
-    try:
-        resolvable = name.startswith("/") or (name.encode("idna") and not re.search(r"[@\s]", name))
-    except UnicodeError:
-        resolvable = False
-    if not resolvable:
+    if not re.fullmatch(r"/.*|[\w%:-]{1,63}(\.[\w%:-]{1,63})*\.?", name, re.ASCII):
         raise BadSettings(f"{source}: a host is no name, address or directory", "Mend it there.")
     return Host(name, port)
 

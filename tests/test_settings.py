@@ -1,4 +1,4 @@
-"""Where the database is: the order of precedence, URLs as psql takes them, contexts, and no password shown."""
+"""Where the database is: the order of precedence, URLs as psql takes them, contexts, no password shown."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ REFUSED = [
     ("postgres://u:S3cretPw\udcff@db", "not a PostgreSQL URL"),
     ("postgres://u:S3cret Pw@db", "%20 for blank"),
     ("postgres://db?sslmod=require", "Did you mean sslmode?"),
-    ("postgres://db?password=x&S3cretPw=1", "no parameter of libpq"),
+    ("postgres://db?password=x&S3cretPw=1", "unknown key"),
     ("postgres://db?sslmode", "Percent-encode"),
     ("postgres://db?options=-ca=b", "Percent-encode"),
     ("postgres://db?sslmode=", "verify-full"),
@@ -250,7 +250,6 @@ REFUSED = [
     ("postgres://db?sslmode=REQUIRE", "verify-full"),
     ("postgres://db?sslrootcert=system", "sslrootcert"),
     ("postgres://db?sslrootcert=/nonexistent", "the file of sslrootcert cannot be read"),
-    ("postgres://db?sslnegotiation=direct", "wants TLS"),
     ("postgres://db?target_session_attrs=master", "primary"),
     ("postgres://db?channel_binding=require", "channel_binding"),
     ("postgres://db?gssencmode=require", "gssencmode"),
@@ -347,7 +346,7 @@ def test_a_service_is_found_where_libpq_looks(tmp_path: Path, place: str) -> Non
     ("line", "words"),
     [
         ("hots=db", "Did you mean host?"),
-        (f"password {SECRET}", "parameter"),
+        (f"password {SECRET}", "unknown key"),
         ("port=x", "port"),
         ("sslmode=no", "verify-full"),
     ],
@@ -383,7 +382,7 @@ def test_the_data_directory_is_made_absolute(tmp_path: Path) -> None:
 
 
 BAD_CONTEXTS = [
-    ("[contexts.x]\nhots = 'a'", "unknown key “hots”"),
+    ("[contexts.x]\nhots = 'a'", "Did you mean host?"),
     ("[contexts.x]\nhost = 'a'\npasword = 'S3cretPw'", "Did you mean password?"),
     ("[context.x]\nhost = 'a'", "Did you mean contexts?"),
     ("contexts = 3", "must be a table"),
@@ -405,7 +404,7 @@ BAD_CONTEXTS = [
     ("[contexts.x]\nhost = 'a'\nstatement_timeout = 15", "command_timeout must be longer"),
     ("[contexts.x]\nhost = 'a'\nsslmode = 'yes'", "verify-full"),
     ("[contexts.x]\nurl = 'postgres://a@b@c'", "not a PostgreSQL URL"),
-    ("[contexts.x]\npassword = S3cretPw", "line 2 is not valid TOML"),
+    ("[contexts.x]\npassword = S3cretPw", "config.toml cannot be read at line 2"),
 ]
 
 
@@ -444,7 +443,7 @@ def test_context_names_are_listed_for_completion(config: Path) -> None:
     with pytest.raises(BadSettings, match="cannot be read"):
         context_names(config.parent)
     config.write_bytes(b"\xff")
-    with pytest.raises(BadSettings, match="not valid TOML"):
+    with pytest.raises(BadSettings, match="cannot be read"):
         context_names(config)
 
 
