@@ -179,10 +179,8 @@ _KEPT_BACK = {
     **dict.fromkeys(("channel_binding", "gssencmode"), "disable|prefer"),
     "port": "[0-9, ]*",
     "connect_timeout": " *-?[0-9]{0,9} *",
-    **dict.fromkeys(
-        ("require_auth", "requirepeer", "sslcrldir", "sslcertmode", "sslsni", "gssdelegation"), ""
-    ),
-    **dict.fromkeys(("load_balance_hosts", "min_protocol_version", "replication"), ""),
+    **dict.fromkeys(("require_auth", "requirepeer", "sslcrldir", "sslcertmode", "sslsni"), ""),
+    **dict.fromkeys(("gssdelegation", "load_balance_hosts", "min_protocol_version", "replication"), ""),
 }
 """What libpq understands too; it is read here, or these values ask for nothing that asyncpg cannot do."""
 
@@ -221,14 +219,14 @@ def _from_context(name: str, environ: Env, config: Path) -> Settings:
         raise BadSettings(f"{origin} must name one database", way_out)
     if embedded:
         data_dir = _typed(table, "data_dir", str, origin)
-        base = config.absolute().parent / _expanded(data_dir, origin) if data_dir else _data_dir(environ)
-        return _settings(Embedded(base), environ, table, origin)
+        own = _path(data_dir, origin, config.parent) if data_dir else _data_dir(environ)
+        return _settings(Embedded(own), environ, table, origin)
     if "url" in table:
         params = _parse(_typed(table, "url", str, origin), origin)
     if _SECRETS & params.keys() and config.stat().st_mode & 0o077:
         raise BadSettings(f"{origin} holds a password that others can reach", f"Run: chmod 600 {config}")
     if "passfile" in table:
-        params["passfile"] = str(_expanded(params["passfile"], origin))
+        params["passfile"] = str(_path(params["passfile"], origin, config.parent))
     return _on_server(_checked(params, origin), f"context “{name}”", environ, table, origin)
 
 
@@ -250,37 +248,35 @@ def _contexts(config: Path) -> dict[str, dict[str, object]]:
 
 def _refuse_unknown(keys: Iterable[str], known: Collection[str], origin: str) -> None:
     for key in keys:
-        if key not in known:
-            # The key itself may be half a password: `?password=a&b=`.
-            raise BadSettings(
-                f"{origin} has an unknown key", f"Did you mean {get_close_matches(key, known, 1, 0)[0]}?"
-            )
+        if key not in known:  # nor quoted: it may be half a password, `?password=a&b=`
+            closest = get_close_matches(key, known, 1, 0)[0]
+            raise BadSettings(f"{origin} has an unknown key", f"Did you mean {closest}?")
 
 
 def _typed(table: Table, key: str, kind: type[_T], origin: str) -> _T:
     value = table.get(key, kind())
     if not isinstance(value, kind):
-        word = "a text in quotes" if kind is str else "true or false"
-        raise BadSettings(f"{origin}: {key} must be {word}", "Mend it there.")
+        raise BadSettings(
+            f"{origin}: {key} must be {'a text' if kind is str else 'true or false'}", "Mend it there."
+        )
     return value
 
 
-def _expanded(path: str, origin: str) -> Path:
+def _path(text: str, origin: str, base: Path | None = None) -> Path:
     try:
-        return Path(path).expanduser()
+        return ((base or Path()) / Path(text).expanduser()).absolute()
     except RuntimeError:
         raise BadSettings(f"{origin}: ~ stands for no known directory", "Write the path in full.") from None
 
 
 def _data_dir(environ: Env) -> Path | None:
     path = environ.get("COUPONCTL_DATA_DIR")
-    return _expanded(path, "COUPONCTL_DATA_DIR").absolute() if path else None
+    return _path(path, "COUPONCTL_DATA_DIR") if path else None
 
 
 def _settings(target: Target, environ: Env, table: Table, origin: str = "") -> Settings:
-    limits: dict[str, Any] = {
-        key: _seconds(table[key], f"{origin}: {key}") for key in _TIMEOUTS if key in table
-    }
+    limits: dict[str, Any] = {}
+    limits |= {key: _seconds(table[key], f"{origin}: {key}") for key in _TIMEOUTS if key in table}
     if size := environ.get("COUPONCTL_POOL_SIZE"):
         limits["pool_size"] = _whole(size, "COUPONCTL_POOL_SIZE", 1000)
     elif "pool_size" in table:
@@ -331,6 +327,8 @@ def _filled(params: Params, environ: Env) -> Params:
     variables: Params = {}
     for name, key in _VARIABLES.items():
         variables |= _checked({key: environ[name]}, name) if name in environ else {}
+    if environ.get("PGREQUIRESSL", "").startswith("1"):
+        variables.setdefault("sslmode", "require")
     service = params.get("service") or variables.get("service")
     filled = variables | (_service(service, environ) if service else {}) | params
     return {key: value for key, value in filled.items() if value}
@@ -377,7 +375,7 @@ def _hosts(params: Params, source: str) -> tuple[Host, ...]:
 
 
 def _host(name: str, digits: str, source: str) -> Host:
-    port = _whole(digits.strip() or 5432, f"{source}: the port", 65535)
+    port = _whole(digits or 5432, f"{source}: the port", 65535)
     if not name:
         beside = (one for one in _SOCKET_DIRECTORIES if os.access(f"{one}/.s.PGSQL.{port}", os.F_OK))
         return Host(next(beside, "localhost"), port)
