@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-    from couponctl.settings import Limits, Server
+    from couponctl.libpq import Server
+    from couponctl.settings import Limits
 
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"]
 """How a session's statements see the data; in AUTOCOMMIT each is a transaction of its own."""

@@ -99,7 +99,9 @@ def _server(facts: Row[Any], pool_size: int) -> Iterator[Diagnosis]:
     free = facts.max_connections - facts.in_use
     if free < pool_size:
         detail = f"{free} of {facts.max_connections} connections are free, the pool wants {pool_size}"
-        yield Diagnosis("connections", State.WARNING, detail, "Raise max_connections, or lower COUPONCTL_POOL_SIZE.")
+        yield Diagnosis(
+            "connections", State.WARNING, detail, "Raise max_connections, or lower COUPONCTL_POOL_SIZE."
+        )
     else:
         yield Diagnosis("connections", State.OK, f"{free} of {facts.max_connections} are free")
     if facts.may_create:

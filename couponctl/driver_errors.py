@@ -34,7 +34,8 @@ from couponctl.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from couponctl.settings import Limits, Server
+    from couponctl.libpq import Server
+    from couponctl.settings import Limits
 
 READ_ONLY = "25006"
 

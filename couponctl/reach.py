@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from couponctl import embedded
-from couponctl.settings import Embedded, Server, Settings, server_at
+from couponctl.libpq import Server, server_at
+from couponctl.settings import Embedded, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 
     from couponctl.claims import Strategy
     from couponctl.database import Database
+    from couponctl.libpq import Server
     from couponctl.models import Audit, Claimants, Coupon, CouponPage, PoolStats, ServerStats
     from couponctl.questions import Sort
-    from couponctl.settings import Server, Settings
+    from couponctl.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +150,7 @@ class CouponService:
             outcome = await self.strategy.claim(session, name, user_id)
         return outcome, session.phases
 
-    async def claim_many(
-        self, name: str, users: Sequence[str], answered: Callable[[Attempt], None]
-    ) -> None:
+    async def claim_many(self, name: str, users: Sequence[str], answered: Callable[[Attempt], None]) -> None:
         """Claim for each user, as many at a time as the pool has connections; every answer is handed over.
 
         Raises Invalid, CouponNotFound, Misconfigured and Guarded before the first claim.

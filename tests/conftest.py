@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -19,11 +17,14 @@ from couponctl import embedded
 from couponctl.claims import STRATEGIES, Strategy
 from couponctl.cli import run
 from couponctl.database import Database, open_database
-from couponctl.models import Coupon
+from couponctl.libpq import Server, server_at
 from couponctl.schema import schema_sql
 from couponctl.service import CouponService
-from couponctl.settings import Limits, Server, server_at
+from couponctl.settings import Limits
 from tests.clones import Clones
+
+if TYPE_CHECKING:
+    from couponctl.models import Coupon
 
 for variable in [name for name in os.environ if name.startswith(("PG", "COUPONCTL_"))]:
     # The developer's own database is none of the tests' business.

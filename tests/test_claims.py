@@ -138,7 +138,9 @@ async def test_an_older_database_is_used_as_it_is(
     assert [c.name for c in (await service.list()).coupons] == ["OLD"]
 
 
-@pytest.mark.parametrize("name", ["[red]x[/red]", "a\x1bb", "\u202eabc", "新年快乐", "O'Brien; --", "a" * 255])
+@pytest.mark.parametrize(
+    "name", ["[red]x[/red]", "a\x1bb", "\u202eabc", "新年快乐", "O'Brien; --", "a" * 255]
+)
 async def test_whatever_an_existing_database_holds_can_be_claimed(
     service: CouponService, other_session: asyncpg.Connection, name: str
 ) -> None:

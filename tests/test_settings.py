@@ -17,9 +17,10 @@ from asyncpg.connect_utils import _parse_connect_dsn_and_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from couponctl import settings as settings_module
+from couponctl import libpq
 from couponctl.errors import BadSettings
-from couponctl.settings import Embedded, Host, Server, Settings, config_path, context_names, load
+from couponctl.libpq import Host, Server
+from couponctl.settings import Embedded, Settings, config_path, context_names, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,7 @@ def no_postgres_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     for name in [name for name in os.environ if name.startswith("PG")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(settings_module, "_SOCKET_DIRECTORIES", ())
+    monkeypatch.setattr(libpq, "_SOCKET_DIRECTORIES", ())
 
 
 def server(url: str, environ: Mapping[str, str] | None = None) -> Server:
@@ -95,9 +96,9 @@ VARIABLES = {
     ("flags", "unset", "where", "source"),
     [
         ({"url": "postgres://flag"}, 0, f"{ME}@flag:5432/{ME}", "--url"),
-        ({"context": "prod"}, 0, "bo@prod:6432/sales", "context “prod”"),
+        ({"context": "prod"}, 0, "bo@prod:6432/sales", 'context "prod"'),
         ({}, 0, f"{ME}@variable:5432/{ME}", "COUPONCTL_URL"),
-        ({}, 1, "ann@from-context:5432/shop", "context “shop”"),
+        ({}, 1, "ann@from-context:5432/shop", 'context "shop"'),
         ({}, 2, f"{ME}@libpq:5432/{ME}", "the PG* environment"),
         ({}, 3, "embedded (/data)", None),
         ({}, 4, "embedded", None),
@@ -214,7 +215,7 @@ def test_the_old_pgrequiressl_is_not_silently_weakened() -> None:
 
 
 def test_the_socket_that_is_there_beats_localhost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings_module, "_SOCKET_DIRECTORIES", ("/nonexistent", str(tmp_path)))
+    monkeypatch.setattr(libpq, "_SOCKET_DIRECTORIES", ("/nonexistent", str(tmp_path)))
     (tmp_path / ".s.PGSQL.5433").touch()
     assert server("postgres://", {"PGPORT": "5433"}).hosts == (Host(str(tmp_path), 5433),)
     assert server("postgres://").hosts == (Host("localhost", 5432),)
@@ -267,7 +268,7 @@ REFUSED = [
     ("postgres://" + "a" * 64, "a host is no name"),
     ("postgres://a..b", "a host is no name"),
     ("postgres://db?connect_timeout=soon", "connect_timeout"),
-    ("postgres://db?service=none", "there is no service “none”"),
+    ("postgres://db?service=none", 'there is no service "none"'),
 ]
 
 
@@ -310,9 +311,8 @@ def test_no_repr_shows_the_password() -> None:
     ("text", "seconds"), [("3", 3), ("0", 5), ("-1", 5), ("", 5), (" 7 ", 7), ("99999", 3600)]
 )
 def test_libpqs_connect_timeout_counts_unless_it_waits_for_ever(text: str, seconds: float) -> None:
-    assert (
-        load(environ={"PGHOST": "db", "PGCONNECT_TIMEOUT": text}, config=NOWHERE).connect_timeout == seconds
-    )
+    loaded = load(environ={"PGHOST": "db", "PGCONNECT_TIMEOUT": text}, config=NOWHERE)
+    assert loaded.limits.connect_timeout == seconds
 
 
 SERVICES = f"""
@@ -359,7 +359,7 @@ def test_a_service_is_found_where_libpq_looks(tmp_path: Path, place: str) -> Non
 def test_a_bad_service_file_is_named(tmp_path: Path, line: str, words: str) -> None:
     file = tmp_path / "services"
     file.write_text(f"[shop]\n{line}\n")
-    with pytest.raises(BadSettings, match=f"service “shop” in {file}") as caught:
+    with pytest.raises(BadSettings, match=f'service "shop" in {file}') as caught:
         load(environ={"PGSERVICE": "shop", "PGSERVICEFILE": str(file)}, config=NOWHERE)
     assert words in str(caught.value)
     assert SECRET not in str(caught.value)
@@ -368,11 +368,12 @@ def test_a_bad_service_file_is_named(tmp_path: Path, line: str, words: str) -> N
 def test_a_context_sets_limits_and_guards(config: Path) -> None:
     loaded = load(context="prod", environ={}, config=config)
     assert (loaded.read_only, loaded.environment) == (True, "production")
-    assert (loaded.pool_size, loaded.lock_timeout, loaded.connect_timeout) == (20, 2.5, 9.0)
-    assert load(context="prod", environ={"COUPONCTL_POOL_SIZE": "3"}, config=config).pool_size == 3
+    limits = loaded.limits
+    assert (limits.pool_size, limits.lock_timeout, limits.connect_timeout) == (20, 2.5, 9.0)
+    assert load(context="prod", environ={"COUPONCTL_POOL_SIZE": "3"}, config=config).limits.pool_size == 3
     plain = load(environ={}, config=config)
     assert plain == Settings(Embedded())
-    assert plain.statement_timeout < plain.command_timeout
+    assert plain.limits.statement_timeout < plain.limits.command_timeout
 
 
 def test_a_context_may_be_embedded(config: Path) -> None:
@@ -424,7 +425,7 @@ def test_a_bad_context_is_refused_naming_file_context_and_key(tmp_path: Path, te
 
 
 def test_an_unknown_context_lists_the_ones_there_are(config: Path) -> None:
-    with pytest.raises(BadSettings, match=f"“shp” in {config}. There are: shop, prod, here, lab"):
+    with pytest.raises(BadSettings, match=f'"shp" in {config}. There are: shop, prod, here, lab'):
         load(context="shp", environ={}, config=config)
     with pytest.raises(BadSettings, match=r"Write a table \[contexts.shp\]"):
         load(context="shp", environ={}, config=NOWHERE)

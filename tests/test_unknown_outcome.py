@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import asyncpg
 
     from couponctl.claims import Strategy
+    from couponctl.libpq import Server
     from couponctl.models import Coupon
-    from couponctl.settings import Limits, Server
+    from couponctl.settings import Limits
 
 COMMITTING = {TRANSACTION: b"COMMIT", STATEMENT: b"victim"}
 """What marks the message that commits: the word, or the user id that is bound to the one statement."""

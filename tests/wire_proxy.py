@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from couponctl.settings import Host
+from couponctl.libpq import Host
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from couponctl.settings import Server
+    from couponctl.libpq import Server
 
 
 class Lost(Enum):

@@ -89,7 +89,8 @@ def _claim_for_many(invocation: Invocation, name: str, users: Sequence[str]) -> 
         for attempt in attempts:
             invocation.print(f"{safe(attempt.user_id)}  {_word(attempt.outcome)}")
     invocation.say(
-        f"{safe(name)}: " + ", ".join(f"{count:,} {_word(outcome)}" for outcome, count in sorted(tally.items()))
+        f"{safe(name)}: "
+        + ", ".join(f"{count:,} {_word(outcome)}" for outcome, count in sorted(tally.items()))
     )
     return exit_code_for_many(tally)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from couponctl import embedded
-from couponctl.cli.consent import ask, consent_options
+from couponctl.cli.consent import consent_options
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import settings_of, with_database
 from couponctl.errors import BadSettings
@@ -130,7 +130,7 @@ def psql(invocation: Invocation, arguments: tuple[str, ...]) -> int:
     with reached(settings) as server:
         # The password travels in the environment: `ps` shows the arguments to everyone.
         return subprocess.run(
-            [program, *arguments], env={**os.environ, **server.libpq_environment()}, check=False
+            [program, *arguments], env={**os.environ, **server.libpq_environment}, check=False
         ).returncode
 
 

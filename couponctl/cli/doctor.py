@@ -29,7 +29,11 @@ def command(invocation: Invocation) -> ExitCode:
     else:
         glyphs = {State.OK: "✔", State.WARNING: "!", State.WRONG: "✘"}
         rows = [
-            (glyphs[f.state], f.subject, safe(" ".join(filter(None, [f.detail, f.remedy and f"- {f.remedy}"]))))
+            (
+                glyphs[f.state],
+                f.subject,
+                safe(" ".join(filter(None, [f.detail, f.remedy and f"- {f.remedy}"]))),
+            )
             for f in findings
         ]
         invocation.print_lines(aligned(rows, "<<<"))

@@ -130,7 +130,9 @@ def _run(
     with reached(settings) as server:
         target = Target(server, settings.limits, find_strategy(strategy))
         return run(
-            invocation, _run_in_turn(planned, target, seed, progress), left_behind=lambda: progress.left_behind
+            invocation,
+            _run_in_turn(planned, target, seed, progress),
+            left_behind=lambda: progress.left_behind,
         )
 
 

@@ -15,7 +15,9 @@ _SORTS = ("name", "remaining", "claimed", "amount", "created")
 @click.command("list")
 @click.option("--filter", "matching", metavar="TEXT", default="", help="Only names that contain this.")
 @click.option("--sort", type=click.Choice(_SORTS), default="name", show_default=True)
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Coupons a page.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Coupons a page."
+)
 @click.option("--after", metavar="NAME", help="The page behind this coupon.")
 @common_options
 @pass_invocation
@@ -32,7 +34,9 @@ def command(invocation: Invocation, matching: str, sort: str, limit: int, after:
         )
         return
     if not page.coupons:
-        invocation.say("no coupon" + (f" with “{matching}” in its name" if matching else "; create one first"))
+        invocation.say(
+            "no coupon" + (f" with “{matching}” in its name" if matching else "; create one first")
+        )
         return
     for line in coupon_table(page.coupons):
         invocation.print(line)

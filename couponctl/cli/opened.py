@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from couponctl.cli.invocation import Invocation
     from couponctl.database import Database
+    from couponctl.libpq import Server
     from couponctl.service import CouponService
-    from couponctl.settings import Server, Settings
+    from couponctl.settings import Settings
 
 T = TypeVar("T")
 
@@ -50,9 +51,7 @@ def with_database(
     return _on_server(invocation, work)
 
 
-def _on_server(
-    invocation: Invocation, work: Callable[[Settings, Server], Coroutine[Any, Any, T]]
-) -> T:
+def _on_server(invocation: Invocation, work: Callable[[Settings, Server], Coroutine[Any, Any, T]]) -> T:
     from couponctl.reach import reached  # noqa: PLC0415
 
     settings = settings_of(invocation)

@@ -28,7 +28,10 @@ class Interrupted(BaseException):
 
 
 def run(
-    invocation: Invocation, work: Coroutine[Any, Any, T], *, left_behind: Callable[[], str | None] | None = None
+    invocation: Invocation,
+    work: Coroutine[Any, Any, T],
+    *,
+    left_behind: Callable[[], str | None] | None = None,
 ) -> T:
     """Run the command's work to its end.
 

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from couponctl.claims import Strategy
     from couponctl.database import Database
+    from couponctl.libpq import Server
     from couponctl.models import PoolStats
-    from couponctl.settings import Limits, Server
+    from couponctl.settings import Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,4 +131,6 @@ def _latency(ordered: Sequence[float]) -> Latency:
 def worst(reports: Sequence[Report]) -> Verdict:
     """The verdict over several drills; INCONCLUSIVE over none."""
     verdicts = {report.verdict for report in reports}
-    return next((v for v in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS) if v in verdicts), Verdict.INCONCLUSIVE)
+    return next(
+        (v for v in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS) if v in verdicts), Verdict.INCONCLUSIVE
+    )

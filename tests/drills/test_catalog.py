@@ -10,12 +10,12 @@ from couponctl.drills.catalog import DRILLS
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
 from couponctl.drills.words import report_lines
-from couponctl.models import Outcome
 
 if TYPE_CHECKING:
     from couponctl.claims import Strategy
     from couponctl.drills.drill import Drill
-    from couponctl.settings import Limits, Server
+    from couponctl.libpq import Server
+    from couponctl.settings import Limits
 
 pytestmark = pytest.mark.ci
 
