@@ -41,7 +41,7 @@ __all__ = [
 START_SECONDS = 60.0
 """How long a server may take to answer: it may have a crash to recover from."""
 STOP_SECONDS = 60.0
-LAUNCHES = 3
+LAUNCHES = 10
 """How often a server that ends before it answers is started again."""
 
 

@@ -72,13 +72,18 @@ def server_account(data: Path) -> Account:
     me = os.geteuid()
     if me != 0:
         return Account("", me, os.getegid(), lent=False)
-    for known in [data.stat().st_uid] if data.exists() else CANDIDATES:
+    owner = data.stat().st_uid if data.exists() else None
+    if owner == 0:
+        raise BadSettings(
+            problem=f"PostgreSQL refuses to run as root, and {data} belongs to root",
+            way_out="Give it back to its account, or set COUPONCTL_DATA_DIR to another directory.",
+        )
+    for known in CANDIDATES if owner is None else [owner]:
         try:
             entry = pwd.getpwnam(known) if isinstance(known, str) else pwd.getpwuid(known)
         except KeyError:
             continue
-        if entry.pw_uid != 0:
-            return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, lent=True)
+        return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, lent=True)
     raise BadSettings(
         problem="PostgreSQL refuses to run as root, and there is no unprivileged account for it",
         way_out="Run couponctl as another user, or make an account: `useradd --system couponctl`.",

@@ -112,6 +112,8 @@ class Cluster:
 
         Raises BadSettings when a server is there but refuses the password.
         """
+        if not self.is_ours:
+            return None
         account = server_account(self.data)
         if not (_is_private(self.sockets, account) and (self.sockets / supervisor.SOCKET).exists()):
             return None
@@ -169,6 +171,8 @@ class Cluster:
 
         The caller holds the starting lock. Raises BadSettings when something must be fixed first.
         """
+        if self.initialised or self.passfile.exists():
+            self._require_ours()
         account = server_account(self.data)
         if barrier := account.barred_by(self.base):
             raise BadSettings(
@@ -177,7 +181,7 @@ class Cluster:
             )
         programs = programs_for(account, self.base)
         if self.initialised:
-            self._require_ours(version(programs / "postgres").partition(".")[0])
+            self._require_version(version(programs / "postgres").partition(".")[0])
         else:
             self._initialise(account, programs)
         self._provide_sockets(account)
@@ -213,12 +217,14 @@ class Cluster:
         for file in rest:
             file.unlink(missing_ok=True)
 
-    def _require_ours(self, major: str) -> None:
+    def _require_ours(self) -> None:
         if not self.is_ours:
             raise BadSettings(
                 problem=f"{self.data} was not made by couponctl, or {self.passfile} is lost",
                 way_out="Set COUPONCTL_DATA_DIR to another directory.",
             )
+
+    def _require_version(self, major: str) -> None:
         if self.major != major:
             raise BadSettings(
                 problem=f"{self.data} was made by PostgreSQL {self.major or 'of no known version'}, "
@@ -230,8 +236,6 @@ class Cluster:
     def _initialise(self, account: Account, programs: Path) -> None:
         for stale in self.base.glob("couponctl-new-*"):
             shutil.rmtree(stale, ignore_errors=True)
-        if self.passfile.exists() and not self.is_ours:
-            raise BadSettings(problem=f"{self.passfile} was not made by couponctl", way_out=OTHER_PLACE)
         password = secrets.token_urlsafe(24)
         _write_private(self.passfile, f"{LOGIN}{password}\n")
         fresh = Path(tempfile.mkdtemp(prefix="couponctl-new-", dir=self.base))
@@ -312,7 +316,7 @@ def _detach(log: Path, arguments: list[Path | str]) -> None:
     try:
         subprocess.run(
             command,
-            check=True,
+            check=False,  # a supervisor that failed is missed soon enough
             cwd="/",
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
@@ -322,10 +326,8 @@ def _detach(log: Path, arguments: list[Path | str]) -> None:
             umask=0o077,
             timeout=PATIENCE,
         )
-    except subprocess.SubprocessError as error:
-        raise Unreachable(
-            reason=f"the supervisor of the private PostgreSQL did not start; see {log}"
-        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise Unreachable(reason=f"another supervisor has kept its lock for {PATIENCE:g} s") from error
     finally:
         os.close(descriptor)
 
