@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from couponctl.embedded import supervisor
 from couponctl.embedded.binaries import binary
-from couponctl.embedded.cluster import Cluster, explained
+from couponctl.embedded.cluster import Cluster
 from couponctl.embedded.locks import MOMENT, is_free, locked
-from couponctl.errors import BadSettings, Guarded, Unreachable
+from couponctl.embedded.place import explained, prepare, resolved
+from couponctl.errors import Guarded, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,11 +87,11 @@ def running(base: Path) -> Iterator[str]:
     BadSettings when the place or the data cannot be used, Unreachable when the server does not answer
     within 60 s.
     """
-    cluster = _cluster(base)
-    with explained(cluster.base):
-        cluster.prepare()
-    with locked(cluster.users, shared=True):
+    cluster = Cluster(resolved(base))
+    with ExitStack() as held:
         with explained(cluster.base):
+            prepare(cluster.base)
+            held.enter_context(locked(cluster.users, shared=True))
             if not (cluster.supervised and cluster.answers()):
                 with locked(cluster.starting, shared=False):
                     _bring_up(cluster)
@@ -99,7 +100,7 @@ def running(base: Path) -> Iterator[str]:
 
 def start(base: Path) -> bool:
     """Start the server and keep it up until `stop`; False if it was kept up already."""
-    cluster = _cluster(base)
+    cluster = Cluster(resolved(base))
     with running(cluster.base):
         if cluster.keep.exists():
             return False
@@ -113,19 +114,19 @@ def stop(base: Path, *, now: bool = False) -> Stopped:
 
     Raises Unreachable when it has not stopped within 60 s.
     """
-    cluster = _cluster(base)
+    cluster = Cluster(resolved(base))
     with explained(cluster.base):
         if not cluster.is_ours:
             return Stopped.WAS_NOT_RUNNING
     with explained(cluster.base), locked(cluster.starting, shared=False):
         cluster.keep.unlink(missing_ok=True)
-        if not cluster.supervised:
-            if not cluster.alive:
-                return Stopped.WAS_NOT_RUNNING
-            cluster.launch()
-        _ring(cluster, supervisor.NOW if now else supervisor.LOOK_AGAIN)
+        if not (cluster.supervised or cluster.alive):
+            return Stopped.WAS_NOT_RUNNING
         deadline = time.monotonic() + STOP_SECONDS
-        while cluster.supervised:
+        while (supervised := cluster.supervised) or cluster.alive:
+            if not supervised:
+                cluster.launch()  # only a supervisor can stop it: let one adopt it
+            _ring(cluster, supervisor.NOW if now else supervisor.LOOK_AGAIN)
             if not now and _is_in_use(cluster):
                 return Stopped.IN_USE
             if time.monotonic() > deadline:
@@ -136,7 +137,7 @@ def stop(base: Path, *, now: bool = False) -> Stopped:
 
 def status(base: Path) -> Status:
     """What there is, without starting or making anything."""
-    cluster = _cluster(base)
+    cluster = Cluster(resolved(base))
     with explained(cluster.base):
         initialised = cluster.initialised
         version = cluster.answers() if initialised else None
@@ -157,7 +158,7 @@ def reset(base: Path) -> None:
 
     Raises Guarded while somebody uses it, and for a database that couponctl did not make.
     """
-    cluster = _cluster(base)
+    cluster = Cluster(resolved(base))
     with explained(cluster.base):
         if not cluster.is_ours:
             if not cluster.initialised:
@@ -177,23 +178,6 @@ def reset(base: Path) -> None:
                 refusal=f"The database in {cluster.base} has just been started", way_out="Try again."
             )
         cluster.delete()
-
-
-def _cluster(base: Path) -> Cluster:
-    try:
-        str(base).encode()
-        resolved = base.expanduser().resolve()
-    except ValueError as error:
-        raise BadSettings(
-            problem="The path of the private database is not valid text",
-            way_out="Set COUPONCTL_DATA_DIR to another directory.",
-        ) from error
-    except (OSError, RuntimeError) as error:
-        raise BadSettings(
-            problem=f"{base} leads nowhere: {error}",
-            way_out="Set COUPONCTL_DATA_DIR to another directory.",
-        ) from error
-    return Cluster(resolved)
 
 
 def _bring_up(cluster: Cluster) -> None:

@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from couponctl.embedded.place import half_made
 from couponctl.errors import BadSettings
 
 if TYPE_CHECKING:
@@ -79,15 +79,15 @@ def _copy(home: Path, copy: Path) -> None:
     """The wheel's two directories, as they lie to each other: the programs find their libraries by that."""
     for stale in copy.parent.glob("couponctl-pgsql-*"):
         shutil.rmtree(stale)
-    fresh = Path(tempfile.mkdtemp(prefix="couponctl-new-", dir=copy.parent))
-    shutil.copytree(home / "pginstall", fresh / home.name / "pginstall", symlinks=True)
-    libraries = home.with_name(f"{home.name}.libs")
-    if libraries.exists():
-        shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
-    for path in (fresh, *fresh.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-    fresh.rename(copy)
+    with half_made(copy.parent) as fresh:
+        shutil.copytree(home / "pginstall", fresh / home.name / "pginstall", symlinks=True)
+        libraries = home.with_name(f"{home.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+        for path in (fresh, *fresh.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+        fresh.rename(copy)
 
 
 def _directories() -> Iterator[Path]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import stat
 import subprocess
 import sys
-import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -19,12 +15,13 @@ from couponctl.embedded import supervisor
 from couponctl.embedded.account import ENVIRONMENT, Account, server_account
 from couponctl.embedded.binaries import binary, programs_for, version
 from couponctl.embedded.locks import PATIENCE, is_free
+from couponctl.embedded.making import LOGIN, make_data, make_sockets
+from couponctl.embedded.place import OTHER_PLACE, is_private, sweep
 from couponctl.errors import BadSettings, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-OTHER_PLACE = "Set COUPONCTL_DATA_DIR to a directory of your own with free space."
 SETTINGS = {
     "listen_addresses": "",
     "port": "5432",
@@ -33,10 +30,6 @@ SETTINGS = {
     "max_connections": "200",
 }
 """What holds for the server whatever its configuration file says."""
-LOGIN = "*:*:*:couponctl:"
-"""How the line of the passfile begins: this role, anywhere."""
-LONGEST_SOCKET_PATH = 103
-"""Bytes: what every system's socket address can hold."""
 LOG_LIMIT = 1 << 20
 """Bytes of log at which the next start turns to a new file."""
 
@@ -115,7 +108,7 @@ class Cluster:
         if not self.is_ours:
             return None
         account = server_account(self.data)
-        if not (_is_private(self.sockets, account) and (self.sockets / supervisor.SOCKET).exists()):
+        if not (is_private(self.sockets, account.uid) and (self.sockets / supervisor.SOCKET).exists()):
             return None
         with suppress(subprocess.TimeoutExpired):
             asked = subprocess.run(
@@ -147,25 +140,6 @@ class Cluster:
         except FileNotFoundError:
             return ""
 
-    def prepare(self) -> None:
-        """Make the base directory, open for nobody else.
-
-        Raises BadSettings when it cannot be or is not safe to use.
-        """
-        mode = 0o711 if os.geteuid() == 0 else 0o700
-        for path in reversed([path for path in (self.base, *self.base.parents) if not path.exists()]):
-            with suppress(FileExistsError):
-                path.mkdir()
-                path.chmod(mode)
-        facts = self.base.stat()
-        if not stat.S_ISDIR(facts.st_mode):
-            raise NotADirectoryError(20, "it is not a directory", str(self.base))
-        if facts.st_uid not in {0, os.geteuid()} or facts.st_mode & stat.S_IWOTH:
-            raise BadSettings(
-                problem=f"{self.base} belongs to another account or is writable for everybody",
-                way_out=OTHER_PLACE,
-            )
-
     def launch(self) -> None:
         """Start a supervisor, which starts the server or adopts the one that is there.
 
@@ -179,11 +153,12 @@ class Cluster:
                 problem=f"{barrier} is closed to the account {account.name} that runs PostgreSQL",
                 way_out="Set COUPONCTL_DATA_DIR to a directory that it may enter, as /var/lib/couponctl is.",
             )
+        sweep(self.base)
         programs = programs_for(account, self.base)
         if self.initialised:
             self._require_version(version(programs / "postgres").partition(".")[0])
         else:
-            self._initialise(account, programs)
+            make_data(self.data, self.passfile, account, programs)
         self._provide_sockets(account)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -205,8 +180,9 @@ class Cluster:
 
     def delete(self) -> None:
         """Remove all that couponctl made here but the lock files, which others may be waiting for."""
-        made = [self.data, *self.base.glob("couponctl-new-*"), *self.base.glob("couponctl-pgsql-*")]
-        if _is_private(self.sockets, server_account(self.data)):
+        sweep(self.base)
+        made = [self.data, *self.base.glob("couponctl-pgsql-*")]
+        if is_private(self.sockets, server_account(self.data).uid):
             made.insert(0, self.sockets)
         for directory in made:
             if directory.is_dir():
@@ -233,24 +209,8 @@ class Cluster:
                 "set COUPONCTL_DATA_DIR to another directory, or delete this one with `couponctl db reset`.",
             )
 
-    def _initialise(self, account: Account, programs: Path) -> None:
-        for stale in self.base.glob("couponctl-new-*"):
-            shutil.rmtree(stale, ignore_errors=True)
-        password = secrets.token_urlsafe(24)
-        _write_private(self.passfile, f"{LOGIN}{password}\n")
-        fresh = Path(tempfile.mkdtemp(prefix="couponctl-new-", dir=self.base))
-        try:
-            account.own(fresh)
-            _write_private(fresh / "password", password)
-            account.own(fresh / "password")
-            _initdb(account, programs, fresh)
-            (fresh / "data").rename(self.data)
-            _sync(self.base)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-
     def _provide_sockets(self, account: Account) -> None:
-        if _is_private(self.sockets, account):
+        if is_private(self.sockets, account.uid):
             return
         if self.run.is_symlink():
             self.run.unlink()
@@ -258,56 +218,7 @@ class Cluster:
             raise BadSettings(
                 problem=f"{self.run} is not couponctl's own, private directory", way_out=OTHER_PLACE
             )
-        if _fits(self.run):
-            self.run.mkdir(0o700)
-            account.own(self.run)
-            return
-        for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 -- mkdtemp below it
-            sockets = Path(tempfile.mkdtemp(prefix="couponctl-", dir=parent))
-            if _fits(sockets):
-                account.own(sockets)
-                self.run.symlink_to(sockets)
-                return
-            sockets.rmdir()
-
-
-@contextmanager
-def explained(base: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one sentence with a way out: BadSettings."""
-    try:
-        yield
-    except OSError as error:
-        raise BadSettings(
-            problem=f"No private database in {base}: {error.filename or 'it'}: {error.strerror}",
-            way_out=OTHER_PLACE,
-        ) from error
-
-
-def _initdb(account: Account, programs: Path, fresh: Path) -> None:
-    data = fresh / "data"
-    locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    if int(version(programs / "postgres").partition(".")[0]) < 17:
-        locale = ["--locale=C.UTF-8"]
-    pwfile = f"--pwfile={fresh / 'password'}"
-    options: list[Path | str] = [
-        "-U",
-        "couponctl",
-        "--auth=scram-sha-256",
-        pwfile,
-        "--encoding=UTF8",
-        *locale,
-    ]
-    single: list[Path | str] = ["--single", "-D", data, "postgres"]
-    for made in (
-        account.run(programs / "initdb", "-D", data, *options),
-        account.run(programs / "postgres", *single, stdin="create database couponctl\n"),
-    ):
-        if made.returncode != 0:
-            words = [line for line in made.stderr.splitlines() if "error:" in line or "FATAL:" in line]
-            reason = (words or made.stderr.splitlines() or ["it gave no reason"])[-1]
-            raise BadSettings(
-                problem=f"PostgreSQL could not make its database: {reason}", way_out=OTHER_PLACE
-            )
+        make_sockets(self.run, account)
 
 
 def _detach(log: Path, arguments: list[Path | str]) -> None:
@@ -330,36 +241,3 @@ def _detach(log: Path, arguments: list[Path | str]) -> None:
         raise Unreachable(reason=f"another supervisor has kept its lock for {PATIENCE:g} s") from error
     finally:
         os.close(descriptor)
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _fits(directory: Path) -> bool:
-    # A comma separates hosts in every PostgreSQL address.
-    address = os.fsencode(directory / supervisor.SOCKET)
-    return len(address) <= LONGEST_SOCKET_PATH and b"," not in address
-
-
-def _is_private(directory: Path, account: Account) -> bool:
-    try:
-        facts = directory.lstat()
-    except FileNotFoundError:
-        return False
-    return (
-        stat.S_ISDIR(facts.st_mode) and facts.st_uid == account.uid and stat.S_IMODE(facts.st_mode) == 0o700
-    )
