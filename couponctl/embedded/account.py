@@ -71,7 +71,7 @@ def server_account(data: Path) -> Account:
     """
     me = os.geteuid()
     if me != 0:
-        return Account("", me, os.getegid(), lent=False)
+        return _oneself(me)
     owner = data.stat().st_uid if data.exists() else None
     if owner == 0:
         raise BadSettings(
@@ -88,3 +88,15 @@ def server_account(data: Path) -> Account:
         problem="PostgreSQL refuses to run as root, and there is no unprivileged account for it",
         way_out="Run couponctl as another user, or make an account: `useradd --system couponctl`.",
     )
+
+
+def _oneself(uid: int) -> Account:
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError as error:
+        raise BadSettings(
+            problem=f"PostgreSQL wants to know the name of its account, and user {uid} has none here",
+            way_out="Run couponctl as a user that has one (as in /etc/passwd), or name a running server in "
+            "COUPONCTL_DATABASE_URL.",
+        ) from error
+    return Account(name, uid, os.getegid(), lent=False)

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 OTHER_PLACE = "Set COUPONCTL_DATA_DIR to another directory, of your own and with free space."
 
 HALF_MADE = "couponctl-new-"
+SWEEP_SECONDS = 3.0
 
 
 @contextmanager
@@ -80,8 +82,11 @@ def half_made(base: Path) -> Iterator[Path]:
 
 def sweep(base: Path) -> None:
     """Remove what killed commands left half-made; the caller holds the starting lock."""
+    deadline = time.monotonic() + SWEEP_SECONDS
     for stale in base.glob(f"{HALF_MADE}*"):
-        shutil.rmtree(stale, ignore_errors=True)
+        # A program that was left alone goes on writing until it finds its files gone.
+        while stale.exists() and time.monotonic() < deadline:
+            shutil.rmtree(stale, ignore_errors=True)
 
 
 def is_private(directory: Path, uid: int) -> bool:
