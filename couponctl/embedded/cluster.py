@@ -1,0 +1,243 @@
+"""One private database cluster on disk: its paths, its making, its address."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from couponctl.embedded import supervisor
+from couponctl.embedded.account import ENVIRONMENT, Account, server_account
+from couponctl.embedded.binaries import binary, programs_for, version
+from couponctl.embedded.locks import PATIENCE, is_free
+from couponctl.embedded.making import LOGIN, make_data, make_sockets
+from couponctl.embedded.place import OTHER_PLACE, is_private, sweep
+from couponctl.errors import BadSettings, Unreachable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETTINGS = {
+    "listen_addresses": "",
+    "port": "5432",
+    "unix_socket_permissions": "0700",
+    "client_connection_check_interval": "2s",
+    "max_connections": "200",
+}
+"""What holds for the server whatever its configuration file says."""
+LOG_LIMIT = 1 << 20
+"""Bytes of log at which the next start turns to a new file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where everything lives: `base/data`, `base/run` (the socket), the locks, the passfile, the log."""
+
+    base: Path
+
+    @property
+    def data(self) -> Path:
+        return self.base / "data"
+
+    @property
+    def passfile(self) -> Path:
+        return self.base / "passfile"
+
+    @property
+    def log(self) -> Path:
+        return self.base / "postgres.log"
+
+    @property
+    def keep(self) -> Path:
+        """The marker of `db start`: while it exists, the server outlives its users."""
+        return self.base / "keep"
+
+    @property
+    def run(self) -> Path:
+        """The socket's directory, or a link to a private temporary one where this path is too long."""
+        return self.base / "run"
+
+    @property
+    def users(self) -> Path:
+        return self.base / "users.lock"
+
+    @property
+    def starting(self) -> Path:
+        return self.base / "start.lock"
+
+    @property
+    def sockets(self) -> Path:
+        return self.run.readlink() if self.run.is_symlink() else self.run
+
+    @property
+    def initialised(self) -> bool:
+        return self.data.exists()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether couponctl has made what is there."""
+        return self.passfile.exists() and self.passfile.read_text().startswith(LOGIN)
+
+    @property
+    def supervised(self) -> bool:
+        return not is_free(self.base / "supervisor.lock", shared=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether any process of the server exists, answering or not."""
+        return not is_free(self.base / "server.lock", shared=True)
+
+    @property
+    def url(self) -> str:
+        """The address, without a secret: the password is in the passfile."""
+        return (
+            f"postgresql://couponctl@/couponctl?host={quote(str(self.sockets))}&port={SETTINGS['port']}"
+            f"&passfile={quote(str(self.passfile))}"
+        )
+
+    def answers(self) -> str | None:
+        """The server's version if a login succeeds, else None.
+
+        Raises BadSettings when a server is there but refuses the password.
+        """
+        if not self.is_ours:
+            return None
+        account = server_account(self.data)
+        if not (is_private(self.sockets, account.uid) and (self.sockets / supervisor.SOCKET).exists()):
+            return None
+        with suppress(subprocess.TimeoutExpired):
+            asked = subprocess.run(
+                [binary("psql"), self.url, "-XAtqwc", "show server_version"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=5.0,
+                env=ENVIRONMENT | {"PGCONNECT_TIMEOUT": "5"},
+            )
+            if asked.returncode == 0:
+                return asked.stdout.strip()
+            if "too many clients" in asked.stderr:
+                return self.major
+            if "authentication failed" in asked.stderr:
+                raise BadSettings(
+                    problem=f"The private PostgreSQL refuses the password in {self.passfile}",
+                    way_out="Restore that file, or delete the whole database: `couponctl db reset`.",
+                )
+        return None
+
+    @property
+    def major(self) -> str:
+        """The major version of the data directory, such as 18; empty when it is not one."""
+        try:
+            return (self.data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def launch(self) -> None:
+        """Start a supervisor, which starts the server or adopts the one that is there.
+
+        The caller holds the starting lock. Raises BadSettings when something must be fixed first.
+        """
+        if self.initialised or self.passfile.exists():
+            self._require_ours()
+        account = server_account(self.data)
+        if barrier := account.barred_by(self.base):
+            raise BadSettings(
+                problem=f"{barrier} is closed to the account {account.name} that runs PostgreSQL",
+                way_out="Set COUPONCTL_DATA_DIR to a directory that it may enter, as /var/lib/couponctl is.",
+            )
+        sweep(self.base)
+        programs = programs_for(account, self.base)
+        if self.initialised:
+            self._require_version(version(programs / "postgres").partition(".")[0])
+        else:
+            make_data(self.data, self.passfile, account, programs)
+        self._provide_sockets(account)
+        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        settings = SETTINGS | {"unix_socket_directories": '"' + str(self.sockets).replace('"', '""') + '"'}
+        command: list[Path | str] = [programs / "postgres", "-D", self.data]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        _detach(self.log, [self.base, self.sockets, str(account.uid), str(account.gid), *command])
+
+    def last_words(self) -> str:
+        """Why the server did not start, from the end of its log."""
+        try:
+            lines = self.log.read_bytes()[-8192:].decode(errors="replace").split("\n")
+        except OSError:
+            return "it left no log"
+        said = [line for line in lines if line.strip()] or ["it left no log"]
+        fatal = [line for line in said[-20:] if "FATAL:" in line or "PANIC:" in line] or said
+        return fatal[-1].rpartition("FATAL:")[2].rpartition("PANIC:")[2].strip()
+
+    def delete(self) -> None:
+        """Remove all that couponctl made here but the lock files, which others may be waiting for."""
+        sweep(self.base)
+        made = [self.data, *self.base.glob("couponctl-pgsql-*")]
+        if is_private(self.sockets, server_account(self.data).uid):
+            made.insert(0, self.sockets)
+        for directory in made:
+            if directory.is_dir():
+                shutil.rmtree(directory)
+        if self.run.is_symlink():
+            self.run.unlink()
+        rest = (self.keep, self.log, self.log.with_suffix(".log.1"), self.base / "bell", self.passfile)
+        for file in rest:
+            file.unlink(missing_ok=True)
+
+    def _require_ours(self) -> None:
+        if not self.is_ours:
+            raise BadSettings(
+                problem=f"{self.data} was not made by couponctl, or {self.passfile} is lost",
+                way_out="Set COUPONCTL_DATA_DIR to another directory.",
+            )
+
+    def _require_version(self, major: str) -> None:
+        if self.major != major:
+            raise BadSettings(
+                problem=f"{self.data} was made by PostgreSQL {self.major or 'of no known version'}, "
+                f"but this is PostgreSQL {major}",
+                way_out="Save its coupons with the old version's pg_dump and load them into a new database: "
+                "set COUPONCTL_DATA_DIR to another directory, or delete this one with `couponctl db reset`.",
+            )
+
+    def _provide_sockets(self, account: Account) -> None:
+        if is_private(self.sockets, account.uid):
+            return
+        if self.run.is_symlink():
+            self.run.unlink()
+        if self.run.exists():
+            raise BadSettings(
+                problem=f"{self.run} is not couponctl's own, private directory", way_out=OTHER_PLACE
+            )
+        make_sockets(self.run, account)
+
+
+def _detach(log: Path, arguments: list[Path | str]) -> None:
+    command = [sys.executable, "-I", "-S", supervisor.__file__, *map(str, arguments)]
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        subprocess.run(
+            command,
+            check=False,  # a supervisor that failed is missed soon enough
+            cwd="/",
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,
+            umask=0o077,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unreachable(reason=f"another supervisor has kept its lock for {PATIENCE:g} s") from error
+    finally:
+        os.close(descriptor)

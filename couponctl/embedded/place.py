@@ -1,0 +1,116 @@
+"""The directory of the private database: made for us, safe to use, or refused in one sentence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from couponctl.errors import BadSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OTHER_PLACE = "Set COUPONCTL_DATA_DIR to another directory, of your own and with free space."
+
+HALF_MADE = "couponctl-new-"
+SWEEP_SECONDS = 3.0
+
+
+@contextmanager
+def explained(base: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one sentence with a way out: BadSettings."""
+    try:
+        yield
+    except OSError as error:
+        raise BadSettings(
+            problem=f"No private database in {base}: "
+            f"{error.filename or 'its files'}: {error.strerror or 'cannot be copied or removed'}",
+            way_out=OTHER_PLACE,
+        ) from error
+
+
+def resolved(base: Path) -> Path:
+    """That directory's one absolute path, existing or not.
+
+    Raises BadSettings when it has none that an address could hold.
+    """
+    try:
+        str(base).encode()
+        return base.expanduser().resolve()
+    except ValueError as error:
+        raise BadSettings(
+            problem="The path of the private database is not valid text", way_out=OTHER_PLACE
+        ) from error
+    except (OSError, RuntimeError) as error:
+        raise BadSettings(problem=f"{base} leads nowhere: {error}", way_out=OTHER_PLACE) from error
+
+
+def prepare(base: Path) -> None:
+    """Make the directory, closed to others; one that exists keeps its owner and mode.
+
+    Raises BadSettings when somebody else could replace what is in it, OSError when it cannot be made.
+    """
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    for path in reversed([path for path in (base, *base.parents) if not path.exists()]):
+        with suppress(FileExistsError):
+            path.mkdir()
+            path.chmod(mode)
+    facts = base.stat()
+    if not stat.S_ISDIR(facts.st_mode):
+        raise BadSettings(problem=f"{base} is not a directory", way_out=OTHER_PLACE)
+    if facts.st_uid not in {0, os.geteuid()} or facts.st_mode & stat.S_IWOTH:
+        raise BadSettings(
+            problem=f"{base} belongs to another account or is writable for everybody", way_out=OTHER_PLACE
+        )
+
+
+@contextmanager
+def half_made(base: Path) -> Iterator[Path]:
+    """A private directory that is gone afterwards, unless it was renamed to what it became."""
+    fresh = Path(tempfile.mkdtemp(prefix=HALF_MADE, dir=base))
+    try:
+        yield fresh
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def sweep(base: Path) -> None:
+    """Remove what killed commands left half-made; the caller holds the starting lock."""
+    deadline = time.monotonic() + SWEEP_SECONDS
+    for stale in base.glob(f"{HALF_MADE}*"):
+        # A program that was left alone goes on writing until it finds its files gone.
+        while stale.exists() and time.monotonic() < deadline:
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+def is_private(directory: Path, uid: int) -> bool:
+    """Whether that is a real directory of that account's, closed to all others."""
+    try:
+        facts = directory.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == uid and stat.S_IMODE(facts.st_mode) == 0o700
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that only its owner can read, down to the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def sync(directory: Path) -> None:
+    """Make the names in that directory survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
