@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, true
 
 from couponctl.errors import CouponNotFound
 from couponctl.models import Audit, Finding, FindingKind
@@ -23,8 +23,8 @@ async def audit(database: Database, names: Sequence[str] = ()) -> Audit:
     """Audit these coupons, or all of them. Raises CouponNotFound."""
     async with database.session("REPEATABLE READ") as session:
         await _check_all_exist(session, names)
-        only_coupons = coupons.c.name.in_(names) if names else True
-        only_claims = claims.c.coupon_name.in_(names) if names else True
+        only_coupons = coupons.c.name.in_(names) if names else true()
+        only_claims = claims.c.coupon_name.in_(names) if names else true()
         coupon_count = await session.execute(select(func.count()).select_from(coupons).where(only_coupons))
         claim_count = await session.execute(select(func.count()).select_from(claims).where(only_claims))
         deviating = await session.execute(_deviating(names))
@@ -50,7 +50,7 @@ def _deviating(names: Sequence[str]) -> Select[Any]:
             func.count().label("claims"),
             func.count(claims.c.user_id.distinct()).label("users"),
         )
-        .where(claims.c.coupon_name.in_(names) if names else True)
+        .where(claims.c.coupon_name.in_(names) if names else true())
         .group_by(claims.c.coupon_name)
         .cte("counted")
     )
@@ -65,7 +65,7 @@ def _deviating(names: Sequence[str]) -> Select[Any]:
             func.coalesce(counted.c.users, 0).label("users"),
         )
         .select_from(coupons.join(counted, coupons.c.name == counted.c.coupon_name, full=True))
-        .where(name.in_(names) if names else True)
+        .where(name.in_(names) if names else true())
         .where(
             or_(
                 coupons.c.name.is_(None),
@@ -90,12 +90,10 @@ def _findings(row: Row[Any]) -> Iterator[Finding]:
         detail = f"the counter says {row.remaining_amount} left"
         yield Finding(row.name, FindingKind.NEGATIVE_STOCK, detail)
     elif row.remaining_amount > unclaimed:
-        detail = f"the counter says {row.remaining_amount} left, {max(unclaimed, 0)} are unclaimed: it will oversell"
+        detail = f"the counter says {row.remaining_amount} left, {max(unclaimed, 0)} are unclaimed: too many"
         yield Finding(row.name, FindingKind.OVERSTATED_STOCK, detail)
     elif row.remaining_amount < unclaimed:
-        detail = (
-            f"the counter says {row.remaining_amount} left, {unclaimed} are unclaimed: nobody can get them"
-        )
+        detail = f"the counter says {row.remaining_amount} left, {unclaimed} are unclaimed: too few"
         yield Finding(row.name, FindingKind.LOST_STOCK, detail)
     if row.claims > row.users:
         detail = f"{row.claims} claims by {row.users} users"

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from couponctl.schema import missing_columns, missing_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Row
 
@@ -112,7 +112,7 @@ def _server(facts: Row[Any], pool_size: int) -> Iterator[Diagnosis]:
 
 
 def _tables(
-    facts: Row[Any], lacking: tuple[str, ...], denied: list[Any], unguarded: tuple[str, ...]
+    facts: Row[Any], lacking: tuple[str, ...], denied: Sequence[Row[Any]], unguarded: tuple[str, ...]
 ) -> Iterator[Diagnosis]:
     if lacking:
         detail = f"missing: {', '.join(lacking)}"

@@ -61,6 +61,20 @@ class Coupon:
         return self.remaining_amount <= 0
 
 
+class Sort(StrEnum):
+    """Orders in which coupons can be listed; the name decides between equals."""
+
+    NAME = "name"
+    REMAINING = "remaining"
+    """Fewest units left first."""
+    CLAIMED = "claimed"
+    """Most claimed first."""
+    AMOUNT = "amount"
+    """Largest first."""
+    CREATED = "created"
+    """Newest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class CouponPage:
     """Coupons in the order asked for; `next` goes into `after` for the page behind it."""

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import extract, func, literal, select, text, tuple_
 
-from couponctl.models import Claimants, Coupon, CouponPage, ServerStats
+from couponctl.models import Claimants, Coupon, CouponPage, ServerStats, Sort
 from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
 
     from couponctl.database import Session
-
-
-class Sort(StrEnum):
-    """Orders in which coupons can be listed; the name decides between equals."""
-
-    NAME = "name"
-    REMAINING = "remaining"
-    """Fewest units left first."""
-    CLAIMED = "claimed"
-    """Most claimed first."""
-    AMOUNT = "amount"
-    """Largest first."""
-    CREATED = "created"
-    """Newest first."""
 
 
 # Every key ascends, so that one row comparison finds the next page.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reached(settings: Settings) -> Iterator[Server]:
-    """The server that the settings name. Raises BadSettings and Unreachable for an embedded one that will not start."""
+    """The server that the settings name; BadSettings or Unreachable where an embedded one will not start."""
     match settings.target:
         case Server() as server:
             yield server

@@ -11,7 +11,9 @@ from sqlalchemy import text
 from couponctl.tables import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Row
 
     from couponctl.database import Database, Session
 
@@ -31,7 +33,7 @@ class Applied:
 
 
 async def apply_schema(database: Database, *, schema: str | None = None) -> Applied:
-    """Create the tables that are missing, in `schema` or where the role's search_path says, or none at all."""
+    """Create the tables that are missing, in `schema` or where the role's search_path says; all or none."""
     names = tuple(metadata.tables)
     async with database.session() as session:
         if schema is not None:
@@ -94,7 +96,7 @@ async def missing_rules(session: Session) -> tuple[str, ...]:
     return tuple(_lacking(rows))
 
 
-def _lacking(rows: list[Any]) -> Iterator[str]:
+def _lacking(rows: Sequence[Row[Any]]) -> Iterator[str]:
     unique = [set(row.columns) for row in rows if row.kind == "unique"]
     checks = " ".join(row.definition for row in rows if row.kind == "check")
     if not any(columns == {"name"} for columns in unique):
@@ -102,7 +104,7 @@ def _lacking(rows: list[Any]) -> Iterator[str]:
     if not any(columns == {"coupon_name", "user_id"} for columns in unique):
         yield "nothing keeps a user from claiming twice: ALTER TABLE claims ADD UNIQUE (coupon_name, user_id)"
     if "remaining_amount >= 0" not in checks:
-        yield "nothing keeps stock from going below zero: ALTER TABLE coupons ADD CHECK (remaining_amount >= 0)"
+        yield "nothing keeps stock above zero: ALTER TABLE coupons ADD CHECK (remaining_amount >= 0)"
     if not any(row.kind == "foreign" for row in rows):
         yield (
             "nothing keeps claims from naming a coupon that does not exist: "

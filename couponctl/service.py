@@ -27,7 +27,7 @@ from couponctl.errors import (
     Unavailable,
 )
 from couponctl.input_rules import check_amount, check_asked, check_written
-from couponctl.models import Outcome, Phases
+from couponctl.models import Outcome, Phases, Sort
 from couponctl.schema import ensure_schema
 from couponctl.settings import Embedded
 from couponctl.tables import coupons
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from couponctl.database import Database
     from couponctl.libpq import Server
     from couponctl.models import Audit, Claimants, Coupon, CouponPage, PoolStats, ServerStats
-    from couponctl.questions import Sort
     from couponctl.settings import Settings
 
 
@@ -183,14 +182,14 @@ class CouponService:
             return await questions.claimants(session, coupon, limit=limit, after=after)
 
     async def list(
-        self, *, matching: str = "", sort: Sort | None = None, limit: int = 100, after: str | None = None
+        self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
     ) -> CouponPage:
         """A page of the coupons whose name contains `matching`, case ignored. Raises Invalid."""
         check_asked("filter", matching)
         check_asked("coupon name", after or "")
         async with self.database.session("AUTOCOMMIT") as session:
             return await questions.coupon_page(
-                session, matching=matching, sort=sort or questions.Sort.NAME, limit=limit, after=after
+                session, matching=matching, sort=sort, limit=limit, after=after
             )
 
     async def verify(self, names: Sequence[str] = ()) -> Audit:

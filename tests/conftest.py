@@ -73,6 +73,13 @@ def empty_database_url(clones: Clones) -> Iterator[str]:
 
 
 @pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory short enough for the name of a Unix socket."""
+    with tempfile.TemporaryDirectory(prefix="cc-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
 def server(database_url: str) -> Server:
     return server_at(database_url, source="the test")
 
@@ -102,6 +109,14 @@ def service(database: Database) -> CouponService:
 @pytest.fixture
 async def other_session(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """Another client of the same database, for locks, looks and damage."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close(timeout=5)
+
+
+@pytest.fixture
+async def observer(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Looks at pg_stat_activity, which would stand still inside a transaction."""
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close(timeout=5)

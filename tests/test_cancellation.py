@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STUCK = """
     SELECT count(*) FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid()
+     WHERE datname = current_database() AND application_name = 'couponctl/test'
        AND (state LIKE 'idle in transaction%' OR wait_event_type = 'Lock')
 """
 
@@ -70,17 +70,17 @@ async def test_claims_cancelled_at_random_points_leave_a_balanced_ledger(
 
 
 async def test_a_claim_cancelled_again_and_again_in_the_lock_wait_ends_its_backend(
-    service: CouponService, coupon: Coupon, other_session: asyncpg.Connection
+    service: CouponService, coupon: Coupon, other_session: asyncpg.Connection, observer: asyncpg.Connection
 ) -> None:
     async with other_session.transaction():
         await other_session.execute("SELECT FROM coupons WHERE name = $1 FOR UPDATE", coupon.name)
         claims = [asyncio.create_task(service.claim(coupon.name, f"user-{n}")) for n in range(5)]
-        await until(lambda: other_session.fetchval(STUCK), 5)
+        await until(lambda: observer.fetchval(STUCK), 5)
         while not all(claim.done() for claim in claims):
             for claim in claims:
                 claim.cancel()
             await asyncio.sleep(0)
-        await until(lambda: other_session.fetchval(STUCK), 0)
+        await until(lambda: observer.fetchval(STUCK), 0)
 
     assert all(claim.cancelled() for claim in claims)
     assert (await service.show(coupon.name)).claimed_by == ()

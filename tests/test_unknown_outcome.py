@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from couponctl.models import Coupon
     from couponctl.settings import Limits
 
-COMMITTING = {TRANSACTION: b"COMMIT", STATEMENT: b"victim"}
+COMMITTING = {TRANSACTION: b"COMMIT;", STATEMENT: b"victim"}
 """What marks the message that commits: the word, or the user id that is bound to the one statement."""
 
 
@@ -105,7 +105,11 @@ async def test_a_connection_lost_before_the_commit_is_a_plain_failure(
 
 @pytest.mark.parametrize("word", ["INSERT", "UPDATE"])
 async def test_a_backend_terminated_in_mid_transaction_is_a_plain_failure(
-    service: CouponService, coupon: Coupon, other_session: asyncpg.Connection, word: str
+    service: CouponService,
+    coupon: Coupon,
+    other_session: asyncpg.Connection,
+    observer: asyncpg.Connection,
+    word: str,
 ) -> None:
     """Another session holds what the claim needs next, and its backend is terminated while it waits."""
     await other_session.execute(f"""
@@ -118,7 +122,7 @@ async def test_a_backend_terminated_in_mid_transaction_is_a_plain_failure(
     async with other_session.transaction():
         await other_session.execute("SELECT pg_advisory_xact_lock(4711)")
         claim = asyncio.create_task(service.claim(coupon.name, "victim"))
-        await until(lambda: other_session.fetchval(_TERMINATE_WAITING), 1)
+        await until(lambda: observer.fetchval(_TERMINATE_WAITING), 1)
 
     assert (await claim).outcome is Outcome.UNAVAILABLE
     assert (await service.show(coupon.name)).claimed_by == ()
@@ -127,6 +131,6 @@ async def test_a_backend_terminated_in_mid_transaction_is_a_plain_failure(
 
 
 _TERMINATE_WAITING = """
-    SELECT count(*) FROM pg_stat_activity
-     WHERE datname = current_database() AND wait_event = 'advisory' AND pg_terminate_backend(pid)
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+     WHERE datname = current_database() AND wait_event = 'advisory'
 """

@@ -73,7 +73,7 @@ def _claim_for_many(invocation: Invocation, name: str, users: Sequence[str]) -> 
             with_service(invocation, "claim", lambda service: service.claim_many(name, users, answered))
         except Interrupted:
             invocation.say(
-                f"couponctl: {len(attempts):,} of {len(users):,} answered; the same command goes on from there"
+                f"couponctl: {len(attempts):,} of {len(users):,} answered; the same command does the rest"
             )
             raise
     tally = Counter(attempt.outcome for attempt in attempts)

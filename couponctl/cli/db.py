@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from couponctl import embedded
-from couponctl.cli.consent import consent_options
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import settings_of, with_database
-from couponctl.errors import BadSettings
+from couponctl.errors import BadSettings, Guarded
 from couponctl.guards import may_write
 from couponctl.present import safe
 from couponctl.reach import reached
@@ -21,6 +21,8 @@ from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_EMBEDDED_DATABASE = "couponctl"
 
 
 @click.group("db")
@@ -135,13 +137,20 @@ def psql(invocation: Invocation, arguments: tuple[str, ...]) -> int:
 
 
 @command.command("reset")
-@consent_options
+@click.option("--confirm", metavar="DATABASE", help="Agree, with the name of the database.")
 @common_options
 @pass_invocation
-def reset(invocation: Invocation, yes: bool, confirm: str | None) -> None:
+def reset(invocation: Invocation, confirm: str | None) -> None:
     """Delete the embedded server with all its coupons and claims, for good."""
     base = _embedded_base(invocation)
-    ask_to_delete(invocation, base, yes=yes, confirm=confirm)
+    may_write(settings_of(invocation))
+    if confirm is None and sys.stdin.isatty():
+        invocation.say(f"This deletes {base} with every coupon and claim in it, for good.")
+        confirm = click.prompt(f"Type {_EMBEDDED_DATABASE} to go on", err=True)
+    if confirm != _EMBEDDED_DATABASE:
+        raise Guarded(
+            f"nobody has agreed to delete {base}", f"If you mean it: --confirm {_EMBEDDED_DATABASE}"
+        )
     embedded.reset(base)
     if invocation.json:
         invocation.print_json({"deleted": str(base)})

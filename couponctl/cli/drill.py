@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,10 +26,11 @@ from couponctl.drills.words import catalog_lines, plan_lines, progress_words, re
 from couponctl.reach import reached
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from couponctl.drills.drill import Drill, Parameter, Parameters
     from couponctl.drills.report import Report
+    from couponctl.libpq import Server
 
 _EXIT_CODES = {
     Verdict.PASS: ExitCode.OK,
@@ -37,6 +39,19 @@ _EXIT_CODES = {
 }
 _REFRESH = 0.1
 """Seconds between two looks at a running drill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run."""
+
+    drills: tuple[tuple[Drill[Any], Parameters], ...]
+    strategy: str
+    seed: int | None
+
+    def lines(self) -> Iterator[str]:
+        for drill, parameters in self.drills:
+            yield from plan_lines(drill, parameters)
 
 
 @click.group("drill")
@@ -66,11 +81,17 @@ def _command_for(drill: Drill[Any]) -> click.Command:
     @_with_options
     @pass_invocation
     def run_it(
-        invocation: Invocation, strategy: str, seed: int | None, yes: bool, confirm: str | None, **given: Any
+        invocation: Invocation,
+        /,
+        strategy: str,
+        seed: int | None,
+        yes: bool,
+        confirm: str | None,
+        **given: Any,
     ) -> ExitCode:
         parameters = drill.parameters(**{name: value for name, value in given.items() if value is not None})
-        planned = [(drill, parameters)]
-        (report,) = _run(invocation, planned, strategy, seed, yes=yes, confirm=confirm)
+        plan = Plan(((drill, parameters),), strategy, seed)
+        (report,) = _run(invocation, plan, yes=yes, confirm=confirm)
         if invocation.json:
             invocation.print_json(report.as_json())
         else:
@@ -103,8 +124,8 @@ def run_every_drill(
     invocation: Invocation, strategy: str, seed: int | None, yes: bool, confirm: str | None
 ) -> ExitCode:
     """Run every drill with its defaults, one after the other."""
-    planned = [(drill, drill.parameters()) for drill in DRILLS]
-    reports = _run(invocation, planned, strategy, seed, yes=yes, confirm=confirm)
+    plan = Plan(tuple((drill, drill.parameters()) for drill in DRILLS), strategy, seed)
+    reports = _run(invocation, plan, yes=yes, confirm=confirm)
     verdict = worst(reports)
     if invocation.json:
         documents = [report.as_json() for report in reports]
@@ -114,37 +135,23 @@ def run_every_drill(
     return _EXIT_CODES[verdict]
 
 
-def _run(
-    invocation: Invocation,
-    planned: Sequence[tuple[Drill[Any], Parameters]],
-    strategy: str,
-    seed: int | None,
-    *,
-    yes: bool,
-    confirm: str | None,
-) -> list[Report]:
+def _run(invocation: Invocation, plan: Plan, *, yes: bool, confirm: str | None) -> list[Report]:
     settings = settings_of(invocation)
-    plan = [line for drill, parameters in planned for line in plan_lines(drill, parameters)]
-    ask(invocation, settings, plan, yes=yes, confirm=confirm)
+    ask(invocation, settings, plan.lines(), yes=yes, confirm=confirm)
     progress = Progress()
+
+    async def work(server: Server) -> list[Report]:
+        target = Target(server, settings.limits, find_strategy(plan.strategy))
+        reports = []
+        for drill, parameters in plan.drills:
+            progress.begin()
+            async with _progress_bar(drill.name, progress):
+                report = await run_drill(drill, target, parameters, seed=plan.seed, progress=progress)
+            reports.append(report)
+        return reports
+
     with reached(settings) as server:
-        target = Target(server, settings.limits, find_strategy(strategy))
-        return run(
-            invocation,
-            _run_in_turn(planned, target, seed, progress),
-            left_behind=lambda: progress.left_behind,
-        )
-
-
-async def _run_in_turn(
-    planned: Sequence[tuple[Drill[Any], Parameters]], target: Target, seed: int | None, progress: Progress
-) -> list[Report]:
-    reports = []
-    for drill, parameters in planned:
-        progress.begin()
-        async with _progress_bar(drill.name, progress):
-            reports.append(await run_drill(drill, target, parameters, seed=seed, progress=progress))
-    return reports
+        return run(invocation, work(server), left_behind=lambda: progress.left_behind)
 
 
 @asynccontextmanager

@@ -7,21 +7,20 @@ import click
 from couponctl.cli.documents import coupon_document
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
+from couponctl.models import Sort
 from couponctl.present import coupon_table
-
-_SORTS = ("name", "remaining", "claimed", "amount", "created")
 
 
 @click.command("list")
 @click.option("--filter", "matching", metavar="TEXT", default="", help="Only names that contain this.")
-@click.option("--sort", type=click.Choice(_SORTS), default="name", show_default=True)
+@click.option("--sort", type=click.Choice(Sort), default=Sort.NAME, show_default=True)
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Coupons a page."
 )
 @click.option("--after", metavar="NAME", help="The page behind this coupon.")
 @common_options
 @pass_invocation
-def command(invocation: Invocation, matching: str, sort: str, limit: int, after: str | None) -> None:
+def command(invocation: Invocation, matching: str, sort: Sort, limit: int, after: str | None) -> None:
     """List coupons with their stock."""
     page = with_service(
         invocation,
@@ -35,7 +34,7 @@ def command(invocation: Invocation, matching: str, sort: str, limit: int, after:
         return
     if not page.coupons:
         invocation.say(
-            "no coupon" + (f" with “{matching}” in its name" if matching else "; create one first")
+            "no coupon" + (f' with "{matching}" in its name' if matching else "; create one first")
         )
         return
     for line in coupon_table(page.coupons):

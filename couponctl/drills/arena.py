@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from couponctl.database import Database
     from couponctl.drills.drill import Progress
     from couponctl.service import CouponService
+
+
+CANCELLED = "cancelled"
+"""The sentence of an attempt that was cancelled before its answer."""
 
 
 class StartLine:
@@ -76,36 +81,20 @@ class Arena:
     async def _claim(self, coupon: str, user_id: str, line: StartLine) -> None:
         intended = await line.wait()
         start = perf_counter()
+        answer = partial(Entry, coupon, user_id, intended, start)
         try:
             attempt = await self.service.claim(coupon, user_id)
         except asyncio.CancelledError:
-            self._no_answer(coupon, user_id, intended, start, "cancelled")
+            self._record(answer(perf_counter(), Outcome.UNKNOWN, CANCELLED))
             raise
         except Exception as exc:  # noqa: BLE001 - whatever else a claim raises is a finding, not a crash
             sentence = str(exc) if isinstance(exc, CouponctlError) else type(exc).__name__
-            self._no_answer(coupon, user_id, intended, start, sentence, unexpected=True)
+            self._record(answer(perf_counter(), Outcome.UNKNOWN, sentence, unexpected=True))
         else:
+            words = str(attempt.refusal or "")
             self._record(
-                Entry(
-                    coupon,
-                    user_id,
-                    intended,
-                    start,
-                    perf_counter(),
-                    attempt.outcome,
-                    str(attempt.refusal or ""),
-                    attempt.phases,
-                    attempt.resolved,
-                )
+                answer(perf_counter(), attempt.outcome, words, attempt.phases, resolved=attempt.resolved)
             )
-
-    def _no_answer(
-        self, coupon: str, user_id: str, intended: float, start: float, why: str, *, unexpected: bool = False
-    ) -> None:
-        end = perf_counter()
-        self._record(
-            Entry(coupon, user_id, intended, start, end, Outcome.UNKNOWN, why, unexpected=unexpected)
-        )
 
     def _record(self, entry: Entry) -> None:
         self.journal.entries.append(entry)

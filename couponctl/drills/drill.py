@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     """Nothing was measured, or the final read of the ledger never happened. Never green."""
@@ -57,7 +57,7 @@ class Parameter:
 
 def parameter(default: float | None, meaning: str, *, at_least: float = 1) -> Any:
     """A field of a drill's parameters."""
-    return field(default=default, metadata={"meaning": meaning, "at_least": at_least})
+    return field(default=default, metadata={"default": default, "meaning": meaning, "at_least": at_least})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Parameters:
             Parameter(
                 name=each.name,
                 kind=float if each.type == "float" else int,
-                default=each.default,
+                default=each.metadata["default"],
                 meaning=each.metadata["meaning"],
                 at_least=each.metadata["at_least"],
             )

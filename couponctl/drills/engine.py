@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from couponctl.claims import STATEMENT
 from couponctl.database import open_database
-from couponctl.drills.arena import Arena
+from couponctl.drills.arena import CANCELLED, Arena
 from couponctl.drills.drill import Check, Drill, P, Progress
 from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
@@ -97,7 +97,7 @@ class _Run(Generic[P]):
         except TimeoutError:
             if not limit.expired():
                 raise
-            cut_off = sum(entry.sentence == "cancelled" for entry in self.journal.entries)
+            cut_off = sum(entry.sentence == CANCELLED for entry in self.journal.entries)
             still = f"{self.progress.stage}; {cut_off} attempts without an answer"
             return [Check(in_time, "all attempts answered", still, held=False)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -49,7 +48,7 @@ async def footprint(director: Database, application: str) -> Footprint:
     """Measured now; `application` names the backends of the pool under attack."""
     async with director.session("AUTOCOMMIT") as session:
         backends = (await session.execute(_BACKENDS, {"application": application})).one().backends
-    descriptors = len(os.listdir(_DESCRIPTORS)) if _DESCRIPTORS else 0
+    descriptors = len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS else 0
     return Footprint(len(asyncio.all_tasks()), descriptors, backends)
 
 

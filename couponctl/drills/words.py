@@ -19,7 +19,8 @@ GLYPHS = {Verdict.PASS: "✔", Verdict.FAIL: "✘", Verdict.INCONCLUSIVE: "?"}
 def plan_lines(drill: Drill[Any], parameters: Parameters) -> Iterator[str]:
     """What running the drill does to the server."""
     yield f"{drill.name}: create a schema couponctl_drill_…, and drop it afterwards"
-    yield f"{drill.name}: open up to {parameters.pool_size + 2} connections for up to {parameters.timeout:g} s"
+    connections = parameters.pool_size + 2
+    yield f"{drill.name}: open up to {connections} connections for up to {parameters.timeout:g} s"
     yield f"{drill.name}: touch {drill.blast_radius}"
 
 
