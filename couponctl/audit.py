@@ -8,6 +8,7 @@ from sqlalchemy import func, or_, select, true
 
 from couponctl.errors import CouponNotFound
 from couponctl.models import Audit, Finding, FindingKind
+from couponctl.present import counted
 from couponctl.schema import missing_rules
 from couponctl.tables import claims, coupons
 
@@ -80,12 +81,14 @@ def _deviating(names: Sequence[str]) -> Select[Any]:
 
 def _findings(row: Row[Any]) -> Iterator[Finding]:
     if row.amount is None:
-        detail = f"{row.claims} claims of a coupon that does not exist"
+        detail = f"{counted(row.claims, 'claim')} of a coupon that does not exist"
         yield Finding(row.name, FindingKind.ORPHAN_CLAIM, detail)
         return
     unclaimed = row.amount - row.claims
     if unclaimed < 0:
-        yield Finding(row.name, FindingKind.OVERSOLD, f"{row.claims} claims of {row.amount} units")
+        yield Finding(
+            row.name, FindingKind.OVERSOLD, f"{counted(row.claims, 'claim')} of {counted(row.amount, 'unit')}"
+        )
     if row.remaining_amount < 0:
         detail = f"the counter says {row.remaining_amount} left"
         yield Finding(row.name, FindingKind.NEGATIVE_STOCK, detail)
@@ -96,5 +99,5 @@ def _findings(row: Row[Any]) -> Iterator[Finding]:
         detail = f"the counter says {row.remaining_amount} left, {unclaimed} are unclaimed: too few"
         yield Finding(row.name, FindingKind.LOST_STOCK, detail)
     if row.claims > row.users:
-        detail = f"{row.claims} claims by {row.users} users"
+        detail = f"{counted(row.claims, 'claim')} by {counted(row.users, 'user')}"
         yield Finding(row.name, FindingKind.DUPLICATE_CLAIM, detail)

@@ -26,6 +26,10 @@ def safe(text: str) -> str:
     return "".join(rf"\u{{{ord(c):x}}}" if unicodedata.category(c) in _UNSAFE else c for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def cells(text: str) -> int:
     """How many terminal cells a safe text takes (Unicode annex 11; combining marks take none)."""
     return sum(

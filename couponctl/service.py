@@ -150,7 +150,7 @@ class CouponService:
         return outcome, session.phases
 
     async def claim_many(self, name: str, users: Sequence[str], answered: Callable[[Attempt], None]) -> None:
-        """Claim for each user, as many at a time as the pool has connections; every answer is handed over.
+        """Claim for each user in their order, the first first; every answer is handed over as it comes.
 
         Raises Invalid, CouponNotFound, Misconfigured and Guarded before the first claim.
         """
@@ -161,15 +161,8 @@ class CouponService:
         async with self.database.session("AUTOCOMMIT") as session:
             if await questions.find_coupon(session, name) is None:
                 raise CouponNotFound(name)
-        waiting = iter(users)
-
-        async def work_off() -> None:
-            for user_id in waiting:
-                answered(await self.claim(name, user_id))
-
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self.database.limits.pool_size):
-                tasks.create_task(work_off())
+        for user_id in users:
+            answered(await self.claim(name, user_id))
 
     async def show(self, name: str, *, limit: int = 100, after: str | None = None) -> Claimants:
         """A coupon and a page of its claimants by user id. Raises Invalid, CouponNotFound."""

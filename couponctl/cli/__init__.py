@@ -66,6 +66,9 @@ def run(arguments: list[str]) -> int:
     except CouponctlError as error:
         invocation.fail(error)
         return exit_code_for(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.INVALID
     except click.ClickException as error:
         invocation.fail(_usage(error))
         return ExitCode.INVALID

@@ -7,7 +7,7 @@ import click
 from couponctl.cli.documents import coupon_document
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
-from couponctl.present import safe
+from couponctl.present import counted, safe
 
 
 @click.command("create")
@@ -21,4 +21,4 @@ def command(invocation: Invocation, name: str, amount: int) -> None:
     if invocation.json:
         invocation.print_json(coupon_document(coupon))
     else:
-        invocation.print(f"{safe(coupon.name)}: {coupon.amount:,} units on sale")
+        invocation.print(f"{safe(coupon.name)}: {counted(coupon.amount, 'unit')} on sale")

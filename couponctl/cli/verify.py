@@ -9,7 +9,7 @@ from couponctl.cli.documents import audit_document
 from couponctl.cli.exits import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
-from couponctl.present import finding_line
+from couponctl.present import counted, finding_line
 
 
 @click.command("verify")
@@ -28,6 +28,7 @@ def command(invocation: Invocation, names: tuple[str, ...]) -> ExitCode:
     else:
         for finding in audit.findings:
             invocation.print(finding_line(finding))
-        word = "balances" if audit.ok else f"does not balance: {len(audit.findings)} findings"
-        invocation.say(f"{audit.coupons:,} coupons, {audit.claims:,} claims: the ledger {word}")
+        word = "balances" if audit.ok else f"does not balance: {counted(len(audit.findings), 'finding')}"
+        scope = f"{counted(audit.coupons, 'coupon')}, {counted(audit.claims, 'claim')}"
+        invocation.say(f"{scope}: the ledger {word}")
     return ExitCode.OK if audit.ok else ExitCode.VIOLATED

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from couponctl.drills.arena import Arena
     from couponctl.models import Outcome
@@ -36,11 +36,15 @@ def equals(promise: str, expected: Any, observed: Any) -> Check:
     return Check(promise, expected, observed, held=expected == observed)
 
 
-def nobody(promise: str, found: Iterator[str] | set[str] | list[str]) -> Check:
+def nobody(promise: str, found: Iterable[str]) -> Check:
     """Holds when nothing was found; otherwise the first few are named."""
     names = sorted(found)
-    named = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return Check(promise, "none", named or "none", held=not names)
+    return Check(promise, "none", some(names), held=not names)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of many names."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "none"
 
 
 @dataclass(frozen=True, slots=True)

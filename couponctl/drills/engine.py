@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from couponctl.claims import STATEMENT
 from couponctl.database import open_database
 from couponctl.drills.arena import CANCELLED, Arena
-from couponctl.drills.drill import Check, Drill, P, Progress
+from couponctl.drills.drill import Check, Drill, P, Progress, some
 from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
@@ -90,16 +90,18 @@ class _Run(Generic[P]):
 
     async def _within_time(self, arena: Arena) -> list[Check]:
         timeout = self.parameters.timeout
-        in_time = f"ends within {timeout:g} s"
+        in_time = f"the attack ends within {timeout:g} s"
+        began = monotonic()
         try:
             async with asyncio.timeout(timeout) as limit:
-                return await self.drill.attack(arena, self.parameters)
+                checks = await self.drill.attack(arena, self.parameters)
         except TimeoutError:
             if not limit.expired():
                 raise
-            cut_off = sum(entry.sentence == CANCELLED for entry in self.journal.entries)
-            still = f"{self.progress.stage}; {cut_off} attempts without an answer"
-            return [Check(in_time, "all attempts answered", still, held=False)]
+            unanswered = sorted(e.user_id for e in self.journal.entries if e.sentence == CANCELLED)
+            still = f"still {self.progress.stage}, without an answer: {some(unanswered)}"
+            return [Check(in_time, "an answer for everybody", still, held=False)]
+        return [*checks, Check(in_time, f"{timeout:g} s", f"{monotonic() - began:.2f} s", held=True)]
 
     async def _hold_against_ledger(self, arena: Arena) -> None:
         findings = self.findings

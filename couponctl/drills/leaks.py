@@ -73,9 +73,9 @@ async def leak_checks(director: Database, application: str, before: Footprint) -
     """After the pool has closed: all is as it was before it opened."""
     after = await _settled(lambda: footprint(director, application), before)
     return [
-        equals("no task is left running", before.tasks, after.tasks),
-        equals("no file descriptor is left open", before.descriptors, after.descriptors),
-        equals("no backend is left on the server", before.backends, after.backends),
+        equals("no task is left running", 0, after.tasks - before.tasks),
+        equals("no file descriptor is left open", 0, after.descriptors - before.descriptors),
+        equals("no backend is left on the server", 0, after.backends - before.backends),
     ]
 
 
