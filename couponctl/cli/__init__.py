@@ -15,30 +15,34 @@ from couponctl.cli.invocation import Invocation, common_options
 from couponctl.cli.running import Interrupted
 from couponctl.errors import CouponctlError, Invalid
 
-_COMMANDS = {
-    "create": "couponctl.cli.create",
-    "claim": "couponctl.cli.claim",
-    "show": "couponctl.cli.show",
-    "list": "couponctl.cli.listing",
-    "verify": "couponctl.cli.verify",
-    "stats": "couponctl.cli.stats",
-    "drill": "couponctl.cli.drill",
-    "db": "couponctl.cli.db",
-    "doctor": "couponctl.cli.doctor",
+_SUMMARIES = {
+    "create": "Create a coupon.",
+    "claim": "Claim a coupon for one user or many.",
+    "show": "Show a coupon's stock, and who claimed it.",
+    "list": "List coupons with their stock.",
+    "verify": "Audit the ledger: counters against claims.",
+    "stats": "Show the pool and the server.",
+    "drill": "Attack the claim path and hear a verdict.",
+    "db": "Make the tables; run the embedded server.",
+    "doctor": "Say what is wrong and how to mend it.",
 }
-"""Command -> the module that holds it, under `command`; imported when asked for."""
+"""Every command; the module couponctl.cli.NAME holds it, and is imported only when it is called."""
 
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(_SUMMARIES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in _SUMMARIES:
             return None
-        command = importlib.import_module(_COMMANDS[cmd_name]).command
+        command = importlib.import_module(f"couponctl.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_SUMMARIES.items()))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
