@@ -260,6 +260,7 @@ async def _connect(server: Server, limits: Limits, application: str) -> asyncpg.
         except (
             OSError,
             asyncpg.CannotConnectNowError,
+            asyncpg.ConnectionDoesNotExistError,
             asyncpg.TooManyConnectionsError,
             asyncpg.TargetServerAttributeNotMatched,
         ) as exc:

@@ -97,6 +97,11 @@ def translated(exc: Exception, server: Server, limits: Limits, *, committing: bo
         return PoolExhausted(limits.pool_size, limits.acquire_timeout)
     if isinstance(getattr(exc, "orig", None), AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError):
         return Contended()  # the tables were altered meanwhile; the next try plans anew
+    if isinstance(getattr(exc, "driver_exception", exc), asyncpg.ClientConfigurationError):
+        return BadSettings(
+            "the connection's TLS settings cannot be met",
+            "Check sslmode, sslrootcert and the other ssl settings",
+        )
     state, lost = sqlstate_of(exc), _connection_lost(exc)
     if lost and committing:
         return OutcomeUnknown()
@@ -111,13 +116,10 @@ def translated(exc: Exception, server: Server, limits: Limits, *, committing: bo
 
 def _connection_lost(exc: BaseException) -> bool:
     # One terminated backend shows up as several classes, most of them without a SQLSTATE.
-    return getattr(exc, "connection_invalidated", False) or isinstance(
-        exc,
-        OSError
-        | asyncpg.InterfaceError
-        | asyncpg.InternalClientError
-        | asyncpg.PostgresConnectionError
-        | asyncpg.TargetServerAttributeNotMatched,
+    return (
+        getattr(exc, "connection_invalidated", False)
+        or (sqlstate_of(exc) or "").startswith("08")
+        or isinstance(exc, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
     )
 
 

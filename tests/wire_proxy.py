@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,24 @@ class WireProxy:
     marker: bytes | None = None
     lost: Lost = Lost.ANSWER
     losses: int = 0
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def lose(self, lost: Lost, marker: bytes, times: int = 1) -> None:
         self.lost, self.marker, self._left = lost, marker, times
 
+    async def cut(self) -> None:
+        """Lose every connection, and take no new one."""
+        self.upstream = Host("/nonexistent", 1)
+        for writer in tuple(self._open):
+            writer.transport.abort()
+
     async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        server, to_server = await _connected(self.upstream)
+        try:
+            server, to_server = await _connected(self.upstream)
+        except OSError:
+            to_client.transport.abort()
+            return
+        self._open |= {to_client, to_server}
         answers = asyncio.create_task(_pump(server, to_client))
         try:
             while data := await client.read(65536):
@@ -50,6 +62,7 @@ class WireProxy:
             pass
         finally:
             answers.cancel()
+            self._open -= {to_client, to_server}
             to_client.transport.abort()
             to_server.close()
 

@@ -53,6 +53,7 @@ class StartLine:
 class Arena:
     """What a drill may use."""
 
+    run_id: str
     service: CouponService
     """The service under attack, over the pool under attack."""
     witness: Callable[[], AbstractAsyncContextManager[Database]]

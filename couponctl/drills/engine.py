@@ -77,6 +77,7 @@ class _Run(Generic[P]):
         pool_size = self.parameters.pool_size
         async with self._database(attacker_of(self.id), connections=pool_size, schema=schema) as database:
             arena = Arena(
+                run_id=self.id,
                 service=CouponService(database, strategy=self.target.strategy),
                 witness=lambda: self._database(director_of(self.id), connections=1, schema=schema),
                 journal=self.journal,

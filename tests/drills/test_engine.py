@@ -1,0 +1,173 @@
+"""A run of a drill leaves nothing behind, however it ends, and never says PASS without proof."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from couponctl.database import open_database
+from couponctl.drills.drill import Drill, Parameters, Progress, Verdict, equals
+from couponctl.drills.engine import Target, run_drill
+from couponctl.drills.isolation import leftovers, remove_all
+from couponctl.drills.sale import FLASH_SALE, SCALE, Scale
+from couponctl.errors import Unreachable
+from couponctl.models import Outcome
+from tests.waiting import until
+from tests.wire_proxy import wire_proxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import asyncpg
+
+    from couponctl.database import Database
+    from couponctl.drills.arena import Arena
+    from couponctl.drills.drill import Check
+    from couponctl.libpq import Server
+    from couponctl.settings import Limits
+
+OWN = """
+    SELECT (SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'couponctl_drill_%') AS schemas,
+           (SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'couponctl/%') AS backends
+"""
+
+
+@pytest.fixture
+def target(server: Server, limits: Limits) -> Target:
+    return Target(server, limits)
+
+
+async def assert_nothing_left(observer: asyncpg.Connection) -> None:
+    async def left() -> list[int]:
+        return list(await observer.fetchrow(OWN))
+
+    await until(left, [0, 0])
+
+
+async def test_a_drill_passes_and_leaves_nothing(target: Target, observer: asyncpg.Connection) -> None:
+    progress = Progress()
+    report = await run_drill(FLASH_SALE, target, seed=7, progress=progress)
+
+    assert report.verdict is Verdict.PASS
+    assert report.outcomes == {Outcome.CLAIMED: 5, Outcome.SOLD_OUT: 45}
+    assert report.seed == 7
+    assert (progress.view().done, progress.view().total, progress.left_behind) == (50, 50, None)
+    await assert_nothing_left(observer)
+
+
+async def test_the_operators_tables_are_neither_read_nor_written(
+    target: Target, other_session: asyncpg.Connection
+) -> None:
+    """They are not even there while the drill runs."""
+    await other_session.execute("DROP TABLE claims, coupons")
+
+    assert (await run_drill(FLASH_SALE, target)).verdict is Verdict.PASS
+    assert await other_session.fetchval("SELECT to_regclass('coupons') IS NULL")
+
+
+async def test_scale_derives_stock_and_time_from_the_users() -> None:
+    assert (Scale(n=200).stock, Scale(n=200).timeout) == (20, 60.0)
+    assert (Scale(n=500).stock, Scale(n=500).timeout) == (50, 120.0)
+    assert (Scale(n=5).stock, Scale(n=500, stock=7, timeout=3.0).timeout) == (1, 3.0)
+
+
+async def test_more_units_than_users_is_a_sale_too(target: Target) -> None:
+    report = await run_drill(SCALE, target, Scale(n=5, stock=9))
+
+    assert report.verdict is Verdict.PASS
+    assert report.outcomes == {Outcome.CLAIMED: 5}
+
+
+async def test_a_run_cancelled_at_a_random_moment_leaves_nothing(
+    target: Target, observer: asyncpg.Connection
+) -> None:
+    chance = random.Random(3)
+    for _ in range(10):
+        run = asyncio.create_task(run_drill(SCALE, target))
+        await asyncio.wait({run}, timeout=chance.uniform(0, 0.3))
+        run.cancel()
+        await asyncio.wait({run}, timeout=chance.uniform(0, 0.01))
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+        await assert_nothing_left(observer)
+
+
+async def test_reaching_the_time_limit_fails_and_names_who_has_no_answer(
+    target: Target, observer: asyncpg.Connection
+) -> None:
+    async def hang(arena: Arena, _parameters: Parameters) -> list[Check]:
+        await arena.create("HELD", 1)
+        async with arena.witness() as witness, witness.session() as session:
+            await session.connection.exec_driver_sql(
+                f"SELECT FROM couponctl_drill_{arena.run_id}.coupons FOR UPDATE"
+            )
+            await arena.storm("HELD", ["waits for ever"])
+        return []
+
+    report = await run_drill(_drill(hang), target, Parameters(timeout=0.3))
+
+    assert report.verdict is Verdict.FAIL
+    assert report.broken[0].promise == "the attack ends within 0.3 s"
+    assert "waits for ever" in report.broken[0].observed
+    await assert_nothing_left(observer)
+
+
+async def test_a_drill_that_measured_nothing_is_inconclusive(target: Target) -> None:
+    async def do_nothing(_arena: Arena, _parameters: Parameters) -> list[Check]:
+        return [equals("one is one", 1, 1)]
+
+    assert (await run_drill(_drill(do_nothing), target)).verdict is Verdict.INCONCLUSIVE
+
+
+async def test_a_server_lost_in_the_middle_is_inconclusive_and_its_schema_is_found_later(
+    server: Server, limits: Limits, short_path: Path, observer: asyncpg.Connection
+) -> None:
+    async with wire_proxy(server, short_path) as proxy:
+
+        async def lose_the_server(arena: Arena, _parameters: Parameters) -> list[Check]:
+            await arena.create("LOST", 5)
+            await arena.storm("LOST", ["a", "b"])
+            await proxy.cut()
+            return []
+
+        report = await run_drill(_drill(lose_the_server), Target(proxy.server, limits))
+
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.left_behind == f"couponctl_drill_{report.run_id}"
+    async with open_database(server, limits, application="couponctl/test") as database:
+        await until(lambda: _running(database), [False])
+        await remove_all(database, await leftovers(database))
+    await assert_nothing_left(observer)
+
+
+async def test_a_running_drill_is_no_leftover(target: Target, server: Server, limits: Limits) -> None:
+    seen: list[Any] = []
+
+    async def look(arena: Arena, _parameters: Parameters) -> list[Check]:
+        async with open_database(server, limits, application="couponctl/test") as database:
+            seen.extend(await leftovers(database))
+        return []
+
+    report = await run_drill(_drill(look), target)
+
+    assert [(one.schema, one.running) for one in seen] == [(f"couponctl_drill_{report.run_id}", True)]
+
+
+async def test_a_server_that_is_not_there_is_an_error_and_no_report(target: Target, short_path: Path) -> None:
+    nowhere = replace(target.server, hosts=(replace(target.server.hosts[0], host=str(short_path)),))
+
+    with pytest.raises(Unreachable):
+        await run_drill(FLASH_SALE, replace(target, server=nowhere))
+
+
+async def _running(database: Database) -> list[bool]:
+    return [one.running for one in await leftovers(database)]
+
+
+def _drill(attack: Any) -> Drill[Parameters]:
+    return Drill("test", "a test", "nothing", "nothing", Parameters, attack)

@@ -1,0 +1,97 @@
+"""The checker, on histories written by hand: good ones hold, and each kind of lie is caught by its check."""
+
+from __future__ import annotations
+
+import pytest
+
+from couponctl.drills.journal import Entry, Ledger, ledger_checks, recovered, time_checks
+from couponctl.models import Coupon, Outcome
+
+CLAIMED, ALREADY, SOLD_OUT, UNKNOWN, NOT_FOUND = (
+    Outcome.CLAIMED,
+    Outcome.ALREADY_CLAIMED,
+    Outcome.SOLD_OUT,
+    Outcome.UNKNOWN,
+    Outcome.NOT_FOUND,
+)
+
+
+def said(
+    user: str, outcome: Outcome, start: float = 0.0, end: float = 1.0, *, resolved: bool = False
+) -> Entry:
+    return Entry("X", user, start, start, end, outcome, resolved=resolved)
+
+
+def ledger(*users: str, amount: int = 2, remaining: int | None = None) -> Ledger:
+    left = amount - len(users) if remaining is None else remaining
+    return Ledger(Coupon("X", amount, left, None), users)
+
+
+def broken(entries: list[Entry], final: Ledger) -> list[str]:
+    return [check.promise for check in ledger_checks(entries, final) if not check.held]
+
+
+@pytest.mark.parametrize(
+    ("entries", "final"),
+    [
+        ([], ledger()),
+        ([said("a", CLAIMED), said("b", CLAIMED), said("c", SOLD_OUT)], ledger("a", "b")),
+        ([said("a", CLAIMED), said("a", ALREADY)], ledger("a")),
+        ([said("a", UNKNOWN)], ledger("a")),
+        ([said("a", UNKNOWN)], ledger()),
+        ([said("a", ALREADY, resolved=True)], ledger("a")),
+        ([said("a", UNKNOWN), said("a", ALREADY)], ledger("a")),
+    ],
+)
+def test_an_honest_history_holds(entries: list[Entry], final: Ledger) -> None:
+    assert broken(entries, final) == []
+
+
+@pytest.mark.parametrize(
+    ("entries", "final", "promise"),
+    [
+        ([said("a", CLAIMED)], ledger(), "no acknowledged claim is lost"),
+        ([said("a", ALREADY, resolved=True)], ledger(), "no acknowledged claim is lost"),
+        ([], ledger("ghost"), "no claim is in the ledger that nobody attempted"),
+        ([said("a", SOLD_OUT)], ledger("a"), "nobody who was refused is in the ledger"),
+        ([said("a", Outcome.TIMED_OUT)], ledger("a"), "nobody who was refused is in the ledger"),
+        ([said("a", ALREADY)], ledger(), 'nobody is told "already claimed" who has no claim'),
+        ([said("a", CLAIMED), said("a", CLAIMED)], ledger("a"), 'nobody is told "claimed" twice'),
+        ([said("a", CLAIMED)], ledger("a", "a"), "one row a user"),
+        ([said("a", CLAIMED)], ledger("a", remaining=2), "remaining = amount - claims in the ledger"),
+        ([said("a", CLAIMED)], ledger("a", remaining=0), "remaining = amount - claims in the ledger"),
+        (
+            [said(user, CLAIMED) for user in "abc"],
+            ledger("a", "b", "c", remaining=-1),
+            "never more claims than units",
+        ),
+    ],
+)
+def test_each_lie_breaks_its_promise(entries: list[Entry], final: Ledger, promise: str) -> None:
+    assert promise in broken(entries, final)
+
+
+def test_a_claim_without_an_answer_that_is_in_the_ledger_is_recovered() -> None:
+    entries = [said("a", UNKNOWN), said("b", UNKNOWN), said("c", CLAIMED), said("d", ALREADY, resolved=True)]
+
+    assert recovered(entries, ledger("a", "c", "d")) == {"a", "d"}
+
+
+def test_sold_out_before_a_later_claim_was_won_is_caught() -> None:
+    entries = [said("hasty", SOLD_OUT, 0.0, 0.1), said("late", CLAIMED, 0.2, 0.3)]
+
+    assert [check.held for check in time_checks(entries, created=0.0)] == [False, True]
+    assert time_checks(entries, created=0.0)[0].observed == "hasty"
+
+
+def test_sold_out_while_the_winning_claim_was_under_way_is_fair() -> None:
+    entries = [said("loser", SOLD_OUT, 0.0, 0.25), said("winner", CLAIMED, 0.2, 0.3)]
+
+    assert all(check.held for check in time_checks(entries, created=0.0))
+
+
+@pytest.mark.parametrize(("start", "held"), [(0.4, True), (0.6, False)])
+def test_not_found_is_fair_only_until_the_coupon_is_there(start: float, held: bool) -> None:
+    entries = [said("a", NOT_FOUND, start, 1.0)]
+
+    assert time_checks(entries, created=0.5)[1].held is held
