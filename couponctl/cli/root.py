@@ -1,0 +1,106 @@
+"""The root of the command line: its commands, and what becomes of whatever goes wrong in them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from couponctl import __version__
+from couponctl.cli.exits import ExitCode, exit_code_for
+from couponctl.cli.invocation import Invocation, common_options
+from couponctl.cli.running import Interrupted
+from couponctl.errors import CouponctlError, Invalid
+
+_SUMMARIES = {
+    "create": "Create a coupon.",
+    "claim": "Claim a coupon for one user or many.",
+    "show": "Show a coupon's stock, and who claimed it.",
+    "list": "List coupons with their stock.",
+    "verify": "Audit the ledger: counters against claims.",
+    "stats": "Show the pool and the server.",
+    "drill": "Attack the claim path and hear a verdict.",
+    "db": "Make the tables; run the embedded server.",
+    "doctor": "Say what is wrong and how to mend it.",
+}
+"""Every command; the module couponctl.cli.NAME holds it, and is imported only when it is called."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_SUMMARIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _SUMMARIES:
+            return None
+        command = importlib.import_module(f"couponctl.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_SUMMARIES.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="couponctl")
+@common_options
+def cli() -> None:
+    """Run flash sales on PostgreSQL: create coupons, claim them, and prove before the sale that the
+    database survives it.
+
+    Without a database named by --url, COUPONCTL_URL, --context or PGHOST and the like, couponctl runs a
+    private PostgreSQL of its own.
+    """
+
+
+def main() -> None:
+    """The `couponctl` script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; whatever goes wrong becomes one sentence."""
+    invocation = Invocation(json="--json" in arguments, verbose="-v" in arguments or "--verbose" in arguments)
+    try:
+        result = cli.main(arguments, prog_name="couponctl", standalone_mode=False, obj=invocation)
+    except CouponctlError as error:
+        invocation.fail(error)
+        return exit_code_for(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.INVALID
+    except click.ClickException as error:
+        invocation.fail(_usage(error))
+        return ExitCode.INVALID
+    except (Interrupted, KeyboardInterrupt, click.Abort) as interruption:
+        invocation.say("couponctl: interrupted")
+        return getattr(interruption, "exit_code", ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the flush at exit must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.BROKEN_PIPE
+    except Exception:  # noqa: BLE001 - nobody is shown a traceback who did not ask for it
+        return _unexpected(invocation)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _usage(error: click.ClickException) -> Invalid:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "couponctl"
+    message = error.format_message().rstrip(".")
+    return Invalid("usage", f"{message} (see `{command} --help`)")
+
+
+def _unexpected(invocation: Invocation) -> int:
+    error = CouponctlError()
+    invocation.fail(error)
+    if invocation.verbose:
+        for line in traceback.format_exc().splitlines():
+            invocation.say(line)
+    else:
+        invocation.say("couponctl: run it again with -v for the details of a bug report")
+    return ExitCode.UNEXPECTED

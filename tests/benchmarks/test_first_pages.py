@@ -1,0 +1,88 @@
+"""The first page costs about the same in a large database as in a small one."""
+
+from __future__ import annotations
+
+import statistics
+from contextlib import AsyncExitStack
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from couponctl.database import open_database
+from couponctl.libpq import server_at
+from couponctl.models import Sort
+from couponctl.service import CouponService
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from couponctl.settings import Limits
+    from tests.clones import Clones
+
+pytestmark = pytest.mark.benchmark
+
+ROUNDS = 41
+"""The two sides take turns, so that a slow moment of the machine meets both."""
+
+FILL = """
+    INSERT INTO coupons SELECT 'C' || lpad(n::text, 6, '0'), 200000, 200000 FROM generate_series(1, {coupons}) n;
+    INSERT INTO claims SELECT 'C000001', 'u' || lpad(n::text, 6, '0') FROM generate_series(1, {claims}) n;
+    UPDATE coupons SET remaining_amount = amount - {claims} WHERE name = 'C000001';
+"""
+
+
+@pytest.fixture
+async def small_and_large(
+    clones: Clones, limits: Limits
+) -> AsyncIterator[tuple[CouponService, CouponService]]:
+    """Ten coupons and ten claims; 100,000 coupons and 200,000 claims of one."""
+    async with AsyncExitStack() as stack:
+        services = []
+        for coupons, claims in ((10, 10), (100_000, 200_000)):
+            url = stack.enter_context(clones.database())
+            connection = await asyncpg.connect(url)
+            await connection.execute(FILL.format(coupons=coupons, claims=claims))
+            await connection.execute("VACUUM ANALYZE")
+            await connection.close()
+            server = server_at(url, source="the benchmark")
+            database = await stack.enter_async_context(
+                open_database(server, limits, application="couponctl/bench")
+            )
+            services.append(CouponService(database))
+        yield services[0], services[1]
+
+
+QUESTIONS: dict[str, Callable[[CouponService], Awaitable[object]]] = {
+    "list": lambda service: service.list(limit=10),
+    "list, second page": lambda service: service.list(limit=5, after="C000005"),
+    "show": lambda service: service.show("C000001", limit=10),
+    "show, second page": lambda service: service.show("C000001", limit=5, after="u000005"),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_first_page(small_and_large: tuple[CouponService, CouponService], question: str) -> None:
+    ask = QUESTIONS[question]
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        for service, taken in zip(small_and_large, times, strict=True):
+            began = perf_counter()
+            await ask(service)
+            taken.append(perf_counter() - began)
+    small, large = (statistics.median(taken) * 1000 for taken in times)
+
+    print(f"\n{question}: small {small:.2f} ms, large {large:.2f} ms, ratio {large / small:.2f}")  # noqa: T201
+    assert large / small < 1.5
+
+
+async def test_other_orders_read_the_whole_table_and_say_how_long(
+    small_and_large: tuple[CouponService, CouponService],
+) -> None:
+    """They have no index, so this is only reported."""
+    began = perf_counter()
+    page = await small_and_large[1].list(sort=Sort.REMAINING, limit=10)
+
+    print(f"\nlist --sort remaining of 100,000: {(perf_counter() - began) * 1000:.0f} ms")  # noqa: T201
+    assert page.coupons[0].name == "C000001"
