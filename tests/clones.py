@@ -22,26 +22,28 @@ class Clones:
         self._template = f"couponctl_template_{secrets.token_hex(4)}"
 
     def make_template(self, ddl: str) -> None:
-        self._execute(self._server_url, f"CREATE DATABASE {self._template}")
-        self._execute(self.url_of(self._template), ddl)
+        self.execute(self._server_url, f"CREATE DATABASE {self._template}")
+        self.execute(self.url_of(self._template), ddl)
 
     def drop_template(self) -> None:
-        self._execute(self._server_url, f"DROP DATABASE {self._template} WITH (FORCE)")
+        self.execute(self._server_url, f"DROP DATABASE {self._template} WITH (FORCE)")
 
     @contextmanager
     def database(self, template: str | None = None) -> Iterator[str]:
         name = f"couponctl_test_{secrets.token_hex(4)}"
-        self._execute(self._server_url, f"CREATE DATABASE {name} TEMPLATE {template or self._template}")
+        self.execute(self._server_url, f"CREATE DATABASE {name} TEMPLATE {template or self._template}")
         try:
             yield self.url_of(name)
         finally:
-            self._execute(self._server_url, f"DROP DATABASE {name} WITH (FORCE)")
+            self.execute(self._server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
     def url_of(self, database: str) -> str:
         return urlsplit(self._server_url)._replace(path=f"/{database}").geturl()
 
     @staticmethod
-    def _execute(url: str, sql: str) -> None:
+    def execute(url: str, sql: str) -> None:
+        """Run SQL, several statements if need be, on a connection of its own."""
+
         async def execute() -> None:
             connection = await asyncpg.connect(url)
             try:

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
 from couponctl.database import open_database
@@ -16,7 +15,7 @@ from couponctl.models import Sort
 from couponctl.service import CouponService
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from couponctl.settings import Limits
     from tests.clones import Clones
@@ -27,31 +26,36 @@ ROUNDS = 41
 """The two sides take turns, so that a slow moment of the machine meets both."""
 
 FILL = """
-    INSERT INTO coupons SELECT 'C' || lpad(n::text, 6, '0'), 200000, 200000 FROM generate_series(1, {coupons}) n;
-    INSERT INTO claims SELECT 'C000001', 'u' || lpad(n::text, 6, '0') FROM generate_series(1, {claims}) n;
+    INSERT INTO coupons
+    SELECT 'C' || lpad(n::text, 6, '0'), 200000, 200000 FROM generate_series(1, {coupons}) n;
+    INSERT INTO claims
+    SELECT 'C000001', 'u' || lpad(n::text, 6, '0') FROM generate_series(1, {claims}) n;
     UPDATE coupons SET remaining_amount = amount - {claims} WHERE name = 'C000001';
 """
 
 
+@pytest.fixture(scope="module")
+def filled_urls(clones: Clones) -> Iterator[list[str]]:
+    """Ten coupons and ten claims; 100,000 coupons and 200,000 claims of one."""
+    with clones.database() as small, clones.database() as large:
+        for url, coupons, claims in ((small, 10, 10), (large, 100_000, 200_000)):
+            clones.execute(url, FILL.format(coupons=coupons, claims=claims))
+            clones.execute(url, "VACUUM ANALYZE")
+        yield [small, large]
+
+
 @pytest.fixture
 async def small_and_large(
-    clones: Clones, limits: Limits
+    filled_urls: list[str], limits: Limits
 ) -> AsyncIterator[tuple[CouponService, CouponService]]:
-    """Ten coupons and ten claims; 100,000 coupons and 200,000 claims of one."""
     async with AsyncExitStack() as stack:
-        services = []
-        for coupons, claims in ((10, 10), (100_000, 200_000)):
-            url = stack.enter_context(clones.database())
-            connection = await asyncpg.connect(url)
-            await connection.execute(FILL.format(coupons=coupons, claims=claims))
-            await connection.execute("VACUUM ANALYZE")
-            await connection.close()
-            server = server_at(url, source="the benchmark")
-            database = await stack.enter_async_context(
-                open_database(server, limits, application="couponctl/bench")
+        small, large = [
+            await stack.enter_async_context(
+                open_database(server_at(url, source="the benchmark"), limits, application="couponctl/bench")
             )
-            services.append(CouponService(database))
-        yield services[0], services[1]
+            for url in filled_urls
+        ]
+        yield CouponService(small), CouponService(large)
 
 
 QUESTIONS: dict[str, Callable[[CouponService], Awaitable[object]]] = {
