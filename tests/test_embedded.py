@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,7 @@ def fresh() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Path]:
+    """One cluster for all tests that need no fresh one."""
     home = Path(tempfile.mkdtemp(prefix="couponctl-test-"))
     home.chmod(0o711)
     with embedded.running(home):
@@ -180,15 +181,10 @@ def test_asking_makes_nothing(fresh: Path) -> None:
 
 
 def test_ten_commands_at_once_share_one_server(fresh: Path) -> None:
-    crowd = [command(fresh) for _ in range(10)]
-    processes = [member.__enter__() for member in crowd]
-    try:
-        urls = {url_of(process) for process in processes}
-        assert urls == {embedded.status(fresh).url}
+    with ExitStack() as crowd:
+        processes = [crowd.enter_context(command(fresh)) for _ in range(10)]
+        assert {url_of(process) for process in processes} == {embedded.status(fresh).url}
         assert embedded.Cluster(fresh).log.read_text().count("starting PostgreSQL") == 1
-    finally:
-        for member in crowd:
-            member.__exit__(None, None, None)
     assert ends(fresh)
 
 

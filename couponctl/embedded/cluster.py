@@ -42,14 +42,17 @@ class Cluster:
 
     @property
     def data(self) -> Path:
+        """PostgreSQL's own data directory."""
         return self.base / "data"
 
     @property
     def passfile(self) -> Path:
+        """The password, as libpq and asyncpg read it; also the mark that couponctl made what is here."""
         return self.base / "passfile"
 
     @property
     def log(self) -> Path:
+        """What the server and its supervisor say; turned over at a start when it is over 1 MiB."""
         return self.base / "postgres.log"
 
     @property
@@ -64,14 +67,17 @@ class Cluster:
 
     @property
     def users(self) -> Path:
+        """The lock that every user of the server shares."""
         return self.base / "users.lock"
 
     @property
     def starting(self) -> Path:
+        """The lock of the one who starts, stops or deletes the server."""
         return self.base / "start.lock"
 
     @property
     def sockets(self) -> Path:
+        """The directory that the socket is really in."""
         return self.run.readlink() if self.run.is_symlink() else self.run
 
     @property
@@ -85,6 +91,7 @@ class Cluster:
 
     @property
     def supervised(self) -> bool:
+        """Whether somebody is there to stop the server in the end."""
         return not is_free(self.base / "supervisor.lock", shared=True)
 
     @property
