@@ -249,6 +249,13 @@ async def test_a_killed_server_is_replaced_even_while_it_is_used(stopped: Path) 
     assert ends(stopped)
 
 
+async def test_a_server_whose_socket_was_swept_away_is_replaced(stopped: Path) -> None:
+    with embedded.running(stopped):
+        shutil.rmtree(embedded.Cluster(stopped).sockets)
+        with embedded.running(stopped) as url:
+            assert await ask(url, "select 1") == 1
+
+
 @pytest.mark.parametrize("left_behind", ["", "4", "nonsense\n", "{living}\n{data}\n1\n5432\n"])
 async def test_no_pid_file_is_believed(stopped: Path, left_behind: str) -> None:
     cluster = embedded.Cluster(stopped)

@@ -194,6 +194,8 @@ def _bring_up(cluster: Cluster) -> None:
         if not supervised:
             cluster.launch()
             launches += 1
+        elif not cluster.sockets.is_dir():
+            _ring(cluster, supervisor.NOW)  # somebody swept it away: nobody can reach this server again
         time.sleep(MOMENT)
 
 
