@@ -183,19 +183,19 @@ def reset(base: Path) -> None:
 def _bring_up(cluster: Cluster) -> None:
     deadline = time.monotonic() + START_SECONDS
     launches = 0
+    log_size = cluster.log_size
     while True:
         supervised = cluster.supervised
         if cluster.answers() and supervised:
             return
+        if time.monotonic() > deadline or (launches == LAUNCHES and not supervised):
+            words = cluster.last_words(log_size)
+            raise Unreachable(reason=f"the private PostgreSQL does not start or answer: {words}")
         if not supervised:
-            if launches == LAUNCHES:
-                raise Unreachable(reason=f"the private PostgreSQL did not start: {cluster.last_words()}")
             cluster.launch()
             launches += 1
-        if time.monotonic() > deadline:
-            raise Unreachable(
-                reason=f"the private PostgreSQL is silent for {START_SECONDS:g} s: {cluster.last_words()}"
-            )
+        elif not cluster.sockets.is_dir():
+            _ring(cluster, supervisor.NOW)  # somebody swept it away: nobody can reach this server again
         time.sleep(MOMENT)
 
 

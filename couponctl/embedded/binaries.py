@@ -63,8 +63,8 @@ def programs_for(account: Account, base: Path) -> Path:
     barrier = account.barred_by(postgres)
     if barrier is None:
         return postgres.parent
-    home = postgres.parents[2]
-    if home != _wheel():
+    home = _wheel()
+    if home is None or not postgres.is_relative_to(home):
         raise BadSettings(
             problem=f"{barrier} is closed to the account {account.name} that runs PostgreSQL",
             way_out="Open it to that account, or run couponctl as another user.",

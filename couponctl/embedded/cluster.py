@@ -15,7 +15,7 @@ from couponctl.embedded import supervisor
 from couponctl.embedded.account import ENVIRONMENT, Account, server_account
 from couponctl.embedded.binaries import binary, programs_for, version
 from couponctl.embedded.locks import PATIENCE, is_free
-from couponctl.embedded.making import LOGIN, make_data, make_sockets
+from couponctl.embedded.making import LOGIN, last_words, make_data, make_sockets
 from couponctl.embedded.place import OTHER_PLACE, is_private, sweep
 from couponctl.errors import BadSettings, Unreachable
 
@@ -42,14 +42,17 @@ class Cluster:
 
     @property
     def data(self) -> Path:
+        """PostgreSQL's own data directory."""
         return self.base / "data"
 
     @property
     def passfile(self) -> Path:
+        """The password, as libpq and asyncpg read it; also the mark that couponctl made what is here."""
         return self.base / "passfile"
 
     @property
     def log(self) -> Path:
+        """What the server and its supervisor say; turned over at a start when it is over 1 MiB."""
         return self.base / "postgres.log"
 
     @property
@@ -64,14 +67,17 @@ class Cluster:
 
     @property
     def users(self) -> Path:
+        """The lock that every user of the server shares."""
         return self.base / "users.lock"
 
     @property
     def starting(self) -> Path:
+        """The lock of the one who starts, stops or deletes the server."""
         return self.base / "start.lock"
 
     @property
     def sockets(self) -> Path:
+        """The directory that the socket is really in."""
         return self.run.readlink() if self.run.is_symlink() else self.run
 
     @property
@@ -85,6 +91,7 @@ class Cluster:
 
     @property
     def supervised(self) -> bool:
+        """Whether somebody is there to stop the server in the end."""
         return not is_free(self.base / "supervisor.lock", shared=True)
 
     @property
@@ -160,7 +167,7 @@ class Cluster:
         else:
             make_data(self.data, self.passfile, account, programs)
         self._provide_sockets(account)
-        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
+        if self.log_size > LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
         settings = SETTINGS | {"unix_socket_directories": '"' + str(self.sockets).replace('"', '""') + '"'}
         command: list[Path | str] = [programs / "postgres", "-D", self.data]
@@ -168,21 +175,23 @@ class Cluster:
             command += ["-c", f"{name}={value}"]
         _detach(self.log, [self.base, self.sockets, str(account.uid), str(account.gid), *command])
 
-    def last_words(self) -> str:
-        """Why the server did not start, from the end of its log."""
-        try:
-            lines = self.log.read_bytes()[-8192:].decode(errors="replace").split("\n")
-        except OSError:
-            return "it left no log"
-        said = [line for line in lines if line.strip()] or ["it left no log"]
-        fatal = [line for line in said[-20:] if "FATAL:" in line or "PANIC:" in line] or said
-        return fatal[-1].rpartition("FATAL:")[2].rpartition("PANIC:")[2].strip()
+    @property
+    def log_size(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def last_words(self, since: int) -> str:
+        """Why the server did not start, from what was added to its log of `since` bytes."""
+        said = ""
+        with suppress(FileNotFoundError), self.log.open("rb") as log:
+            log.seek(since if since <= self.log_size else 0)
+            said = log.read(LOG_LIMIT).decode(errors="replace")
+        return last_words(said) or "it left no word in its log"
 
     def delete(self) -> None:
         """Remove all that couponctl made here but the lock files, which others may be waiting for."""
         sweep(self.base)
         made = [self.data, *self.base.glob("couponctl-pgsql-*")]
-        if is_private(self.sockets, server_account(self.data).uid):
+        if self.initialised and is_private(self.sockets, self.data.stat().st_uid):
             made.insert(0, self.sockets)
         for directory in made:
             if directory.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LOGIN = "*:*:*:couponctl:"
 """How the line of the passfile begins: this role, anywhere."""
+COMPLAINT = re.compile(r"FATAL:|PANIC:|initdb: error:")
 LONGEST_SOCKET_PATH = 103
 """Bytes: what every system's socket address can hold."""
 
@@ -40,7 +42,9 @@ def make_data(data: Path, passfile: Path, account: Account, programs: Path) -> N
             locale = ["--locale=C.UTF-8"]
         login = ["-U", "couponctl", "--auth=scram-sha-256", f"--pwfile={fresh / 'password'}"]
         place = ["-D", str(fresh / "data")]
-        _require(account.run(programs / "initdb", *place, *login, "--encoding=UTF8", *locale))
+        _require(
+            account.run(programs / "initdb", *place, *login, "--data-checksums", "--encoding=UTF8", *locale)
+        )
         creation = "create database couponctl\n"
         _require(account.run(programs / "postgres", "--single", *place, "postgres", stdin=creation))
         (fresh / "passfile").rename(passfile)
@@ -64,12 +68,17 @@ def make_sockets(run: Path, account: Account) -> None:
         sockets.rmdir()
 
 
+def last_words(said: str) -> str:
+    """The last thing that PostgreSQL complained about, else the last thing it said."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    complaints = [line for line in lines if COMPLAINT.search(line)]
+    return COMPLAINT.split((complaints or lines or [""])[-1])[-1].strip()
+
+
 def _require(made: subprocess.CompletedProcess[str]) -> None:
     if made.returncode == 0:
         return
-    lines = made.stderr.splitlines()
-    words = [line for line in lines if "error:" in line or "FATAL:" in line] or lines
-    reason = words[-1] if words else f"it ended with status {made.returncode} and no word"
+    reason = last_words(made.stderr) or f"it ended with status {made.returncode} and no word"
     raise BadSettings(problem=f"PostgreSQL could not make its database: {reason}", way_out=OTHER_PLACE)
 
 

@@ -28,9 +28,9 @@ def explained(base: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        where = "" if error.filename in {None, str(base)} else f" ({error.filename})"
         raise BadSettings(
-            problem=f"No private database in {base}: "
-            f"{error.filename or 'its files'}: {error.strerror or 'cannot be copied or removed'}",
+            problem=f"{base} cannot hold the private database: {error.strerror or 'copying failed'}{where}",
             way_out=OTHER_PLACE,
         ) from error
 

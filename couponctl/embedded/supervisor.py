@@ -28,7 +28,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LOOK_AGAIN, NOW, UNUSED, GONE = b"a", bytes([signal.SIGTERM]), b"u", b"g"
-"""Rung by `db stop`, by it or a signal, by the last user's lock, and by the server's."""
+"""What rings the bell: `db stop`; the same in a hurry, or SIGTERM; the users' lock; the server's lock."""
 FAST_SECONDS, IMMEDIATE_SECONDS, TAKEOVER_SECONDS = 20.0, 10.0, 60.0
 SOCKET = ".s.PGSQL.5432"
 
@@ -64,7 +64,7 @@ class Supervisor:
         os.set_blocking(self.ears, True)
 
     def watch(self, command: list[str]) -> int:
-        """Start or adopt the server and stay until it has ended; the exit status."""
+        """Start or adopt the server and stay until it has ended; the exit status of this process."""
         server = self._adopt_or_start(command)
         if server is None:
             _say("processes of the last server are still running")
