@@ -145,9 +145,10 @@ def server_of(params: Params, source: str, environ: Environment) -> tuple[Server
     return server, float(patience) if patience > 0 else None
 
 
-def server_at(url: str, source: str) -> Server:
+def server_at(url: str, source: str, password: str | None = None) -> Server:
     """The server at a URL, whatever the environment says. Raises BadSettings."""
-    server, _ = server_of(parsed(url, source), source, {})
+    params = parsed(url, source)
+    server, _ = server_of(params if password is None else {**params, "password": password}, source, {})
     return server
 
 

@@ -20,5 +20,6 @@ def reached(settings: Settings) -> Iterator[Server]:
         case Server() as server:
             yield server
         case Embedded(base):
-            with embedded.running(base or embedded.default_base()) as url:
-                yield server_at(url, source="embedded")
+            base = base or embedded.default_base()
+            with embedded.running(base) as url:
+                yield server_at(url, source="embedded", password=embedded.password(base))

@@ -98,6 +98,11 @@ def running(base: Path) -> Iterator[str]:
         yield cluster.url
 
 
+def password(base: Path) -> str:
+    """The private server's password, which a PGPASSWORD meant for another server must not stand in for."""
+    return Cluster(resolved(base)).password
+
+
 def start(base: Path) -> bool:
     """Start the server and keep it up until `stop`; False if it was kept up already."""
     cluster = Cluster(resolved(base))

@@ -107,6 +107,10 @@ class Cluster:
             f"&passfile={quote(str(self.passfile))}"
         )
 
+    @property
+    def password(self) -> str:
+        return self.passfile.read_text().removeprefix(LOGIN).strip()
+
     def answers(self) -> str | None:
         """The server's version if a login succeeds, else None.
 
