@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -47,6 +48,14 @@ def server_url(open_directory: Path) -> Iterator[str]:
     with embedded.running(base) as url:
         yield url
     embedded.stop(base)
+
+
+@pytest.fixture
+def private_base(open_directory: Path) -> Iterator[Path]:
+    """Where a test may let a private server of its own start."""
+    base = open_directory / secrets.token_hex(4)
+    yield base
+    embedded.stop(base, now=True)
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from couponctl.database import open_database
 from couponctl.errors import AlreadyClaimed, CouponNotFound, SoldOut, TimedOut
 from couponctl.models import Outcome
 from couponctl.service import CouponService
+from couponctl.settings import Limits
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from couponctl.claims import Strategy
     from couponctl.database import Database
+    from couponctl.libpq import Server
     from couponctl.models import Coupon
 
 
@@ -99,15 +102,19 @@ async def test_who_waited_for_the_lock_while_the_last_unit_went_hears_the_truth(
 
 
 async def test_a_row_that_stays_locked_times_out_and_nothing_is_written(
-    service: CouponService, coupon: Coupon, other_session: asyncpg.Connection
+    server: Server, strategy: Strategy, coupon: Coupon, other_session: asyncpg.Connection
 ) -> None:
-    async with other_session.transaction():
-        await other_session.execute("SELECT FROM coupons WHERE name = $1 FOR UPDATE", coupon.name)
-        attempt = await service.claim(coupon.name, "alice")
+    impatient = Limits(lock_timeout=0.2)
+    async with open_database(server, impatient, application="couponctl/test") as database:
+        service = CouponService(database, strategy=strategy)
+        async with other_session.transaction():
+            await other_session.execute("SELECT FROM coupons WHERE name = $1 FOR UPDATE", coupon.name)
+            attempt = await service.claim(coupon.name, "alice")
+        page = await service.show(coupon.name)
 
     assert attempt.outcome is Outcome.TIMED_OUT
     assert isinstance(attempt.refusal, TimedOut)
-    assert (await service.show(coupon.name)).claimed_by == ()
+    assert page.claimed_by == ()
 
 
 async def test_an_older_database_is_used_as_it_is(

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 async def test_variables_meant_for_another_server_do_not_lock_us_out_of_our_own(
-    open_directory: Path, monkeypatch: pytest.MonkeyPatch
+    private_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", "of another server")
     monkeypatch.setenv("PGUSER", "somebody")
-    settings = load(environ={"COUPONCTL_DATA_DIR": str(open_directory / "server")})
+    settings = load(environ={"COUPONCTL_DATA_DIR": str(private_base)})
 
     with reached(settings) as server:
         (host,) = server.hosts
