@@ -31,7 +31,8 @@ async def audit(database: Database, names: Sequence[str] = ()) -> Audit:
         deviating = await session.execute(_deviating(names))
         findings = [finding for row in deviating for finding in _findings(row)]
         findings += [
-            Finding(None, FindingKind.MISSING_CONSTRAINT, rule) for rule in await missing_rules(session)
+            Finding(None, FindingKind.MISSING_CONSTRAINT, rule)
+            for rule in await missing_rules(session, database.schema)
         ]
     return Audit(coupon_count.scalar_one(), claim_count.scalar_one(), tuple(findings))
 

@@ -144,6 +144,7 @@ class Database:
         self.server = server
         self.limits = limits
         self.application = application
+        self.schema = schema
         self._engine = _engine(server, limits, application, schema)
         assert isinstance(self._engine.pool, AsyncAdaptedQueuePool)
         self._pool = self._engine.pool

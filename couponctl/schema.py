@@ -75,24 +75,26 @@ _KEYS_AND_RULES = text("""
            (SELECT array_agg(attname::text ORDER BY attname) FROM pg_attribute
              WHERE attrelid = indrelid AND attnum = ANY (indkey)) AS columns
       FROM pg_index
-     WHERE indrelid IN (to_regclass('coupons'), to_regclass('claims'))
+     WHERE indrelid IN (to_regclass(:coupons), to_regclass(:claims))
        AND indisunique AND indisvalid AND indpred IS NULL
     UNION ALL
     SELECT CASE contype WHEN 'c' THEN 'check' ELSE 'foreign' END, conrelid::regclass::text,
            pg_get_constraintdef(oid), NULL
       FROM pg_constraint
-     WHERE conrelid IN (to_regclass('coupons'), to_regclass('claims'))
-       AND (contype = 'c' OR contype = 'f' AND confrelid = to_regclass('coupons'))
+     WHERE conrelid IN (to_regclass(:coupons), to_regclass(:claims))
+       AND (contype = 'c' OR contype = 'f' AND confrelid = to_regclass(:coupons))
        AND convalidated
 """)
 
 
-async def missing_rules(session: Session) -> tuple[str, ...]:
+async def missing_rules(session: Session, schema: str | None = None) -> tuple[str, ...]:
     """The rules that should guard the ledger and do not, each with the DDL that adds it.
 
     Looked for by what they forbid, never by name: the tables may be older than couponctl.
     """
-    rows = (await session.execute(_KEYS_AND_RULES)).all()
+    prefix = f"{schema}." if schema else ""
+    tables = {"coupons": f"{prefix}coupons", "claims": f"{prefix}claims"}
+    rows = (await session.execute(_KEYS_AND_RULES, tables)).all()
     return tuple(_lacking(rows))
 
 

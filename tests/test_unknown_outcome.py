@@ -12,8 +12,8 @@ from couponctl.database import open_database
 from couponctl.errors import OutcomeUnknown, Unreachable
 from couponctl.models import Outcome
 from couponctl.service import CouponService, Patience
+from couponctl.wire import Lost, WireProxy, wire_proxy
 from tests.waiting import until
-from tests.wire_proxy import Lost, WireProxy, wire_proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ COMMITTING = {TRANSACTION: b"COMMIT;", STATEMENT: b"victim"}
 
 @pytest.fixture
 async def proxy(server: Server, short_path: Path) -> AsyncIterator[WireProxy]:
-    async with wire_proxy(server, short_path) as proxy:
+    async with wire_proxy(server) as proxy:
         yield proxy
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from couponctl.database import Database
     from couponctl.drills.drill import Progress
+    from couponctl.faults import Fault
+    from couponctl.libpq import Server
     from couponctl.service import CouponService
 
 
@@ -62,40 +64,60 @@ class Arena:
     progress: Progress
     random: random.Random
     """Seeded: whatever is random in a drill comes from here."""
+    through: Callable[[Server], AbstractAsyncContextManager[CouponService]]
+    """Opens the service over a pool of its own, by another way to the same server."""
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def attackers(self) -> str:
+        """The application_name of every connection under attack."""
+        return self.service.database.application
 
     async def create(self, coupon: str, amount: int) -> None:
         await self.service.create(coupon, amount)
         self.journal.created[coupon] = perf_counter()
 
+    @asynccontextmanager
+    async def fault(self, fault: AbstractAsyncContextManager[Fault]) -> AsyncIterator[Fault]:
+        """Bring a fault about, and remember it: one that never took effect proves nothing."""
+        async with fault as effective:
+            self.faults.append(effective)
+            yield effective
+
     async def storm(self, coupon: str, users: Sequence[str]) -> None:
         """Every user claims at the same instant: a task each, released together over a warm pool."""
-        self.progress.stage = "warming the pool"
-        await self.service.database.warm()
         self.progress.stage = "claiming"
         self.progress.expect(len(users))
         line = StartLine(len(users))
         async with asyncio.TaskGroup() as tasks:
             for user in users:
-                tasks.create_task(self._claim(coupon, user, line), name=user)
-        self.progress.stage = "reading the ledger"
+                tasks.create_task(self._claim_from(line, coupon, user), name=user)
 
-    async def _claim(self, coupon: str, user_id: str, line: StartLine) -> None:
-        intended = await line.wait()
+    async def _claim_from(self, line: StartLine, coupon: str, user_id: str) -> None:
+        await self._attempt(self.service, coupon, user_id, await line.wait())
+
+    async def claim(self, coupon: str, user_id: str, service: CouponService | None = None) -> Outcome:
+        """One claim, now; `service` where it is not the arena's own."""
+        self.progress.expect(1)
+        return await self._attempt(service or self.service, coupon, user_id, perf_counter())
+
+    async def _attempt(self, service: CouponService, coupon: str, user_id: str, intended: float) -> Outcome:
         start = perf_counter()
         answer = partial(Entry, coupon, user_id, intended, start)
         try:
-            attempt = await self.service.claim(coupon, user_id)
+            attempt = await service.claim(coupon, user_id)
         except asyncio.CancelledError:
             self._record(answer(perf_counter(), Outcome.UNKNOWN, CANCELLED))
             raise
         except Exception as exc:  # noqa: BLE001 - whatever else a claim raises is a finding, not a crash
             sentence = str(exc) if isinstance(exc, CouponctlError) else type(exc).__name__
             self._record(answer(perf_counter(), Outcome.UNKNOWN, sentence, unexpected=True))
-        else:
-            words = str(attempt.refusal or "")
-            self._record(
-                answer(perf_counter(), attempt.outcome, words, attempt.phases, resolved=attempt.resolved)
-            )
+            return Outcome.UNKNOWN
+        words = str(attempt.refusal or "")
+        self._record(
+            answer(perf_counter(), attempt.outcome, words, attempt.phases, resolved=attempt.resolved)
+        )
+        return attempt.outcome
 
     def _record(self, entry: Entry) -> None:
         self.journal.entries.append(entry)

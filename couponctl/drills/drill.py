@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from couponctl.drills.arena import Arena
     from couponctl.models import Outcome
+    from couponctl.settings import Limits
 
 
 class Verdict(StrEnum):
@@ -45,6 +46,19 @@ def nobody(promise: str, found: Iterable[str]) -> Check:
 def some(names: Sequence[str]) -> str:
     """The first few of many names."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "none"
+
+
+def merged(by_coupon: Mapping[str, Sequence[Check]]) -> list[Check]:
+    """The same promises about several coupons: each once where it holds, else for each that breaks it."""
+    together: dict[str, Check] = {}
+    broken = []
+    for coupon, checks in by_coupon.items():
+        for check in checks:
+            together.setdefault(check.promise, check)
+            if not check.held:
+                broken.append(replace(check, promise=f"{check.promise} ({coupon})"))
+    failed = {check.promise.rpartition(" (")[0] for check in broken}
+    return [check for check in together.values() if check.promise not in failed] + broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,10 @@ class Parameters:
             )
             for each in fields(cls)
         )
+
+    def limits(self, limits: Limits) -> Limits:
+        """The limits of the pool under attack, made from those of the settings."""
+        return replace(limits, pool_size=self.pool_size, acquire_timeout=self.timeout)
 
 
 P = TypeVar("P", bound=Parameters)

@@ -21,6 +21,11 @@ class Duplicates(Parameters):
     stock: int = parameter(100, "units on sale")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Violations(Duplicates):
+    n: int = parameter(50, "claims by the same user at the same instant")
+
+
 async def _claim_again_and_again(arena: Arena, duplicates: Duplicates) -> list[Check]:
     await arena.create(COUPON, duplicates.stock)
     async with arena.watching_rows(COUPON) as watch:
@@ -50,5 +55,14 @@ DOUBLE_DIP = Drill(
     promise='one claim is won, the others hear "already claimed", and the stock falls by one',
     blast_radius="its own schema and pool",
     parameters=Duplicates,
+    attack=_claim_again_and_again,
+)
+
+VIOLATION_STORM = Drill(
+    name="violation-storm",
+    title="one user clicks 50 times",
+    promise="one row, and no answer holds a word of the database's own errors",
+    blast_radius="its own schema and pool",
+    parameters=Violations,
     attack=_claim_again_and_again,
 )

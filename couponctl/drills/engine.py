@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic
 
+from couponctl.audit import audit
 from couponctl.claims import STATEMENT
 from couponctl.database import open_database
 from couponctl.drills.arena import CANCELLED, Arena
-from couponctl.drills.drill import Check, Drill, P, Progress, some
+from couponctl.drills.drill import Check, Drill, P, Progress, merged, nobody, some
 from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
@@ -22,10 +24,12 @@ from couponctl.questions import server_stats
 from couponctl.service import CouponService
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
     from couponctl.claims import Strategy
     from couponctl.database import Database
+    from couponctl.faults import Fault
     from couponctl.libpq import Server
     from couponctl.models import PoolStats
     from couponctl.settings import Limits
@@ -38,6 +42,8 @@ class Target:
     server: Server
     limits: Limits
     strategy: Strategy = STATEMENT
+    sale: type[CouponService] = CouponService
+    """The service under attack."""
 
 
 @dataclass(slots=True)
@@ -48,6 +54,7 @@ class _Findings:
     pool: PoolStats | None = None
     server: dict[str, Any] = field(default_factory=dict)
     recovered: int = 0
+    faults: list[Fault] = field(default_factory=list)
     unfinished: str = "the final read of the ledger never happened"
 
 
@@ -74,20 +81,30 @@ class _Run(Generic[P]):
                 self.findings.checks += await leak_checks(director, attacker_of(self.id), before)
 
     async def _attack(self, director: Database, schema: str) -> None:
-        pool_size = self.parameters.pool_size
-        async with self._database(attacker_of(self.id), connections=pool_size, schema=schema) as database:
+        async with self._under_attack(self.target.server, schema) as service:
             arena = Arena(
                 run_id=self.id,
-                service=CouponService(database, strategy=self.target.strategy),
-                witness=lambda: self._database(director_of(self.id), connections=1, schema=schema),
+                service=service,
+                witness=lambda: self._database(director_of(self.id), connections=3, schema=schema),
+                through=lambda server: self._under_attack(server, schema),
                 journal=self.journal,
                 progress=self.progress,
                 random=self.random,
             )
+            self.findings.faults = arena.faults
             self.findings.checks += await self._within_time(arena)
-            self.findings.pool = database.pool_stats()
+            self.progress.stage = "reading the ledger"
+            self.findings.pool = service.pool_stats()
             self.findings.checks += await rest_checks(director, attacker_of(self.id), self.findings.pool)
             await self._hold_against_ledger(arena)
+
+    @asynccontextmanager
+    async def _under_attack(self, server: Server, schema: str) -> AsyncIterator[CouponService]:
+        limits = self.parameters.limits(self.target.limits)
+        async with open_database(server, limits, application=attacker_of(self.id), schema=schema) as database:
+            self.progress.stage = "warming the pool"
+            await database.warm()
+            yield self.target.sale(database, strategy=self.target.strategy)
 
     async def _within_time(self, arena: Arena) -> list[Check]:
         timeout = self.parameters.timeout
@@ -107,13 +124,23 @@ class _Run(Generic[P]):
     async def _hold_against_ledger(self, arena: Arena) -> None:
         findings = self.findings
         findings.checks += answer_checks(self.journal.entries)
+        by_coupon: dict[str, list[Check]] = {}
         for coupon, created in self.journal.created.items():
             entries = self.journal.of(coupon)
             ledger = await arena.ledger(coupon)
-            findings.checks += ledger_checks(entries, ledger)
-            findings.checks += time_checks(entries, created)
+            by_coupon[coupon] = ledger_checks(entries, ledger) + time_checks(entries, created)
             findings.recovered += len(recovered(entries, ledger))
-        findings.unfinished = "" if self.journal.entries else "no claim was attempted"
+        findings.checks += merged(by_coupon)
+        async with arena.witness() as database:
+            found = (await audit(database)).findings
+        findings.checks.append(nobody("the audit of the ledger finds nothing", [f.detail for f in found]))
+        findings.unfinished = self._nothing_proved(arena)
+
+    def _nothing_proved(self, arena: Arena) -> str:
+        without_effect = [fault.name for fault in arena.faults if not fault.happened]
+        if without_effect:
+            return f"the fault never took effect: {some(without_effect)}"
+        return "" if self.journal.entries else "no claim was attempted"
 
     def _database(
         self, application: str, *, connections: int, schema: str | None = None
@@ -159,6 +186,7 @@ async def run_drill(
         outcomes=run.journal.tally(),
         latency=latency_by_outcome(run.journal.entries),
         recovered=findings.recovered,
+        faults=tuple(findings.faults),
         pool=findings.pool,
         claim_phase=run.journal.duration,
         elapsed=monotonic() - began,

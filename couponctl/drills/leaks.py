@@ -43,6 +43,18 @@ class Footprint:
     """File descriptors; 0 where the system does not tell."""
     backends: int
 
+    def beyond(self, other: Footprint) -> list[str]:
+        """What is held beyond the other, in words."""
+        return [
+            f"{mine - theirs} {what}"
+            for what, mine, theirs in (
+                ("tasks", self.tasks, other.tasks),
+                ("descriptors", self.descriptors, other.descriptors),
+                ("backends", self.backends, other.backends),
+            )
+            if mine > theirs
+        ]
+
 
 async def footprint(director: Database, application: str) -> Footprint:
     """Measured now; `application` names the backends of the pool under attack."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from couponctl.drills.journal import Entry
+    from couponctl.faults import Fault
     from couponctl.models import Outcome, PoolStats
 
 SCHEMA_VERSION = 1
@@ -45,6 +46,8 @@ class Report:
     latency: Mapping[Outcome, Latency]
     recovered: int
     """Claims that got no answer and are in the ledger."""
+    faults: tuple[Fault, ...]
+    """What was broken on purpose, and how often it took effect."""
     pool: PoolStats | None
     """None when the drill never had a pool."""
     claim_phase: float
@@ -84,6 +87,7 @@ class Report:
             ],
             "outcomes": {outcome.value: count for outcome, count in self.outcomes.items()},
             "recovered": self.recovered,
+            "faults": [{"name": fault.name, "happened": fault.happened} for fault in self.faults],
             "latency_ms": {
                 outcome.value: {
                     name: round(value, 3)

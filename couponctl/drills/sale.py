@@ -5,19 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy import update
+
 from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
+from couponctl.errors import RuleViolated
 from couponctl.models import Outcome
+from couponctl.tables import coupons
 
 if TYPE_CHECKING:
     from couponctl.drills.arena import Arena
 
 COUPON = "FLASH"
+_LOAD_ONLY = "its own schema and pool; load on the server while it lasts"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sale(Parameters):
     n: int = parameter(50, "users who claim at the same instant")
     stock: int = parameter(5, "units on sale")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stampede(Sale):
+    n: int = parameter(100, "users who claim at the same instant")
+    stock: int = parameter(1, "units on sale")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarded(Sale):
+    n: int = parameter(100, "users who claim at the same instant")
+    stock: int = parameter(10, "units on sale")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +51,8 @@ class Scale(Sale):
         self._derive(stock=max(1, self.n // 10), timeout=60.0 if self.n < 500 else 120.0)
 
 
-async def _sell(arena: Arena, sale: Sale) -> list[Check]:
+async def sell(arena: Arena, sale: Sale) -> list[Check]:
+    """The sale of one coupon, and what its users must hear."""
     await arena.create(COUPON, sale.stock)
     await arena.storm(COUPON, [f"user-{number}" for number in range(1, sale.n + 1)])
     ledger = await arena.ledger(COUPON)
@@ -51,26 +69,65 @@ async def _sell(arena: Arena, sale: Sale) -> list[Check]:
     ]
 
 
-async def _sell_without_starving(arena: Arena, sale: Scale) -> list[Check]:
-    checks = await _sell(arena, sale)
+async def _sell_without_starving(arena: Arena, sale: Sale) -> list[Check]:
+    checks = await sell(arena, sale)
     failures = arena.service.pool_stats().acquire_failures
     return [*checks, equals("nobody waits in vain for a connection", 0, failures)]
+
+
+async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
+    checks = await sell(arena, sale)
+    below_zero = {
+        "a counter set to -1": -1,
+        "a counter lowered by more than is left": coupons.c.remaining_amount - sale.stock - 1,
+        "a counter raised above the amount": coupons.c.amount + 1,
+    }
+    let_through = []
+    async with arena.witness() as database:
+        for what, value in below_zero.items():
+            push = update(coupons).where(coupons.c.name == COUPON).values(remaining_amount=value)
+            try:
+                async with database.session() as session:
+                    await session.execute(push)
+                    await session.commit()
+            except RuleViolated:
+                continue
+            let_through.append(what)
+    return [*checks, equals("the table itself refuses an impossible counter", [], let_through)]
 
 
 FLASH_SALE = Drill(
     name="flash-sale",
     title="50 users, 5 units, one instant",
     promise='exactly the stock is claimed, everybody else hears "sold out"',
-    blast_radius="its own schema and pool; load on the server while it lasts",
+    blast_radius=_LOAD_ONLY,
     parameters=Sale,
-    attack=_sell,
+    attack=sell,
+)
+
+STAMPEDE = Drill(
+    name="stampede",
+    title="100 users want the only unit",
+    promise='one gets it, 99 hear "sold out", nobody an error',
+    blast_radius=_LOAD_ONLY,
+    parameters=Stampede,
+    attack=sell,
 )
 
 SCALE = Drill(
     name="scale",
     title="any number of users on a tenth as many units",
     promise="exactly the stock is claimed, and the pool, full as it is, refuses nobody",
-    blast_radius="its own schema and pool; load on the server while it lasts",
+    blast_radius=_LOAD_ONLY,
     parameters=Scale,
     attack=_sell_without_starving,
+)
+
+OVERSELL_GUARD = Drill(
+    name="oversell-guard",
+    title="100 users, 10 units, then direct writes below zero",
+    promise="stock never goes below zero: the claim and the table both see to it",
+    blast_radius=_LOAD_ONLY,
+    parameters=Guarded,
+    attack=_sell_and_push_below_zero,
 )

@@ -16,8 +16,8 @@ from couponctl.drills.isolation import leftovers, remove_all
 from couponctl.drills.sale import FLASH_SALE, SCALE, Scale
 from couponctl.errors import Unreachable
 from couponctl.models import Outcome
+from couponctl.wire import wire_proxy
 from tests.waiting import until
-from tests.wire_proxy import wire_proxy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +127,7 @@ async def test_a_drill_that_measured_nothing_is_inconclusive(target: Target) -> 
 async def test_a_server_lost_in_the_middle_is_inconclusive_and_its_schema_is_found_later(
     server: Server, limits: Limits, short_path: Path, observer: asyncpg.Connection
 ) -> None:
-    async with wire_proxy(server, short_path) as proxy:
+    async with wire_proxy(server) as proxy:
 
         async def lose_the_server(arena: Arena, _parameters: Parameters) -> list[Check]:
             await arena.create("LOST", 5)

@@ -1,0 +1,247 @@
+"""Breakage in the middle of a claim: lost connections, failing writes, deadlocks, cancellations."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
+from couponctl.drills.sale import Sale, sell
+from couponctl.errors import Contended
+from couponctl.faults import Backends, Fault, Point, drained_pool, failing_at, held_row, stopped_at
+from couponctl.models import Outcome
+from couponctl.tables import coupons
+from couponctl.wire import Lost, wire_proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from sqlalchemy import Select
+
+    from couponctl.database import Database
+    from couponctl.drills.arena import Arena
+
+COUPON = "FRAGILE"
+INSIDE = (Point.AFTER_LOCK, Point.AFTER_INSERT, Point.AFTER_UPDATE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drops(Parameters):
+    pool_size: int = parameter(3, "connections in the drill's pool")
+    n: int = parameter(20, "claims that must succeed afterwards")
+
+
+async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
+    await arena.create(COUPON, drops.n + 100)
+    async with arena.witness() as witness:
+        terminated = [await _terminate_at(point, arena, witness) for point in INSIDE]
+    await _lose_commits(arena)
+    unresolved = [e.user_id for e in arena.journal.entries if e.outcome is Outcome.UNKNOWN]
+    healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(1, drops.n + 1)]
+    return [
+        equals("one backend is terminated at each point inside the claim", [1, 1, 1], terminated),
+        equals("every claim with a lost answer is resolved", [], unresolved),
+        equals("the next claims find healthy connections", drops.n, healthy.count(Outcome.CLAIMED)),
+    ]
+
+
+async def _terminate_at(point: Point, arena: Arena, witness: Database) -> int:
+    """Stop one claim at the point, terminate its backend there, and let the claim find its answer."""
+    backends = Backends(witness, arena.attackers)
+    async with AsyncExitStack() as stopped:
+        await stopped.enter_async_context(arena.fault(stopped_at(point, witness)))
+        claim = asyncio.create_task(arena.claim(COUPON, f"dropped {point.words}"))
+        await backends.until_waiting(1)
+        terminated = await backends.terminate_waiting()
+    await claim
+    return terminated
+
+
+async def _lose_commits(arena: Arena) -> None:
+    async with wire_proxy(arena.service.database.server) as proxy, arena.through(proxy.server) as service:
+        for lost in (Lost.REQUEST, Lost.ANSWER):
+            user = f"lost {lost.name.lower()}"
+            arena.faults.append(fault := Fault(f"{user} of the commit"))
+            # The one statement commits itself, and is known by the user who is bound to it.
+            by_itself = service.strategy.isolation == "AUTOCOMMIT"
+            proxy.lose(lost, user.encode() if by_itself else b"COMMIT;")
+            before = proxy.losses
+            await arena.claim(COUPON, user, service)
+            fault.happened = proxy.losses - before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures(Parameters):
+    n: int = parameter(5, "claims that fail at each point")
+
+
+async def _fail_halfway(arena: Arena, failures: Failures) -> list[Check]:
+    points = (Point.AFTER_LOCK, Point.AFTER_UPDATE, Point.COMMIT)
+    await arena.create(COUPON, 100)
+    outcomes: list[Outcome] = []
+    async with arena.witness() as witness:
+        for point in points:
+            async with arena.fault(failing_at(point, witness)):
+                users = (f"failing {point.words} {number}" for number in range(1, failures.n + 1))
+                outcomes += [await arena.claim(COUPON, user) for user in users]
+    left = await arena.ledger(COUPON)
+    next_one = await arena.claim(COUPON, "afterwards")
+    failed = failures.n * len(points)
+    return [
+        equals("every claim that fails halfway is told so", failed, outcomes.count(Outcome.UNAVAILABLE)),
+        equals("nothing of it remains in the ledger", [], list(left.claimed_by)),
+        equals("nor in the counter", 100, left.coupon.remaining_amount),
+        equals("the next claim works", Outcome.CLAIMED, next_one),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadlock(Sale):
+    n: int = parameter(10, "users who claim at the same instant")
+    stock: int = parameter(2, "units on sale")
+
+
+async def _lock_in_opposite_order(arena: Arena, deadlock: Deadlock) -> list[Check]:
+    checks = await sell(arena, deadlock)
+    pair = ("LEFT", "RIGHT")
+    for name in pair:
+        await arena.create(name, 1)
+    arena.faults.append(fault := Fault("opposite lock order"))
+    both_hold_one = asyncio.Barrier(2)
+
+    async def lock(first: str, second: str) -> str:
+        try:
+            async with arena.service.database.session() as session:
+                await session.execute(_locking(first))
+                await both_hold_one.wait()
+                await session.execute(_locking(second))
+                await session.commit()
+        except Contended:
+            fault.happened += 1
+            return "victim"
+        return "went through"
+
+    ends = await asyncio.gather(lock(*pair), lock(*reversed(pair)))
+    claims = [await arena.claim(name, "afterwards") for name in pair]
+    return [
+        *checks,
+        equals("of two that lock each other out, one goes through", 1, ends.count("went through")),
+        equals("the other is refused cleanly", 1, ends.count("victim")),
+        equals("both rows can be claimed again", [Outcome.CLAIMED] * 2, claims),
+    ]
+
+
+def _locking(name: str) -> Select[Any]:
+    return select(coupons.c.name).where(coupons.c.name == name).with_for_update()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancellations(Parameters):
+    pool_size: int = parameter(5, "connections in the drill's pool")
+    n: int = parameter(5, "claims cancelled at each moment")
+    afterwards: int = parameter(20, "claims that must succeed afterwards")
+    at_once: float = parameter(2.0, "seconds within which a cancelled claim must have ended", at_least=0.1)
+
+
+async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Check]:
+    await arena.create(COUPON, 1000)
+    slowest = 0.0
+    async with arena.witness() as witness:
+        backends = Backends(witness, arena.attackers)
+        for moment, fault in _moments(arena, witness).items():
+            async with arena.fault(fault()):
+                claims = [
+                    asyncio.create_task(arena.claim(COUPON, f"cancelled {moment} {number}"))
+                    for number in range(1, cancellations.n + 1)
+                ]
+                await _all_there(moment, arena, backends, len(claims))
+                slowest = max(slowest, await _cancelled(claims, cancellations.at_once))
+            await asyncio.wait(claims)
+    half_done = [user for user in (await arena.ledger(COUPON)).claimed_by if IN_THE_COMMIT not in user]
+    healthy = [
+        await arena.claim(COUPON, f"afterwards-{number}") for number in range(cancellations.afterwards)
+    ]
+    return [
+        Check(
+            "every cancelled claim ends at once",
+            f"within {cancellations.at_once:g} s",
+            f"{slowest:.2f} s",
+            held=slowest < cancellations.at_once,
+        ),
+        equals("nothing remains of claims cancelled before their commit", [], half_done),
+        equals("the following claims work", cancellations.afterwards, healthy.count(Outcome.CLAIMED)),
+    ]
+
+
+BEFORE_THE_SEND = "before the send"
+IN_THE_COMMIT = "in the commit"
+
+
+def _moments(arena: Arena, witness: Database) -> dict[str, Callable[[], AbstractAsyncContextManager[Fault]]]:
+    """When claims are cancelled, and the fault that holds them there."""
+    return {
+        BEFORE_THE_SEND: lambda: drained_pool(arena.service.database),
+        "in the lock wait": lambda: held_row(witness, COUPON),
+        "in the statement": lambda: stopped_at(Point.AFTER_INSERT, witness),
+        IN_THE_COMMIT: lambda: stopped_at(Point.COMMIT, witness),
+    }
+
+
+async def _all_there(moment: str, arena: Arena, backends: Backends, number: int) -> None:
+    if moment != BEFORE_THE_SEND:
+        await backends.until_waiting(number)
+        return
+    while arena.service.pool_stats().waiting < number:
+        await asyncio.sleep(0)
+
+
+async def _cancelled(claims: list[asyncio.Task[Outcome]], at_once: float) -> float:
+    """Cancel them all; the seconds until the last has ended, or until nobody waits for it any more."""
+    began = perf_counter()
+    for claim in claims:
+        claim.cancel()
+    await asyncio.wait(claims, timeout=at_once)
+    return perf_counter() - began
+
+
+CONNECTION_DROP = Drill(
+    name="connection-drop",
+    title="backends are terminated in mid-claim, commits and their answers get lost",
+    promise="no claim is half done, no answer is a guess, and the next claims find healthy connections",
+    blast_radius="its own schema, pool and backends, which it terminates; a proxy on a private socket",
+    parameters=Drops,
+    attack=_drop_connections,
+)
+
+PARTIAL_FAILURE = Drill(
+    name="partial-failure",
+    title="the insert, the decrement or the commit fails",
+    promise="nothing of the claim remains, and the next one works",
+    blast_radius="its own schema, where triggers fail, and pool",
+    parameters=Failures,
+    attack=_fail_halfway,
+)
+
+DEADLOCK = Drill(
+    name="deadlock",
+    title="10 users and 2 units, then two transactions that lock each other out",
+    promise="the sale is exact, the victim is refused cleanly, and nothing hangs",
+    blast_radius="its own schema and pool",
+    parameters=Deadlock,
+    attack=_lock_in_opposite_order,
+)
+
+CANCELLATION = Drill(
+    name="cancellation",
+    title="claims are cancelled at every moment",
+    promise="each ends at once, nothing is half done, and the next claims work",
+    blast_radius="its own schema, where triggers hold claims, and pool",
+    parameters=Cancellations,
+    attack=_cancel_claims,
+)

@@ -1,0 +1,141 @@
+"""Waiting in vain: a pool without a free connection, statements and locks that take too long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, text
+
+from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
+from couponctl.errors import TimedOut
+from couponctl.faults import Fault, Point, drained_pool, held_row, slow_at
+from couponctl.models import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from couponctl.database import Database
+    from couponctl.drills.arena import Arena
+    from couponctl.settings import Limits
+
+COUPON = "PATIENCE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhaustion(Parameters):
+    pool_size: int = parameter(2, "connections in the drill's pool, all of them held")
+    n: int = parameter(10, "users who claim meanwhile")
+    wait: float = parameter(0.5, "seconds that a claim waits for a connection", at_least=0.05)
+
+    def limits(self, limits: Limits) -> Limits:
+        return replace(limits, pool_size=self.pool_size, acquire_timeout=self.wait)
+
+
+async def _claim_from_a_drained_pool(arena: Arena, exhaustion: Exhaustion) -> list[Check]:
+    users = [f"user-{number}" for number in range(1, exhaustion.n + 1)]
+    await arena.create(COUPON, exhaustion.n)
+    async with arena.fault(drained_pool(arena.service.database)):
+        began = perf_counter()
+        await arena.storm(COUPON, users)
+        took = perf_counter() - began
+    refused = list(arena.journal.entries)
+    retries = [await arena.claim(COUPON, user) for user in users]
+    exhausted = [entry for entry in refused if entry.outcome is Outcome.POOL_EXHAUSTED]
+    too_soon = sum(entry.latency < exhaustion.wait * 0.9 for entry in exhausted)
+    return [
+        equals("while the pool is held, every claim is refused as exhausted", exhaustion.n, len(exhausted)),
+        equals("none is refused before its wait is over", 0, too_soon),
+        Check(
+            "none hangs beyond its wait",
+            f"within {exhaustion.wait + 1:g} s",
+            f"{took:.2f} s",
+            held=took < exhaustion.wait + 1,
+        ),
+        equals("after the release every retry is won", exhaustion.n, retries.count(Outcome.CLAIMED)),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slowness(Parameters):
+    limit: float = parameter(1.0, "seconds that the server allows a statement or a lock wait", at_least=0.2)
+
+    def limits(self, limits: Limits) -> Limits:
+        return replace(
+            super().limits(limits),
+            statement_timeout=self.limit * 2,
+            lock_timeout=self.limit,
+            command_timeout=self.limit * 2 + 5,
+        )
+
+
+async def _take_too_long(arena: Arena, slowness: Slowness) -> list[Check]:
+    await arena.create(COUPON, 100)
+    async with arena.witness() as witness:
+        clock = _ServerClock(witness)
+        sleeping = await clock.time(_sleep(arena, slowness.limit * 8))
+        async with arena.fault(slow_at(Point.AFTER_INSERT, witness, slowness.limit * 8)):
+            inserting = await clock.time(arena.claim(COUPON, "slow after the insert"))
+        async with arena.fault(held_row(witness, COUPON)):
+            locking = await clock.time(arena.claim(COUPON, "behind a held lock"))
+    healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(slowness.pool_size * 2)]
+    outcomes = [entry.outcome for entry in arena.journal.entries[:2]]
+    return [
+        equals("a claim that times out is told so", [Outcome.TIMED_OUT] * 2, outcomes),
+        _near("a statement that sleeps ends at statement_timeout", slowness.limit * 2, sleeping),
+        _near("a claim that is slow after its insert ends there too", slowness.limit * 2, inserting),
+        _near("a claim behind a held row ends at lock_timeout", slowness.limit, locking),
+        equals("the connections go on to serve claims", len(healthy), healthy.count(Outcome.CLAIMED)),
+    ]
+
+
+async def _sleep(arena: Arena, seconds: float) -> None:
+    arena.faults.append(fault := Fault("slow statement"))
+    try:
+        async with arena.service.database.session("AUTOCOMMIT") as session:
+            await session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+    except TimedOut:
+        fault.happened += 1
+
+
+class _ServerClock:
+    """Times work by the server's own clock, so that a busy client does not count."""
+
+    def __init__(self, witness: Database) -> None:
+        self._witness = witness
+
+    async def time(self, work: Awaitable[object]) -> float:
+        """Seconds that the work took."""
+        began = await self._now()
+        await work
+        return await self._now() - began
+
+    async def _now(self) -> float:
+        async with self._witness.session("AUTOCOMMIT") as session:
+            clock = select(func.extract("epoch", func.clock_timestamp()))
+            return float((await session.execute(clock)).scalar_one())
+
+
+def _near(promise: str, expected: float, took: float) -> Check:
+    held = expected * 0.8 <= took <= expected * 1.2
+    return Check(promise, f"{expected:g} s, give or take a fifth", f"{took:.2f} s", held=held)
+
+
+POOL_EXHAUSTION = Drill(
+    name="pool-exhaustion",
+    title="every connection of the pool is held",
+    promise="claims are refused in time and as exhausted; after the release all of them succeed",
+    blast_radius="its own schema and pool",
+    parameters=Exhaustion,
+    attack=_claim_from_a_drained_pool,
+)
+
+QUERY_TIMEOUT = Drill(
+    name="query-timeout",
+    title="statements and locks that take too long",
+    promise="each ends at its time limit, rolled back, and the connection goes on",
+    blast_radius="its own schema and pool",
+    parameters=Slowness,
+    attack=_take_too_long,
+)

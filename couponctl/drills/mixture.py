@@ -1,0 +1,212 @@
+"""Many kinds of work at once: mixed operations, a coupon that is born in the storm, rounds without a leak."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from couponctl.drills.arena import StartLine
+from couponctl.drills.drill import Check, Drill, Parameters, equals, nobody, parameter
+from couponctl.drills.leaks import footprint
+from couponctl.errors import CouponctlError, CouponExists
+from couponctl.faults import Backends, held_row
+from couponctl.models import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from couponctl.database import Database
+    from couponctl.drills.arena import Arena
+    from couponctl.settings import Limits
+
+_QUIET = "its own schema and pool"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture(Parameters):
+    n: int = parameter(50, "operations: a fifth creates, half claims, the rest shows")
+    coupons: int = parameter(3, "coupons that are there before")
+    stock: int = parameter(100, "units of each")
+
+
+async def _mix(arena: Arena, mixture: Mixture) -> list[Check]:
+    base = [f"BASE-{number}" for number in range(1, mixture.coupons + 1)]
+    for name in base:
+        await arena.create(name, mixture.stock)
+    drawn = _draw(arena, mixture, base)
+    line = StartLine(len(drawn))
+
+    async def do(operation: tuple[str, str, str]) -> str:
+        await line.wait()
+        return await _operate(arena, mixture.stock, *operation)
+
+    answers = Counter(await asyncio.gather(*(do(operation) for operation in drawn)))
+    claims = {operation for operation in drawn if operation[0] == "claim"}
+    creates = {operation for operation in drawn if operation[0] == "create"}
+    expected = Counter(operation[0] for operation in drawn)
+    return [
+        equals("each new name is created once", len(creates), answers["created"]),
+        equals("and exists for the others", expected["create"] - len(creates), answers["exists"]),
+        equals("each user gets one of each coupon", len(claims), answers["claimed"]),
+        equals("and has it already after that", expected["claim"] - len(claims), answers["already_claimed"]),
+        equals("every show finds its coupon, within its stock", expected["show"], answers["shown"]),
+        equals("nothing else is answered", len(drawn), sum(answers[each] for each in _EXPECTED)),
+    ]
+
+
+_EXPECTED = ("created", "exists", "claimed", "already_claimed", "shown")
+
+
+def _draw(arena: Arena, mixture: Mixture, base: list[str]) -> list[tuple[str, str, str]]:
+    """(verb, coupon, user), in a random order; names and users come up more than once."""
+    chance = arena.random
+    creates, claims = mixture.n // 5, mixture.n // 2
+    drawn = [("create", f"NEW-{chance.randint(1, max(1, creates))}", "") for _ in range(creates)]
+    drawn += [("claim", chance.choice(base), f"user-{chance.randint(1, 20)}") for _ in range(claims)]
+    drawn += [("show", chance.choice(base), "") for _ in range(mixture.n - creates - claims)]
+    chance.shuffle(drawn)
+    return drawn
+
+
+async def _operate(arena: Arena, stock: int, verb: str, coupon: str, user: str) -> str:
+    try:
+        if verb == "create":
+            await arena.create(coupon, stock)
+            return "created"
+        if verb == "claim":
+            return (await arena.claim(coupon, user)).value
+        shown = (await arena.service.show(coupon)).coupon
+    except CouponctlError as exc:
+        return exc.code
+    return "shown" if 0 <= shown.remaining_amount <= shown.amount == stock else "shown beyond its stock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Birth(Parameters):
+    n: int = parameter(30, "who come at the same instant: half create the coupon, half claim it", at_least=2)
+    stock: int = parameter(50, "units on sale")
+
+
+async def _claim_the_unborn(arena: Arena, birth: Birth) -> list[Check]:
+    name = "UNBORN"
+    creators = birth.n // 2
+    line = StartLine(birth.n)
+
+    async def create() -> str:
+        await line.wait()
+        try:
+            await arena.create(name, birth.stock)
+        except CouponExists:
+            return "exists"
+        return "created"
+
+    async def claim(user: str) -> str:
+        await line.wait()
+        return (await arena.claim(name, user)).value
+
+    claimers = [f"user-{number}" for number in range(1, birth.n - creators + 1)]
+    born = await asyncio.gather(*(create() for _ in range(creators)), *map(claim, claimers))
+    answers = Counter(born)
+    ledger = await arena.ledger(name)
+    fair = answers["not_found"] + min(answers["claimed"], birth.stock) + answers["sold_out"]
+    return [
+        equals("one create wins", 1, answers["created"]),
+        equals('every other create hears "exists"', creators - 1, answers["exists"]),
+        equals("every claim is won, or came before the coupon", len(claimers), fair),
+        equals("the ledger holds the claims that were won", answers["claimed"], len(ledger.claimed_by)),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounds(Parameters):
+    pool_size: int = parameter(5, "connections in the drill's pool")
+    rounds: int = parameter(5, "rounds of everything that could leak")
+    n: int = parameter(10, "claims of each kind in a round")
+
+    def limits(self, limits: Limits) -> Limits:
+        return replace(super().limits(limits), lock_timeout=0.1)
+
+
+async def _repeat(arena: Arena, rounds: Rounds) -> list[Check]:
+    await arena.create("LEAKY", 10_000)
+    await arena.create("GONE", 1)
+    await arena.claim("GONE", "winner")
+    leaks = []
+    async with arena.witness() as witness:
+        await witness.warm()
+        before = await footprint(witness, arena.attackers)
+        for number in range(1, rounds.rounds + 1):
+            for kind, work in _kinds(arena, witness, rounds.n).items():
+                await work(f"round {number}")
+                after = await footprint(witness, arena.attackers)
+                leaks += [f"round {number} {kind}: {what}" for what in after.beyond(before)]
+                if arena.service.pool_stats().in_use:
+                    leaks.append(f"round {number} {kind}: connections of the pool")
+    outcomes = arena.journal.tally()
+    each = rounds.rounds * rounds.n
+    return [
+        nobody("every round returns to where it began", leaks),
+        equals("claims were won", each + 1, outcomes.get(Outcome.CLAIMED)),
+        equals("claims were refused", each, outcomes.get(Outcome.SOLD_OUT)),
+        equals("claims timed out", each, outcomes.get(Outcome.TIMED_OUT)),
+        equals("claims were cancelled", each, outcomes.get(Outcome.UNKNOWN)),
+    ]
+
+
+def _kinds(arena: Arena, witness: Database, n: int) -> dict[str, Callable[[str], Awaitable[None]]]:
+    """Everything that could leak: claims won, refused, timed out and cancelled."""
+    backends = Backends(witness, arena.attackers)
+
+    def all_claim(coupon: str, users: str) -> list[asyncio.Task[Outcome]]:
+        claims = (arena.claim(coupon, f"{users} {number}") for number in range(1, n + 1))
+        return [asyncio.create_task(claim) for claim in claims]
+
+    async def win(turn: str) -> None:
+        await asyncio.gather(*all_claim("LEAKY", f"{turn} wins"))
+
+    async def refuse(turn: str) -> None:
+        await asyncio.gather(*all_claim("GONE", f"{turn} is late"))
+
+    async def time_out(turn: str) -> None:
+        async with arena.fault(held_row(witness, "LEAKY")):
+            await asyncio.gather(*all_claim("LEAKY", f"{turn} times out"))
+
+    async def cancel(turn: str) -> None:
+        async with arena.fault(held_row(witness, "LEAKY")):
+            claims = all_claim("LEAKY", f"{turn} is cancelled")
+            await backends.until_waiting(1)
+            for claim in claims:
+                claim.cancel()
+            await asyncio.wait(claims)
+
+    return {"won": win, "refused": refuse, "timed out": time_out, "cancelled": cancel}
+
+
+MIXED_LOAD = Drill(
+    name="mixed-load",
+    title="50 random operations on three coupons",
+    promise="every operation ends as expected: no orphan, no negative stock, no drift",
+    blast_radius=_QUIET,
+    parameters=Mixture,
+    attack=_mix,
+)
+
+INTERLEAVE = Drill(
+    name="interleave",
+    title="half create a coupon while the other half claims it",
+    promise="one create wins; claims before it find nothing, claims after it win",
+    blast_radius=_QUIET,
+    parameters=Birth,
+    attack=_claim_the_unborn,
+)
+
+LEAK_CHECK = Drill(
+    name="leak-check",
+    title="rounds of claims won, refused, timed out and cancelled",
+    promise="after every round all tasks, connections, descriptors and backends are back",
+    blast_radius=_QUIET,
+    parameters=Rounds,
+    attack=_repeat,
+)
