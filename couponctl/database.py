@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from couponctl.cancellation import to_its_end
 from couponctl.driver_errors import READ_ONLY, sqlstate_of, translated
 from couponctl.models import Phases, PoolStats
 
@@ -202,7 +203,10 @@ class Database:
         return self._watch.stats()
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        """Close every connection; a server that does not say good-bye is not waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.limits.command_timeout):
+                await self._engine.dispose()
 
 
 @asynccontextmanager
@@ -214,7 +218,7 @@ async def open_database(
     try:
         yield database
     finally:
-        await database.close()
+        await to_its_end(database.close())
 
 
 def _engine(server: Server, limits: Limits, application: str, schema: str | None) -> AsyncEngine:

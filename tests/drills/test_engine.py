@@ -17,6 +17,7 @@ from couponctl.drills.sale import FLASH_SALE, SCALE, Scale
 from couponctl.errors import Unreachable
 from couponctl.models import Outcome
 from couponctl.wire import wire_proxy
+from tests.drills.leftovers import assert_nothing_left
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -30,22 +31,10 @@ if TYPE_CHECKING:
     from couponctl.libpq import Server
     from couponctl.settings import Limits
 
-OWN = """
-    SELECT (SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'couponctl_drill_%') AS schemas,
-           (SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'couponctl/%') AS backends
-"""
-
 
 @pytest.fixture
 def target(server: Server, limits: Limits) -> Target:
     return Target(server, limits)
-
-
-async def assert_nothing_left(observer: asyncpg.Connection) -> None:
-    async def left() -> list[int]:
-        return list(await observer.fetchrow(OWN))
-
-    await until(left, [0, 0])
 
 
 async def test_a_drill_passes_and_leaves_nothing(target: Target, observer: asyncpg.Connection) -> None:
