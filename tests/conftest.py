@@ -6,9 +6,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 import pytest
@@ -136,8 +135,7 @@ async def sold_out_coupon(service: CouponService) -> Coupon:
     return coupon
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a command line came to."""
 
     exit_code: int

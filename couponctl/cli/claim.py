@@ -90,7 +90,7 @@ def _claim_for_many(invocation: Invocation, name: str, users: Sequence[str]) -> 
             invocation.print(f"{safe(attempt.user_id)}  {_word(attempt.outcome)}")
     invocation.say(
         f"{safe(name)}: "
-        + ", ".join(f"{count:,} {_word(outcome)}" for outcome, count in sorted(tally.items()))
+        + ", ".join(f"{tally[outcome]:,} {_word(outcome)}" for outcome in Outcome if tally[outcome])
     )
     return exit_code_for_many(tally)
 
