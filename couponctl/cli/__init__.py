@@ -53,11 +53,6 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """The `couponctl` script."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; whatever goes wrong becomes one sentence."""
     invocation = Invocation(json="--json" in arguments, verbose="-v" in arguments or "--verbose" in arguments)

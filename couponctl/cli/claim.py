@@ -14,7 +14,7 @@ from couponctl.cli.exits import ExitCode, exit_code_for, exit_code_for_many
 from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
 from couponctl.cli.opened import with_service
 from couponctl.cli.running import Interrupted
-from couponctl.errors import Invalid
+from couponctl.errors import Invalid, Unavailable
 from couponctl.input_rules import check_written
 from couponctl.models import Outcome
 from couponctl.present import safe
@@ -92,6 +92,8 @@ def _claim_for_many(invocation: Invocation, name: str, users: Sequence[str]) -> 
         f"{safe(name)}: "
         + ", ".join(f"{tally[outcome]:,} {_word(outcome)}" for outcome in Outcome if tally[outcome])
     )
+    for trouble in {a.outcome: a.refusal for a in attempts if isinstance(a.refusal, Unavailable)}.values():
+        invocation.say(f"couponctl: {trouble}")
     return exit_code_for_many(tally)
 
 

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,8 +35,9 @@ class Invocation:
     verbose: bool = False
 
     def say(self, line: str) -> None:
-        """One line of talk, to stderr."""
-        click.echo(safe(line), err=True)
+        """One line of talk, to stderr; when nobody is there to read it the work goes on."""
+        with suppress(OSError):
+            click.echo(safe(line), err=True)
 
     def print(self, line: str = "") -> None:
         """One line of data, to stdout; whatever in it is not ours has passed `safe` already."""

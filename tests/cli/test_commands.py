@@ -256,7 +256,11 @@ def test_a_global_option_may_stand_between_a_group_and_its_command(
 def test_the_module_and_the_version_can_be_run(couponctl: Couponctl) -> None:
     answer = finished("--version", environment={})
 
-    assert (answer.exit_code, answer.out, answer.err) == (0, f"couponctl, version {__version__}\n".encode(), b"")
+    assert (answer.exit_code, answer.out, answer.err) == (
+        0,
+        f"couponctl, version {__version__}\n".encode(),
+        b"",
+    )
     assert couponctl("--version").out == answer.out.decode()
 
 
