@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import traceback
+from itertools import takewhile
 
 import click
 
@@ -55,7 +56,8 @@ def cli() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; whatever goes wrong becomes one sentence."""
-    invocation = Invocation(json="--json" in arguments, verbose="-v" in arguments or "--verbose" in arguments)
+    options = list(takewhile(lambda argument: argument != "--", arguments))
+    invocation = Invocation(json="--json" in options, verbose="-v" in options or "--verbose" in options)
     try:
         result = cli.main(arguments, prog_name="couponctl", standalone_mode=False, obj=invocation)
     except CouponctlError as error:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.clones import Clones
     from tests.conftest import Answer, Couponctl
+
+
+@pytest.fixture(scope="module")
+def database_url(clones: Clones) -> Iterator[str]:
+    """One for all: none of these tests minds what another has left."""
+    with clones.database() as url:
+        yield url
 
 
 def sentence_of(answer: Answer) -> str:
@@ -30,9 +40,15 @@ def test_an_unknown_coupon_is_told_with_the_way_to_the_known_ones(couponctl: Cou
         assert answer.exit_code == 12
 
 
-def test_a_sold_out_coupon_is_told_to_who_comes_late(couponctl: Couponctl) -> None:
+@pytest.fixture
+def gone(couponctl: Couponctl) -> None:
+    """A coupon whose only unit went to “winner”."""
     couponctl("create", "GONE", "1")
     couponctl("claim", "GONE", "winner")
+
+
+@pytest.mark.usefixtures("gone")
+def test_a_sold_out_coupon_is_told_to_who_comes_late(couponctl: Couponctl) -> None:
 
     answer = couponctl("claim", "GONE", "late")
 
@@ -40,10 +56,8 @@ def test_a_sold_out_coupon_is_told_to_who_comes_late(couponctl: Couponctl) -> No
     assert answer.exit_code == 10
 
 
+@pytest.mark.usefixtures("gone")
 def test_a_winner_who_claims_again_hears_so_even_after_the_last_unit(couponctl: Couponctl) -> None:
-    couponctl("create", "GONE", "1")
-    couponctl("claim", "GONE", "winner")
-
     answer = couponctl("claim", "GONE", "winner")
 
     assert sentence_of(answer).startswith('"winner" has claimed "GONE" already.')
@@ -73,8 +87,8 @@ def test_a_name_that_is_taken_cannot_be_created_again(couponctl: Couponctl) -> N
         ("a\0b", "coupon name: has a NUL at character 2, which PostgreSQL cannot hold."),
         (
             "a\udcffb",
-            "coupon name: has U+DCFF (half a character, or bytes that are not UTF-8) at character 2, which"
-            + " PostgreSQL cannot hold.",
+            "coupon name: has U+DCFF (half a character, or bytes that are not UTF-8) at character 2, "
+            "which PostgreSQL cannot hold.",
         ),
     ],
     ids=ascii,
@@ -120,7 +134,7 @@ def test_an_amount_that_is_no_number_is_refused(couponctl: Couponctl, amount: st
 
 
 def test_the_largest_amount_can_be_created(couponctl: Couponctl) -> None:
-    assert couponctl("create", "SPRING", "2147483647").exit_code == 0
+    assert couponctl("create", "LARGEST", "2147483647").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -151,6 +165,7 @@ def test_a_slip_of_the_pen_is_told_with_the_way_to_the_help(
     assert answer.exit_code == 2
 
 
+@pytest.mark.usefixtures("gone")
 @pytest.mark.parametrize(
     ("command", "exit_code", "code", "status"),
     [
@@ -169,9 +184,6 @@ def test_a_slip_of_the_pen_is_told_with_the_way_to_the_help(
 def test_programs_get_every_refusal_as_a_document(
     couponctl: Couponctl, command: tuple[str, ...], exit_code: int, code: str, status: int
 ) -> None:
-    couponctl("create", "GONE", "1")
-    couponctl("claim", "GONE", "winner")
-
     answer = couponctl("--json", *command)
 
     error = json.loads(answer.out)["error"]

@@ -241,9 +241,7 @@ def test_claims_for_many_that_are_interrupted_say_how_far_they_came(
         code, _, err = ended(process)
 
     assert code == 130
-    assert err == (
-        "couponctl: 0 of 2 answered; the same command does the rest\ncouponctl: interrupted\n"
-    )
+    assert err == ("couponctl: 0 of 2 answered; the same command does the rest\ncouponctl: interrupted\n")
     watch.until(waiting, found=False)
     holder.close()
     assert couponctl("claim", "SPRING", "alice", "bob").exit_code == 0
