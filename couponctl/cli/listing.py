@@ -33,9 +33,9 @@ def command(invocation: Invocation, matching: str, sort: Sort, limit: int, after
         )
         return
     if not page.coupons:
-        invocation.say(
-            "no coupon" + (f' with "{matching}" in its name' if matching else "; create one first")
-        )
+        found = f' with "{matching}" in its name' if matching else ""
+        found += f' behind "{after}"' if after is not None else ""
+        invocation.say("no coupon" + (found or "; create one first"))
         return
     for line in coupon_table(page.coupons):
         invocation.print(line)

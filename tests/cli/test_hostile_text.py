@@ -155,10 +155,10 @@ def test_an_argument_that_is_not_utf_8_is_spelled_out_too(database_url: str) -> 
 
 
 def test_a_name_that_looks_like_an_option_is_a_name(couponctl: Couponctl) -> None:
-    answer = couponctl("show", "--", "--json")
+    answer = couponctl("show", "--", "--jso", "--json")
 
-    assert (answer.exit_code, answer.out) == (12, "")
-    assert answer.err.startswith('couponctl: There is no coupon "--json".')
+    assert (answer.exit_code, answer.out) == (2, "")
+    assert answer.err.startswith("couponctl: usage: Got unexpected extra argument (--json)")
 
 
 def test_the_questions_of_a_terminal_spell_out_where_they_lead(database_url: str) -> None:

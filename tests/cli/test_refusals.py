@@ -87,8 +87,10 @@ def test_a_name_that_is_taken_cannot_be_created_again(couponctl: Couponctl) -> N
         ("a\0b", "coupon name: has a NUL at character 2, which PostgreSQL cannot hold."),
         (
             "a\udcffb",
-            "coupon name: has U+DCFF (half a character, or bytes that are not UTF-8) at character 2, "
-            "which PostgreSQL cannot hold.",
+            (
+                "coupon name: has U+DCFF (half a character, or bytes that are not UTF-8) at character 2, "
+                "which PostgreSQL cannot hold."
+            ),
         ),
     ],
     ids=ascii,
