@@ -24,6 +24,10 @@ _GLYPH_COLORS = {"✔": "green", "✘": "red", "●": "green", "■": "yellow"}
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
+class OutputFailed(Exception):
+    """An answer cannot be written: its reader has gone, or the disk is full; the OSError is the cause."""
+
+
 @dataclass
 class Invocation:
     """One run of the program."""
@@ -41,7 +45,11 @@ class Invocation:
 
     def print(self, line: str = "") -> None:
         """One line of data, to stdout; whatever in it is not ours has passed `safe` already."""
-        click.echo(line, color=self.colored(sys.stdout))
+        try:
+            click.echo(line, color=self.colored(sys.stdout))
+        except OSError as exc:
+            # Not left to click, which would end the process with a 1 for a closed pipe.
+            raise OutputFailed from exc
 
     def print_lines(self, lines: Iterable[str]) -> None:
         """Lines of data, with their glyphs in colour."""
@@ -52,7 +60,7 @@ class Invocation:
 
     def print_json(self, document: Any) -> None:
         """The answer as one JSON document, ASCII-escaped and lossless."""
-        click.echo(json.dumps(document, ensure_ascii=True, indent=2))
+        self.print(json.dumps(document, ensure_ascii=True, indent=2))
 
     def fail(self, error: CouponctlError) -> None:
         """One line with the way out, on stderr; with --json the same as a document on stdout."""
@@ -63,7 +71,7 @@ class Invocation:
     def colored(self, stream: Any) -> bool:
         if self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             return False
-        return bool(stream.isatty())
+        return stream is not None and bool(stream.isatty())
 
 
 def error_document(error: CouponctlError) -> dict[str, Any]:

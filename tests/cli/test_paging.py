@@ -53,10 +53,10 @@ def pages(answered: Json, *command: str, limit: int) -> Iterator[Any]:
 @pytest.mark.parametrize("sort", Sort)
 @pytest.mark.parametrize("limit", [4, 31])
 def test_all_pages_together_are_the_whole_list(answered: Json, sort: Sort, limit: int) -> None:
-    whole = answered("list", "--sort", sort)
+    whole = answered("list", "--sort", sort.value)
     assert whole["next"] is None
 
-    parts = list(pages(answered, "list", "--sort", sort, limit=limit))
+    parts = list(pages(answered, "list", "--sort", sort.value, limit=limit))
 
     assert [coupon for part in parts for coupon in part["coupons"]] == whole["coupons"]
     assert len(whole["coupons"]) == COUPONS + 8
@@ -72,7 +72,7 @@ ORDERS: dict[Sort, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("sort", ORDERS)
 def test_each_sort_is_the_order_that_it_names(answered: Json, sort: Sort) -> None:
-    keys = [ORDERS[sort](coupon) for coupon in answered("list", "--sort", sort)["coupons"]]
+    keys = [ORDERS[sort](coupon) for coupon in answered("list", "--sort", sort.value)["coupons"]]
 
     assert keys == sorted(keys)
 
@@ -133,7 +133,7 @@ def test_a_page_behind_what_is_not_there_goes_on_by_name(answered: Json) -> None
 
 @pytest.mark.parametrize("sort", [sort for sort in Sort if sort is not Sort.NAME])
 def test_in_other_orders_a_page_needs_a_coupon_to_be_behind(couponctl: Couponctl, sort: Sort) -> None:
-    answer = couponctl("list", "--sort", sort, "--after", "bbb")
+    answer = couponctl("list", "--sort", sort.value, "--after", "bbb")
 
     assert answer.exit_code == 12
     assert 'no coupon "bbb"' in answer.err
