@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import signal
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from couponctl import settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Couponctl
+    from tests.conftest import Answer, Couponctl
 
 PASSWORD = "S3cretPw"
 """What no output may ever show."""
@@ -117,3 +118,36 @@ def context(
 def answered(couponctl: Couponctl) -> Json:
     """Runs a command with --json; the document, which must be all that is on stdout."""
     return lambda *arguments: json.loads(couponctl(*arguments, "--json").out)
+
+
+INTERNALS = re.compile(
+    rf"{PASSWORD}|Traceback|asyncpg|sqlalchemy|psycopg|SELECT |INSERT |\$1|Error\b|Exception"
+    r"|\b(?=[A-Z]*\d)[0-9][0-9A-Z]{4}\b"  # an SQLSTATE that begins with a digit
+)
+
+
+@pytest.fixture
+def refused(couponctl: Couponctl) -> Callable[..., str]:
+    """Runs a command on a sick database in every tone of voice; the one sentence that it says."""
+
+    def refused(*command: str, exit_code: int, code: str) -> str:
+        plain, verbose, document = (couponctl(*command, *tone) for tone in ([], ["-v"], ["--json"]))
+        assert plain.exit_code == verbose.exit_code == document.exit_code == exit_code, plain
+        assert plain.err == verbose.err == document.err
+        assert (plain.out, verbose.out) == ("", "")
+        assert plain.err.count("\n") == 1
+        error = json.loads(document.out)["error"]
+        assert error["code"] == code
+        assert error["hint"], "there is no way out"
+        sentence = plain.err.removeprefix("couponctl: ").rstrip("\n")
+        assert sentence == f"{error['message']} {error['hint']}"
+        assert_discreet(plain, document)
+        return sentence
+
+    return refused
+
+
+def assert_discreet(*answers: Answer) -> None:
+    for answer in answers:
+        without_ports = re.sub(r":\d+/", "/", answer.out + answer.err)
+        assert not INTERNALS.search(without_ports)

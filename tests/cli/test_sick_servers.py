@@ -13,46 +13,14 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from tests.cli.conftest import PASSWORD, login
+from tests.cli.conftest import PASSWORD, assert_discreet, login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.cli.conftest import Context, Role, Sql
-    from tests.conftest import Answer, Couponctl
-
-INTERNALS = re.compile(
-    rf"{PASSWORD}|Traceback|asyncpg|sqlalchemy|psycopg|SELECT |INSERT |\$1|Error\b|Exception"
-    r"|\b(?=[A-Z]*\d)[0-9][0-9A-Z]{4}\b"  # an SQLSTATE that begins with a digit
-)
-
-
-@pytest.fixture
-def refused(couponctl: Couponctl) -> Callable[..., str]:
-    """Runs a command on a sick database in every tone of voice; the one sentence that it says."""
-
-    def refused(*command: str, exit_code: int, code: str) -> str:
-        plain, verbose, document = (couponctl(*command, *tone) for tone in ([], ["-v"], ["--json"]))
-        assert plain.exit_code == verbose.exit_code == document.exit_code == exit_code, plain
-        assert plain.err == verbose.err == document.err
-        assert (plain.out, verbose.out) == ("", "")
-        assert plain.err.count("\n") == 1
-        error = json.loads(document.out)["error"]
-        assert error["code"] == code
-        assert error["hint"], "there is no way out"
-        sentence = plain.err.removeprefix("couponctl: ").rstrip("\n")
-        assert sentence == f"{error['message']} {error['hint']}"
-        _assert_discreet(plain, document)
-        return sentence
-
-    return refused
-
-
-def _assert_discreet(*answers: Answer) -> None:
-    for answer in answers:
-        without_ports = re.sub(r":\d+/", "/", answer.out + answer.err)
-        assert not INTERNALS.search(without_ports)
+    from tests.conftest import Couponctl
 
 
 @pytest.fixture
@@ -98,7 +66,7 @@ def test_a_claim_on_a_dead_server_is_an_answer_too(
     document = json.loads(answer.out)
     assert (answer.exit_code, document["outcome"], document["status"]) == (3, "unavailable", 503)
     assert answer.err.count("\n") == 1
-    _assert_discreet(answer)
+    assert_discreet(answer)
 
 
 @pytest.mark.parametrize("place", ["the URL", "PGPASSWORD", "the passfile"])
@@ -284,7 +252,7 @@ def test_what_nobody_expected_is_one_line_and_its_details_are_for_who_asks(
         "couponctl: run it again with -v for the details of a bug report\n"
     )
     assert json.loads(document.out)["error"]["code"] == "error"
-    _assert_discreet(quiet, document)
+    assert_discreet(quiet, document)
 
 
 @pytest.fixture
