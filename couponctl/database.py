@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from couponctl.cancellation import to_its_end
+from couponctl.cancellation import to_its_end, together
 from couponctl.driver_errors import READ_ONLY, sqlstate_of, translated
 from couponctl.models import Phases, PoolStats
 
@@ -173,18 +173,22 @@ class Database:
     async def _acquired(self, isolation: Isolation) -> AsyncIterator[Session]:
         asked_at = perf_counter()
         self._watch.asked()
-        async with AsyncExitStack() as loan:
-            try:
-                connection = await loan.enter_async_context(self._engine.connect())
-            except BaseException as exc:
-                self._watch.gave_up(refused=isinstance(exc, Exception))
-                self._terminate_just_opened()
-                raise
-            self._just_opened.pop(asyncio.current_task(), None)
-            waited = perf_counter() - asked_at
-            self._watch.acquired(waited)
+        connection = self._engine.connect()
+        try:
+            await connection.start()
+        except BaseException as exc:
+            self._watch.gave_up(refused=isinstance(exc, Exception))
+            self._terminate_just_opened()
+            raise
+        self._just_opened.pop(asyncio.current_task(), None)
+        waited = perf_counter() - asked_at
+        self._watch.acquired(waited)
+        try:
             await connection.execution_options(isolation_level=isolation)
             yield Session(connection, waited)
+        finally:
+            # One that is still on its way back when the pool closes would never be closed.
+            await to_its_end(connection.close())
 
     async def _open_connection(self) -> asyncpg.Connection:
         connection = await _connect(self.server, self.limits, self.application)
@@ -206,12 +210,7 @@ class Database:
             async with self.session("AUTOCOMMIT"):
                 await everyone_in.wait()
 
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(self.limits.pool_size):
-                    tasks.create_task(hold_one())
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
+        await together(*(hold_one() for _ in range(self.limits.pool_size)))
         self._watch = PoolWatch(self._pool)
 
     def pool_stats(self) -> PoolStats:
