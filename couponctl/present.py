@@ -39,7 +39,7 @@ def cells(text: str) -> int:
 
 def aligned(rows: Sequence[Sequence[str]], alignment: str) -> Iterator[str]:
     """Rows of safe texts as lines of equal columns; `alignment` has a `<` or `>` for each column."""
-    widths = [max(cells(row[column]) for row in rows) for column in range(len(alignment))]
+    widths = [max((cells(row[column]) for row in rows), default=0) for column in range(len(alignment))]
     for row in rows:
         padded = (
             text + " " * (width - cells(text)) if side == "<" else " " * (width - cells(text)) + text

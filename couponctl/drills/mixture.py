@@ -212,4 +212,5 @@ LEAK_CHECK = Drill(
     blast_radius=_QUIET,
     parameters=Rounds,
     attack=_repeat,
+    faults=("held row lock",),
 )
