@@ -1,8 +1,19 @@
-"""`python -m couponctl`, the same as the `couponctl` script."""
+"""The `couponctl` script and `python -m couponctl`: the command line, quiet from its first moment on."""
 
 from __future__ import annotations
 
-from couponctl.cli import main
+import sys
+
+from couponctl import interruption
+
+
+def main() -> None:
+    """Run the command line that the process was started with, and exit."""
+    interruption.end_at_once()
+    from couponctl.cli import run  # noqa: PLC0415 - a Ctrl-C while this loads must not show a traceback
+
+    sys.exit(run(sys.argv[1:]))
+
 
 if __name__ == "__main__":
     main()

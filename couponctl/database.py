@@ -19,7 +19,7 @@ from couponctl.driver_errors import READ_ONLY, sqlstate_of, translated
 from couponctl.models import Phases, PoolStats
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from sqlalchemy import CursorResult, Executable
     from sqlalchemy.engine.interfaces import ExceptionContext
@@ -146,7 +146,8 @@ class Database:
         self.limits = limits
         self.application = application
         self.schema = schema
-        self._engine = _engine(server, limits, application, schema)
+        self._just_opened: dict[asyncio.Task[Any] | None, asyncpg.Connection] = {}
+        self._engine = _engine(self._open_connection, limits, schema)
         assert isinstance(self._engine.pool, AsyncAdaptedQueuePool)
         self._pool = self._engine.pool
         self._watch = PoolWatch(self._pool)
@@ -177,11 +178,25 @@ class Database:
                 connection = await loan.enter_async_context(self._engine.connect())
             except BaseException as exc:
                 self._watch.gave_up(refused=isinstance(exc, Exception))
+                self._terminate_just_opened()
                 raise
+            self._just_opened.pop(asyncio.current_task(), None)
             waited = perf_counter() - asked_at
             self._watch.acquired(waited)
             await connection.execution_options(isolation_level=isolation)
             yield Session(connection, waited)
+
+    async def _open_connection(self) -> asyncpg.Connection:
+        connection = await _connect(self.server, self.limits, self.application)
+        self._just_opened[asyncio.current_task()] = connection
+        return connection
+
+    def _terminate_just_opened(self) -> None:
+        # SQLAlchemy prepares a connection with queries of its own before the pool knows it, and forgets
+        # it when it is cancelled there (sqlalchemy#13548); its backend would stay for good.
+        connection = self._just_opened.pop(asyncio.current_task(), None)
+        if connection is not None:
+            connection.terminate()
 
     async def warm(self) -> None:
         """Open every connection of the pool and count from here, so that no claim pays for a login."""
@@ -221,10 +236,9 @@ async def open_database(
         await to_its_end(database.close())
 
 
-def _engine(server: Server, limits: Limits, application: str, schema: str | None) -> AsyncEngine:
-    async def connect() -> asyncpg.Connection:
-        return await _connect(server, limits, application)
-
+def _engine(
+    connect: Callable[[], Awaitable[asyncpg.Connection]], limits: Limits, schema: str | None
+) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,

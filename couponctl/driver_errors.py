@@ -103,7 +103,7 @@ def translated(exc: Exception, server: Server, limits: Limits, *, committing: bo
             "Check sslmode, sslrootcert and the other ssl settings",
         )
     state, lost = sqlstate_of(exc), _connection_lost(exc)
-    if lost and committing:
+    if lost and committing and state != READ_ONLY:  # that connection was given up after a plain no
         return OutcomeUnknown()
     if state in _BY_SQLSTATE:
         return _BY_SQLSTATE[state](limits)

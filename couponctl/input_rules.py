@@ -43,5 +43,13 @@ def check_asked(what: str, value: str) -> None:
 def _refuse(what: str, value: str, categories: set[str], why: str) -> None:
     for position, character in enumerate(value, start=1):
         if unicodedata.category(character) in categories:
-            name = unicodedata.name(character, "a control character").lower()
-            raise Invalid(what, f"has U+{ord(character):04X} ({name}) at character {position}{why}")
+            raise Invalid(
+                what, f"has U+{ord(character):04X} ({_named(character)}) at character {position}{why}"
+            )
+
+
+def _named(character: str) -> str:
+    if unicodedata.category(character) == "Cs":
+        # Bytes of the command line that are not UTF-8 arrive as these (PEP 383).
+        return "half a character, or bytes that are not UTF-8"
+    return unicodedata.name(character, "a control character").lower()

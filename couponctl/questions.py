@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import extract, func, literal, select, text, tuple_
 
+from couponctl.errors import CouponNotFound
 from couponctl.models import Claimants, Coupon, CouponPage, ServerStats, Sort
 from couponctl.tables import claims, coupons
 
@@ -37,7 +38,10 @@ async def find_coupon(session: Session, name: str) -> Coupon | None:
 async def coupon_page(
     session: Session, *, matching: str, sort: Sort, limit: int, after: str | None
 ) -> CouponPage:
-    """Coupons whose name contains `matching`, case ignored; the page behind the coupon `after`."""
+    """Coupons whose name contains `matching`, case ignored; the page behind the coupon `after`.
+
+    Raises CouponNotFound when `after` is gone and its place in the order with it; by name it still has one.
+    """
     query = select(*coupons.c).limit(limit + 1)
     if matching:
         query = query.where(coupons.c.name.icontains(matching, autoescape=True))
@@ -50,6 +54,8 @@ async def coupon_page(
         query = query.order_by(key, coupons.c.name)
         if after is not None:
             last = (await session.execute(select(key).where(coupons.c.name == after))).scalar_one_or_none()
+            if last is None:
+                raise CouponNotFound(after)
             query = query.where(tuple_(key, coupons.c.name) > tuple_(literal(last), literal(after)))
     rows = (await session.execute(query)).all()
     page = tuple(coupon_of(row) for row in rows[:limit])

@@ -177,7 +177,10 @@ class CouponService:
     async def list(
         self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
     ) -> CouponPage:
-        """A page of the coupons whose name contains `matching`, case ignored. Raises Invalid."""
+        """A page of the coupons whose name contains `matching`, case ignored.
+
+        Raises Invalid, and CouponNotFound where `after` is gone and the order is not that of names.
+        """
         check_asked("filter", matching)
         check_asked("coupon name", after or "")
         async with self.database.session("AUTOCOMMIT") as session:

@@ -7,9 +7,8 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 import pytest
@@ -145,8 +144,7 @@ async def sold_out_coupon(service: CouponService) -> Coupon:
     return coupon
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a command line came to."""
 
     exit_code: int

@@ -58,5 +58,5 @@ def test_the_program_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> N
 def test_the_script_and_the_version() -> None:
     (script,) = entry_points(group="console_scripts", name="couponctl")
 
-    assert script.value == "couponctl.cli:main"
+    assert script.value == "couponctl.__main__:main"
     assert __version__.count(".") == 2

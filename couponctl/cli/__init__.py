@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from couponctl.cli.root import cli, main, run
+from couponctl.cli.root import cli, run
 
-__all__ = ["cli", "main", "run"]
+__all__ = ["cli", "run"]

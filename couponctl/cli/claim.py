@@ -14,7 +14,7 @@ from couponctl.cli.exits import ExitCode, exit_code_for, exit_code_for_many
 from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
 from couponctl.cli.opened import with_service
 from couponctl.cli.running import Interrupted
-from couponctl.errors import Invalid
+from couponctl.errors import Invalid, Unavailable
 from couponctl.input_rules import check_written
 from couponctl.models import Outcome
 from couponctl.present import safe
@@ -88,10 +88,10 @@ def _claim_for_many(invocation: Invocation, name: str, users: Sequence[str]) -> 
     else:
         for attempt in attempts:
             invocation.print(f"{safe(attempt.user_id)}  {_word(attempt.outcome)}")
-    invocation.say(
-        f"{safe(name)}: "
-        + ", ".join(f"{count:,} {_word(outcome)}" for outcome, count in sorted(tally.items()))
-    )
+    words = ", ".join(f"{tally[outcome]:,} {_word(outcome)}" for outcome in Outcome if tally[outcome])
+    invocation.say(f"{name}: {words or 'no user, nothing claimed'}")
+    for trouble in {a.outcome: a.refusal for a in attempts if isinstance(a.refusal, Unavailable)}.values():
+        invocation.say(f"couponctl: {trouble}")
     return exit_code_for_many(tally)
 
 
@@ -101,14 +101,22 @@ def _word(outcome: Outcome) -> str:
 
 def _users_from(source: str) -> Iterator[str]:
     """The users of a file, checked line by line before the first claim is made."""
+    where = "standard input" if source == "-" else source
     try:
-        with click.open_file(source, encoding="utf-8-sig") as lines:
+        with click.open_file(source, "rb") as lines:
             for number, line in enumerate(lines, start=1):
-                user = line.rstrip("\r\n")
+                place = f"{where} line {number}"
+                # The line is decoded alone, so that it can be named; the first may begin with a BOM.
+                user = _decoded(line.rstrip(b"\r\n"), place, "utf-8-sig" if number == 1 else "utf-8")
                 if user:
-                    check_written(f"{source} line {number}", user)
+                    check_written(place, user)
                     yield user
     except OSError as exc:
-        raise Invalid(source, f"cannot be read ({exc.strerror})") from exc
+        raise Invalid(where, f"cannot be read ({exc.strerror})") from exc
+
+
+def _decoded(line: bytes, place: str, encoding: str) -> str:
+    try:
+        return line.decode(encoding)
     except UnicodeDecodeError as exc:
-        raise Invalid(source, f"is not UTF-8 text (byte {exc.start})") from exc
+        raise Invalid(place, "is not UTF-8 text") from exc

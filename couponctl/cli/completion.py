@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from couponctl import embedded
 from couponctl.cli.invocation import Invocation
-from couponctl.cli.opened import with_service
+from couponctl.cli.opened import settings_of, with_service
 from couponctl.errors import CouponctlError
 from couponctl.present import safe
+from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
     import click
 
+    from couponctl.service import CouponService
+
 _MOST = 50
+_PAGE, _PAGES = 1000, 10
+"""How much is looked through for names that begin with what was typed; a Tab must not take long."""
+
+_HARMLESS = re.compile(r"\w[\w.:@%+=,/-]*")
+"""What a shell takes literally: bash would run `$(...)` in a name that it has completed."""
 
 
 def coupon_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Names that begin with what was typed; none rather than a complaint when the database is away."""
     invocation = context.find_object(Invocation) or Invocation()
+
+    async def look(service: CouponService) -> list[str]:
+        names: list[str] = []
+        after = None
+        for _ in range(_PAGES):
+            page = await service.list(matching=incomplete, limit=_PAGE, after=after)
+            names += [coupon.name for coupon in page.coupons if _offers(coupon.name, incomplete)]
+            after = page.next
+            if after is None or len(names) >= _MOST:
+                break
+        return names[:_MOST]
+
     try:
-        page = with_service(
-            invocation, "completion", lambda service: service.list(matching=incomplete, limit=_MOST)
-        )
+        return [] if _is_yet_to_be_made(invocation) else with_service(invocation, "completion", look)
     except CouponctlError:
         return []
-    names = (coupon.name for coupon in page.coupons)
-    # A shell would run what a hostile name smuggles in, so only plainly printable ones are offered.
-    return [name for name in names if name.startswith(incomplete) and safe(name) == name]
+
+
+def _offers(name: str, incomplete: str) -> bool:
+    return name.startswith(incomplete) and _HARMLESS.fullmatch(name) is not None and safe(name) == name
+
+
+def _is_yet_to_be_made(invocation: Invocation) -> bool:
+    """Whether asking would make an embedded database, which is more than a Tab should do."""
+    target = settings_of(invocation).target
+    return (
+        isinstance(target, Embedded)
+        and not embedded.status(target.base or embedded.default_base()).initialised
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from couponctl.cli.documents import coupon_document
@@ -10,9 +12,27 @@ from couponctl.cli.opened import with_service
 from couponctl.present import counted, safe
 
 
-@click.command("create")
+def _whole_number(_context: click.Context, _parameter: click.Parameter, digits: str) -> int:
+    """However large: `check_amount` says what is too large."""
+    try:
+        # int() itself refuses thousands of digits.
+        return int(digits[:30] if re.fullmatch(r"[+-]?\d{30,}", digits, re.ASCII) else digits)
+    except ValueError:
+        raise click.BadParameter(f"{digits!r} is not a valid integer.") from None
+
+
+class _Create(click.Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # A negative amount looks like an option, and is better told that it is an amount.
+        negative = [argument for argument in args if re.fullmatch(r"-\d+", argument)]
+        if negative and "--" not in args:
+            args = [*(argument for argument in args if argument not in negative), "--", *negative]
+        return super().parse_args(ctx, args)
+
+
+@click.command("create", cls=_Create)
 @click.argument("name")
-@click.argument("amount", type=int)
+@click.argument("amount", callback=_whole_number)
 @common_options
 @pass_invocation
 def command(invocation: Invocation, name: str, amount: int) -> None:

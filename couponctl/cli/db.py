@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -130,6 +131,8 @@ def psql(invocation: Invocation, arguments: tuple[str, ...]) -> int:
     settings = settings_of(invocation)
     program = embedded.binary("psql")
     with reached(settings) as server:
+        # In psql Ctrl-C ends a query, not the session, so it must not end what holds the server either.
+        signal.signal(signal.SIGINT, lambda *_: None)
         # The password travels in the environment: `ps` shows the arguments to everyone.
         return subprocess.run(
             [program, *arguments], env={**os.environ, **server.libpq_environment}, check=False

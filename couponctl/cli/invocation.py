@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +24,10 @@ _GLYPH_COLORS = {"✔": "green", "✘": "red", "●": "green", "■": "yellow"}
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
+class OutputFailed(Exception):
+    """An answer cannot be written: its reader has gone, or the disk is full; the OSError is the cause."""
+
+
 @dataclass
 class Invocation:
     """One run of the program."""
@@ -34,12 +39,17 @@ class Invocation:
     verbose: bool = False
 
     def say(self, line: str) -> None:
-        """One line of talk, to stderr."""
-        click.echo(safe(line), err=True)
+        """One line of talk, to stderr; when nobody is there to read it the work goes on."""
+        with suppress(OSError):
+            click.echo(safe(line), err=True)
 
     def print(self, line: str = "") -> None:
         """One line of data, to stdout; whatever in it is not ours has passed `safe` already."""
-        click.echo(line, color=self.colored(sys.stdout))
+        try:
+            click.echo(line, color=self.colored(sys.stdout))
+        except OSError as exc:
+            # Not left to click, which would end the process with a 1 for a closed pipe.
+            raise OutputFailed from exc
 
     def print_lines(self, lines: Iterable[str]) -> None:
         """Lines of data, with their glyphs in colour."""
@@ -50,7 +60,7 @@ class Invocation:
 
     def print_json(self, document: Any) -> None:
         """The answer as one JSON document, ASCII-escaped and lossless."""
-        click.echo(json.dumps(document, ensure_ascii=True, indent=2))
+        self.print(json.dumps(document, ensure_ascii=True, indent=2))
 
     def fail(self, error: CouponctlError) -> None:
         """One line with the way out, on stderr; with --json the same as a document on stdout."""
@@ -61,7 +71,7 @@ class Invocation:
     def colored(self, stream: Any) -> bool:
         if self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             return False
-        return bool(stream.isatty())
+        return stream is not None and bool(stream.isatty())
 
 
 def error_document(error: CouponctlError) -> dict[str, Any]:

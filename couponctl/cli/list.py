@@ -10,22 +10,24 @@ from couponctl.cli.opened import with_service
 from couponctl.models import Sort
 from couponctl.present import coupon_table
 
+_SORTS = [sort.value for sort in Sort]
+
 
 @click.command("list")
 @click.option("--filter", "matching", metavar="TEXT", default="", help="Only names that contain this.")
-@click.option("--sort", type=click.Choice(Sort), default=Sort.NAME, show_default=True)
+@click.option("--sort", type=click.Choice(_SORTS), default=Sort.NAME.value, show_default=True)
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Coupons a page."
 )
 @click.option("--after", metavar="NAME", help="The page behind this coupon.")
 @common_options
 @pass_invocation
-def command(invocation: Invocation, matching: str, sort: Sort, limit: int, after: str | None) -> None:
+def command(invocation: Invocation, matching: str, sort: str, limit: int, after: str | None) -> None:
     """List coupons with their stock."""
     page = with_service(
         invocation,
         "list",
-        lambda service: service.list(matching=matching, sort=sort, limit=limit, after=after),
+        lambda service: service.list(matching=matching, sort=Sort(sort), limit=limit, after=after),
     )
     if invocation.json:
         invocation.print_json(
@@ -33,9 +35,9 @@ def command(invocation: Invocation, matching: str, sort: Sort, limit: int, after
         )
         return
     if not page.coupons:
-        invocation.say(
-            "no coupon" + (f' with "{matching}" in its name' if matching else "; create one first")
-        )
+        found = f' with "{matching}" in its name' if matching else ""
+        found += f' behind "{after}"' if after is not None else ""
+        invocation.say("no coupon" + (found or "; create one first"))
         return
     for line in coupon_table(page.coupons):
         invocation.print(line)

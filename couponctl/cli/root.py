@@ -6,12 +6,13 @@ import importlib
 import os
 import sys
 import traceback
+from itertools import takewhile
 
 import click
 
 from couponctl import __version__
 from couponctl.cli.exits import ExitCode, exit_code_for
-from couponctl.cli.invocation import Invocation, common_options
+from couponctl.cli.invocation import Invocation, OutputFailed, common_options
 from couponctl.cli.running import Interrupted
 from couponctl.errors import CouponctlError, Invalid
 
@@ -57,14 +58,17 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """The `couponctl` script."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; whatever goes wrong becomes one sentence."""
-    invocation = Invocation(json="--json" in arguments, verbose="-v" in arguments or "--verbose" in arguments)
+    options = list(takewhile(lambda argument: argument != "--", arguments))
+    invocation = Invocation(json="--json" in options, verbose="-v" in options or "--verbose" in options)
+    try:
+        return _run(invocation, arguments)
+    except OutputFailed as failure:
+        return _without_output(invocation, failure.__cause__)
+
+
+def _run(invocation: Invocation, arguments: list[str]) -> int:
     try:
         result = cli.main(arguments, prog_name="couponctl", standalone_mode=False, obj=invocation)
     except CouponctlError as error:
@@ -79,10 +83,8 @@ def run(arguments: list[str]) -> int:
     except (Interrupted, KeyboardInterrupt, click.Abort) as interruption:
         invocation.say("couponctl: interrupted")
         return getattr(interruption, "exit_code", ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; the flush at exit must not complain about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.BROKEN_PIPE
+    except OutputFailed:
+        raise
     except Exception:  # noqa: BLE001 - nobody is shown a traceback who did not ask for it
         return _unexpected(invocation)
     return result if isinstance(result, int) else ExitCode.OK
@@ -93,6 +95,15 @@ def _usage(error: click.ClickException) -> Invalid:
     command = context.command_path if context else "couponctl"
     message = error.format_message().rstrip(".")
     return Invalid("usage", f"{message} (see `{command} --help`)")
+
+
+def _without_output(invocation: Invocation, why: BaseException | None) -> int:
+    # The flush at exit must not complain about it once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(why, BrokenPipeError):  # whoever read it has seen enough
+        return ExitCode.BROKEN_PIPE
+    invocation.say(f"couponctl: the output cannot be written: {getattr(why, 'strerror', why)}")
+    return ExitCode.UNEXPECTED
 
 
 def _unexpected(invocation: Invocation) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from couponctl.cli.exits import ExitCode
+from couponctl import interruption
+from couponctl.errors import CouponctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from couponctl.cli.invocation import Invocation
 
@@ -19,11 +20,13 @@ T = TypeVar("T")
 _GRACE = 2.0
 """Seconds that the clean-up has left after a second Ctrl-C."""
 
+_LEFT = "schema {} is left: `couponctl drill clean` removes it"
+
 
 class Interrupted(BaseException):
     """The operator or the system ended the command; its clean-up is done."""
 
-    def __init__(self, exit_code: ExitCode) -> None:
+    def __init__(self, exit_code: int) -> None:
         self.exit_code = exit_code
 
 
@@ -38,11 +41,22 @@ def run(
     The first Ctrl-C (or SIGTERM, SIGHUP) cancels it and waits for its clean-up. After a second one the
     clean-up has a moment left, then the program ends and says what `left_behind` names.
     """
-    interruption = _Interruption(invocation, left_behind or (lambda: None))
-    return asyncio.run(interruption.guard(work))
+    with _signals_as_before():
+        return asyncio.run(_Interruptible(invocation, left_behind or (lambda: None)).guard(work))
 
 
-class _Interruption:
+@contextmanager
+def _signals_as_before() -> Iterator[None]:
+    """Put back the handlers that the event loop replaces with Python's own when it ends."""
+    handlers = {number: signal.getsignal(number) for number in interruption.signals()}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+class _Interruptible:
     def __init__(self, invocation: Invocation, left_behind: Callable[[], str | None]) -> None:
         self._invocation = invocation
         self._left_behind = left_behind
@@ -51,18 +65,22 @@ class _Interruption:
     async def guard(self, work: Coroutine[Any, Any, T]) -> T:
         loop = asyncio.get_running_loop()
         task = loop.create_task(work)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in interruption.signals():
             loop.add_signal_handler(number, self._interrupt, number, task)
         try:
             return await task
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Exception) as exc:
             if not self._signals:
                 raise
-            raise Interrupted(self._exit_code) from None
+            if isinstance(exc, CouponctlError):
+                self._invocation.say(f"couponctl: {exc}")
+            if left := self._left_behind():
+                self._invocation.say(f"couponctl: {_LEFT.format(left)}")
+            raise Interrupted(self._exit_code) from exc
 
     @property
-    def _exit_code(self) -> ExitCode:
-        return ExitCode.INTERRUPTED if self._signals[0] is signal.SIGINT else ExitCode.TERMINATED
+    def _exit_code(self) -> int:
+        return interruption.exit_code(self._signals[0])
 
     def _interrupt(self, number: signal.Signals, task: asyncio.Task[Any]) -> None:
         self._signals.append(number)
@@ -79,9 +97,5 @@ class _Interruption:
     def _give_up(self) -> None:
         # Nothing that the loop still holds may keep the operator waiting: the system closes it all.
         left = self._left_behind()
-        self._invocation.say(
-            f"couponctl: clean-up skipped, schema {left} is left: `couponctl drill clean` removes it"
-            if left
-            else "couponctl: clean-up skipped, nothing is left on the server"
-        )
-        os._exit(self._exit_code)
+        rest = _LEFT.format(left) if left else "nothing is left on the server"
+        interruption.leave(f"couponctl: clean-up skipped, {rest}", self._exit_code)

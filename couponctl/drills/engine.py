@@ -11,6 +11,7 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Generic
 
 from couponctl.audit import audit
+from couponctl.cancellation import cancelled_once
 from couponctl.claims import STATEMENT
 from couponctl.database import open_database
 from couponctl.drills.arena import CANCELLED, Arena
@@ -172,7 +173,7 @@ async def run_drill(
     run = _Run(drill, target, parameters, seed, progress)
     began = perf_counter()  # the journal's clock
     try:
-        await run.go()
+        await cancelled_once(run.go())
     except Unavailable as exc:
         if not run.journal.entries:
             raise

@@ -1,0 +1,194 @@
+"""`claim NAME --from FILE`: every line is checked before the first claim, and it is safe to run again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.programs import finished, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Sql
+    from tests.conftest import Couponctl
+
+
+@pytest.fixture
+def users(tmp_path: Path) -> Path:
+    return tmp_path / "users.txt"
+
+
+@pytest.fixture(autouse=True)
+def spring(couponctl: Couponctl) -> None:
+    couponctl("create", "SPRING", "3")
+
+
+def claimants(sql: Sql) -> list[str]:
+    return [row[0] for row in sql("SELECT user_id FROM claims ORDER BY created_at")]
+
+
+def test_the_first_in_the_file_is_the_first_served(couponctl: Couponctl, users: Path, sql: Sql) -> None:
+    users.write_text("dora\nalice\ncarol\nbob\n")
+
+    answer = couponctl("claim", "SPRING", "--from", str(users))
+
+    assert answer.exit_code == 10
+    assert answer.out == "dora  claimed\nalice  claimed\ncarol  claimed\nbob  sold out\n"
+    assert claimants(sql) == ["dora", "alice", "carol"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"alice\nbob\n",
+        b"alice\nbob",
+        b"\n\nalice\n\n\nbob\n\n",
+        b"alice\r\nbob\r\n",
+        b"\r\nalice\r\n\r\nbob",
+        b"\xef\xbb\xbfalice\nbob\n",
+        b"\xef\xbb\xbf\r\nalice\r\nbob\r\n",
+    ],
+    ids=ascii,
+)
+def test_blank_lines_line_ends_and_a_byte_order_mark_are_no_users(
+    couponctl: Couponctl, users: Path, sql: Sql, content: bytes
+) -> None:
+    users.write_bytes(content)
+
+    assert couponctl("claim", "SPRING", "--from", str(users)).exit_code == 0
+    assert claimants(sql) == ["alice", "bob"]
+
+
+def test_characters_that_only_some_take_for_a_line_end_do_not_split_a_user(
+    couponctl: Couponctl, users: Path, sql: Sql
+) -> None:
+    for strange in ("\x85", "\u2028", "\x0c", "\x1c", "\r"):
+        users.write_text(f"alice{strange}bob\n", newline="")
+
+        answer = couponctl("claim", "SPRING", "--from", str(users))
+
+        assert answer.exit_code == 2
+        assert f"line 1: has U+{ord(strange):04X}" in answer.err
+    assert claimants(sql) == []
+
+
+def test_duplicates_and_a_second_run_take_nothing_more(couponctl: Couponctl, users: Path, sql: Sql) -> None:
+    users.write_text("alice\nbob\nalice\n")
+
+    first = couponctl("claim", "SPRING", "--from", str(users))
+    second = couponctl("claim", "SPRING", "--from", str(users))
+
+    assert first.out == "alice  claimed\nbob  claimed\nalice  already claimed\n"
+    assert second.out == "alice  already claimed\nbob  already claimed\nalice  already claimed\n"
+    assert first.exit_code == second.exit_code == 0
+    assert claimants(sql) == ["alice", "bob"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"a\x1bb", "has U+001B (a control character) at character 2"),
+        (b"a\0b", "has a NUL at character 2, which PostgreSQL cannot hold"),
+        (b" carol", "begins or ends with a space"),
+        (b"   ", "is blank"),
+        (b"c" * 300, "has 300 characters, 255 is the most"),
+    ],
+    ids=ascii,
+)
+def test_an_invalid_line_is_named_and_nothing_was_claimed(
+    couponctl: Couponctl, users: Path, sql: Sql, line: bytes, problem: str
+) -> None:
+    users.write_bytes(b"alice\nbob\n" + line + b"\ndora\n")
+
+    answer = couponctl("claim", "SPRING", "--from", str(users))
+
+    assert (answer.exit_code, answer.out) == (2, "")
+    assert answer.err == f"couponctl: {users} line 3: {problem}.\n"
+    assert claimants(sql) == []
+
+
+def test_what_is_not_utf_8_is_refused_with_its_place(couponctl: Couponctl, users: Path, sql: Sql) -> None:
+    users.write_bytes(b"alice\nb\xf6b\n")
+
+    answer = couponctl("claim", "SPRING", "--from", str(users))
+
+    assert (answer.exit_code, answer.out) == (2, "")
+    assert answer.err == f"couponctl: {users} line 2: is not UTF-8 text.\n"
+    assert claimants(sql) == []
+
+
+def test_a_file_that_cannot_be_read_says_why(couponctl: Couponctl, users: Path, tmp_path: Path) -> None:
+    missing, directory = (couponctl("claim", "SPRING", "--from", str(path)) for path in (users, tmp_path))
+
+    assert missing.err == f"couponctl: {users}: cannot be read (No such file or directory).\n"
+    assert directory.err == f"couponctl: {tmp_path}: cannot be read (Is a directory).\n"
+    assert missing.exit_code == directory.exit_code == 2
+
+
+def test_an_empty_file_grants_nothing_and_says_so(couponctl: Couponctl, users: Path) -> None:
+    users.write_text("\n\n")
+
+    assert couponctl("claim", "SPRING", "--from", str(users)) == (0, "", "SPRING: no user, nothing claimed\n")
+    assert json.loads(couponctl("claim", "SPRING", "--from", str(users), "--json").out)["results"] == []
+
+
+def test_users_and_a_file_together_are_a_mistake(couponctl: Couponctl, users: Path) -> None:
+    answer = couponctl("claim", "SPRING", "alice", "--from", str(users))
+
+    assert answer.exit_code == 2
+    assert "name the users or give --from, not both" in answer.err
+
+
+def test_one_user_in_a_file_is_answered_as_many_are(couponctl: Couponctl, users: Path) -> None:
+    users.write_text("alice\n")
+
+    document = json.loads(couponctl("claim", "SPRING", "--from", str(users), "--json").out)
+
+    assert document["claimed"] == 1
+    assert document["results"] == [{"user_id": "alice", "outcome": "claimed", "status": 201}]
+
+
+def test_a_dash_reads_standard_input_and_a_pipe_sees_no_progress_bar(database_url: str) -> None:
+    answer = finished(
+        "claim", "SPRING", "--from", "-", environment={"COUPONCTL_URL": database_url}, stdin=b"bob\r\nalice\n"
+    )
+
+    assert (answer.exit_code, answer.out) == (0, b"bob  claimed\nalice  claimed\n")
+    assert answer.err == b"SPRING: 2 claimed\n"
+
+
+def test_standard_input_that_is_not_utf_8_is_refused_too(database_url: str, sql: Sql) -> None:
+    answer = finished(
+        "claim", "SPRING", "--from", "-", environment={"COUPONCTL_URL": database_url}, stdin=b"al\xff\n"
+    )
+
+    assert answer.exit_code == 2
+    assert answer.err == b"couponctl: standard input line 1: is not UTF-8 text.\n"
+    assert claimants(sql) == []
+
+
+def test_a_terminal_sees_a_progress_bar_and_gets_its_cursor_back(database_url: str) -> None:
+    answer = shown("claim", "SPRING", "alice", "bob", environment={"COUPONCTL_URL": database_url})
+
+    assert b"100%" in answer.out
+    assert answer.out.rindex(b"\x1b[?25h") > answer.out.rindex(b"\x1b[?25l")
+
+
+def test_many_users_fit_on_the_command_line(couponctl: Couponctl, sql: Sql) -> None:
+    sql("UPDATE coupons SET amount = 500, remaining_amount = 500")
+
+    answer = couponctl("claim", "SPRING", *(f"user-{number}" for number in range(300)))
+
+    assert (answer.exit_code, answer.err) == (0, "SPRING: 300 claimed\n")
+    assert len(claimants(sql)) == 300
+
+
+def test_one_invalid_user_on_the_command_line_stops_all(couponctl: Couponctl, sql: Sql) -> None:
+    answer = couponctl("claim", "SPRING", "alice", "b\x07b", "carol")
+
+    assert answer.exit_code == 2
+    assert "user id: has U+0007" in answer.err
+    assert claimants(sql) == []
