@@ -261,7 +261,7 @@ async def _progress_bar(name: str, progress: Progress) -> AsyncIterator[None]:
 @common_options
 @pass_invocation
 def list_drills(invocation: Invocation) -> None:
-    """Name every drill, its promise, what it touches and its parameters."""
+    """Name every drill, its promise, blast radius, faults and parameters."""
     if invocation.json:
         invocation.print_json({"drills": [drill_document(drill) for drill in DRILLS]})
     else:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _MEANINGFUL = re.compile(r"[\\`*_{}\[\]<>|&~#@$:!^\"]|(?<=www)\.", re.IGNORECASE)
 _LONGEST = 300
-"""Characters of one value: a comment on GitHub holds 65,536."""
+"""Characters of one value."""
+LONGEST_COMMENT = 65_536
+"""Characters that GitHub takes for a comment; `drill all` stays well below it."""
 
 
 def markdown(reports: Sequence[Report]) -> str:
