@@ -12,11 +12,13 @@ CouponctlError
 │   ├── PoolExhausted
 │   ├── TimedOut
 │   ├── Contended
+│   ├── NoHeadRoom
 │   └── OutcomeUnknown
 ├── Misconfigured       the operator must fix something
 │   ├── BadSettings
 │   ├── SchemaMissing
 │   ├── NoPrivilege
+│   │   └── MayNotDrill
 │   ├── LoginRefused
 │   ├── ReadOnlyServer
 │   └── RuleViolated
@@ -68,7 +70,8 @@ class CouponctlError(Exception):
     def _sentences(self) -> tuple[str, str]:
         message, _, hint = (inspect.getdoc(type(self)) or type(self).__name__).partition("\n\n")
         facts = asdict(self)
-        return " ".join(message.format_map(facts).split()), " ".join(hint.format_map(facts).split())
+        # Blanks are joined before the facts go in: a name may hold two of them, and a GRANT must be exact.
+        return " ".join(message.split()).format_map(facts), " ".join(hint.split()).format_map(facts)
 
 
 class Refused(CouponctlError):
@@ -184,6 +187,20 @@ class Contended(Unavailable):
     outcome = Outcome.UNAVAILABLE
 
 
+@dataclass(eq=False)
+class NoHeadRoom(Unavailable):
+    """The drill needs {needed} connections, and {free} of the {limit} that {limited_by} allows are free.
+
+    Lower --pool-size, raise {limited_by}, or wait until others have left; nothing was created.
+    """
+
+    outcome = Outcome.UNAVAILABLE
+    needed: int
+    free: int
+    limit: int
+    limited_by: str
+
+
 class OutcomeUnknown(Unavailable):
     """The connection was lost before the answer came, so it is not known whether the work was done.
 
@@ -230,6 +247,18 @@ class NoPrivilege(Misconfigured):
 
     code = "no_privilege"
     status = 403
+
+
+@dataclass(eq=False)
+class MayNotDrill(NoPrivilege):
+    """Role {role} may not create a schema in this database, and a drill works in one of its own.
+
+    Its owner can allow it: {grant}
+    """
+
+    role: str
+    grant: str
+    """The statement, names quoted as SQL wants them."""
 
 
 class LoginRefused(Misconfigured):

@@ -26,6 +26,13 @@ def consent_options(function: F) -> F:
     return agree(name_it(function))
 
 
+def wanted_consent(settings: Settings) -> str:
+    """The option that agrees without being asked; empty for the operator's own server."""
+    if isinstance(settings.target, Embedded):
+        return ""
+    return f"--confirm {settings.target.database}" if settings.environment == PRODUCTION else "--yes"
+
+
 def ask(
     invocation: Invocation, settings: Settings, plan: Iterable[str], *, yes: bool, confirm: str | None
 ) -> None:

@@ -45,6 +45,7 @@ def drill_document(drill: Drill[Any]) -> dict[str, Any]:
         "title": drill.title,
         "promise": drill.promise,
         "blast_radius": drill.blast_radius,
+        "faults": list(drill.faults),
         "parameters": [
             {"name": each.name, "default": each.default, "meaning": each.meaning}
             for each in drill.parameters.described()

@@ -5,53 +5,68 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from couponctl import embedded
 from couponctl.claims import STRATEGIES, find_strategy
-from couponctl.cli.consent import ask, consent_options
+from couponctl.cli.consent import ask, consent_options, wanted_consent
 from couponctl.cli.documents import drill_document
 from couponctl.cli.exits import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import settings_of, with_database
-from couponctl.cli.running import run
+from couponctl.cli.outputs import Output, output_options, outputs_of, write_all
+from couponctl.cli.running import Interrupted, run
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.drill import Progress, Verdict
 from couponctl.drills.engine import Target, run_drill
 from couponctl.drills.isolation import leftovers, remove_all
+from couponctl.drills.plan import Plan
+from couponctl.drills.preflight import inspect
 from couponctl.drills.report import SCHEMA_VERSION, worst
-from couponctl.drills.words import catalog_lines, plan_lines, progress_words, report_lines, scorecard_lines
+from couponctl.drills.slo import held_to, parse
+from couponctl.drills.words import catalog_lines, progress_words, report_lines, scorecard_lines
+from couponctl.errors import CouponctlError
+from couponctl.guards import may_write
 from couponctl.reach import reached
+from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Sequence
 
-    from couponctl.drills.drill import Drill, Parameter, Parameters
+    from couponctl.drills.drill import Drill, Parameter
+    from couponctl.drills.preflight import Premises
     from couponctl.drills.report import Report
+    from couponctl.drills.slo import Objective
     from couponctl.libpq import Server
+    from couponctl.settings import Settings
 
-_EXIT_CODES = {
-    Verdict.PASS: ExitCode.OK,
-    Verdict.FAIL: ExitCode.VIOLATED,
-    Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
-}
 _REFRESH = 0.1
 """Seconds between two looks at a running drill."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What every command can be given that runs drills."""
 
-    drills: tuple[tuple[Drill[Any], Parameters], ...]
     strategy: str
     seed: int | None
+    slo: tuple[Objective, ...]
+    dry_run: bool
+    junit: str | None
+    markdown: str | None
+    journal: str | None
+    yes: bool
+    confirm: str | None
 
-    def lines(self) -> Iterator[str]:
-        for drill, parameters in self.drills:
-            yield from plan_lines(drill, parameters)
+    def outputs(self, invocation: Invocation) -> tuple[Output, ...]:
+        paths = {"junit": self.junit, "markdown": self.markdown, "journal": self.journal}
+        return outputs_of(invocation, paths)
+
+
+_WISHES = {each.name for each in fields(Wishes)}
 
 
 @click.group("drill")
@@ -60,7 +75,8 @@ def command() -> None:
     """Attack the claim path of the database and hear a verdict.
 
     Every drill works in a schema of its own, which it drops however it ends; your coupons and claims are
-    neither read nor written. Exit code 0 is PASS, 20 FAIL, 22 INCONCLUSIVE.
+    neither read nor written. Exit code 0 is PASS, 20 FAIL, 22 INCONCLUSIVE, 21 PASS with a service level
+    missed.
     """
 
 
@@ -70,6 +86,17 @@ def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         common_options,
         consent_options,
+        click.option(
+            "--dry-run", is_flag=True, help="Say what would be done, look at the server, do nothing."
+        ),
+        output_options,
+        click.option(
+            "--slo",
+            multiple=True,
+            metavar="EXPR",
+            callback=lambda _context, _option, given: tuple(map(parse, given)),
+            help="Want a service level, such as claimed.p99<250ms or errors=0; may be repeated.",
+        ),
         click.option("--strategy", type=click.Choice(names), default=names[0], show_default=True),
         click.option("--seed", type=click.IntRange(min=0), help="Repeat the random choices of a run."),
     ):
@@ -80,25 +107,20 @@ def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _command_for(drill: Drill[Any]) -> click.Command:
     @_with_options
     @pass_invocation
-    def run_it(
-        invocation: Invocation,
-        /,
-        strategy: str,
-        seed: int | None,
-        yes: bool,
-        confirm: str | None,
-        **given: Any,
-    ) -> ExitCode:
+    def run_it(invocation: Invocation, /, **given: Any) -> ExitCode:
+        wishes = Wishes(**{name: given.pop(name) for name in _WISHES})
         parameters = drill.parameters(**{name: value for name, value in given.items() if value is not None})
-        plan = Plan(((drill, parameters),), strategy, seed)
-        (report,) = _run(invocation, plan, yes=yes, confirm=confirm)
-        if invocation.json:
-            invocation.print_json(report.as_json())
-        else:
-            invocation.print_lines(report_lines(report))
-        return _EXIT_CODES[report.verdict]
+        plan = Plan(((drill, parameters),), wishes.strategy, wishes.seed)
 
-    sentences = (drill.title, f"Promise: {drill.promise}", f"Touches: {drill.blast_radius}")
+        def show(reports: Sequence[Report]) -> None:
+            if invocation.json:
+                invocation.print_json(reports[0].as_json())
+            else:
+                invocation.print_lines(report_lines(reports[0]))
+
+        return _carry_out(invocation, plan, wishes, show)
+
+    sentences = (drill.title, f"Promise: {drill.promise}", f"Blast radius: {drill.blast_radius}")
     text = "\n\n".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
     made = click.command(drill.name, help=text, short_help=drill.title)(run_it)
     made.params = [*map(_option_for, drill.parameters.described()), *made.params]
@@ -120,38 +142,91 @@ for _drill in DRILLS:
 @command.command("all")
 @_with_options
 @pass_invocation
-def run_every_drill(
-    invocation: Invocation, strategy: str, seed: int | None, yes: bool, confirm: str | None
-) -> ExitCode:
+def run_every_drill(invocation: Invocation, /, **given: Any) -> ExitCode:
     """Run every drill with its defaults, one after the other."""
-    plan = Plan(tuple((drill, drill.parameters()) for drill in DRILLS), strategy, seed)
-    reports = _run(invocation, plan, yes=yes, confirm=confirm)
-    verdict = worst(reports)
-    if invocation.json:
-        documents = [report.as_json() for report in reports]
-        invocation.print_json({"schema": SCHEMA_VERSION, "verdict": verdict.value, "reports": documents})
-    else:
-        invocation.print_lines(scorecard_lines(reports))
-    return _EXIT_CODES[verdict]
+    wishes = Wishes(**given)
+    plan = Plan(tuple((drill, drill.parameters()) for drill in DRILLS), wishes.strategy, wishes.seed)
+
+    def show(reports: Sequence[Report]) -> None:
+        if invocation.json:
+            documents = [report.as_json() for report in reports]
+            verdict = worst(reports).value
+            invocation.print_json({"schema": SCHEMA_VERSION, "verdict": verdict, "reports": documents})
+        else:
+            invocation.print_lines(scorecard_lines(reports))
+
+    return _carry_out(invocation, plan, wishes, show)
 
 
-def _run(invocation: Invocation, plan: Plan, *, yes: bool, confirm: str | None) -> list[Report]:
+def _carry_out(
+    invocation: Invocation, plan: Plan, wishes: Wishes, show: Callable[[Sequence[Report]], None]
+) -> ExitCode:
+    """Run the plan, write its reports where they were asked for, `show` them otherwise."""
+    outputs = wishes.outputs(invocation)
     settings = settings_of(invocation)
-    ask(invocation, settings, plan.lines(), yes=yes, confirm=confirm)
+    if wishes.dry_run:
+        return _dry_run(invocation, plan, settings)
+    ask(invocation, settings, plan.lines(), yes=wishes.yes, confirm=wishes.confirm)
+    reports: list[Report] = []
+    try:
+        _run(invocation, plan, settings, lambda report: reports.append(held_to(report, wishes.slo)))
+    except (CouponctlError, Interrupted):
+        if reports and outputs:
+            write_all(invocation, outputs, reports)
+            invocation.say(f"couponctl: only {len(reports)} of {len(plan.drills)} drills are in the reports")
+        raise
+    complete = write_all(invocation, outputs, reports)
+    if not any(output.to_stdout for output in outputs):
+        show(reports)
+    return _exit_code(reports) or (ExitCode.OK if complete else ExitCode.INVALID)
+
+
+def _exit_code(reports: Sequence[Report]) -> ExitCode:
+    """A broken promise, then what could not be told, then a missed service level: the worst one counts."""
+    verdict = worst(reports)
+    met = {level.met for report in reports for level in report.slos}
+    if verdict is Verdict.FAIL:
+        return ExitCode.VIOLATED
+    if verdict is Verdict.INCONCLUSIVE or None in met:
+        return ExitCode.INCONCLUSIVE
+    return ExitCode.SLO_MISSED if False in met else ExitCode.OK
+
+
+def _dry_run(invocation: Invocation, plan: Plan, settings: Settings) -> ExitCode:
+    may_write(settings)
+    premises = _premises(invocation, plan, settings)
+    consent = wanted_consent(settings)
+    if invocation.json:
+        invocation.print_json(plan.as_json(premises, consent))
+    else:
+        invocation.print_lines(plan.dry_run_lines(premises, consent))
+    return ExitCode.OK
+
+
+def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Premises | None:
+    """The server as the plan would find it; None where it is the private one, which starts for real runs."""
+    match settings.target:
+        case Embedded(base) if not embedded.status(base or embedded.default_base()).running:
+            return None
+    with reached(settings) as server:
+        return run(invocation, inspect(server, settings.limits, plan.connections))
+
+
+def _run(invocation: Invocation, plan: Plan, settings: Settings, ended: Callable[[Report], None]) -> None:
+    """Run the drills, and hand over each report as its drill has ended."""
     progress = Progress()
 
-    async def work(server: Server) -> list[Report]:
+    async def work(server: Server) -> None:
+        await inspect(server, settings.limits, plan.connections)
         target = Target(server, settings.limits, find_strategy(plan.strategy))
-        reports = []
         for drill, parameters in plan.drills:
             progress.begin()
             async with _progress_bar(drill.name, progress):
                 report = await run_drill(drill, target, parameters, seed=plan.seed, progress=progress)
-            reports.append(report)
-        return reports
+            ended(report)
 
     with reached(settings) as server:
-        return run(invocation, work(server), left_behind=lambda: progress.left_behind)
+        run(invocation, work(server), left_behind=lambda: progress.left_behind)
 
 
 @asynccontextmanager
@@ -186,7 +261,7 @@ async def _progress_bar(name: str, progress: Progress) -> AsyncIterator[None]:
 @common_options
 @pass_invocation
 def list_drills(invocation: Invocation) -> None:
-    """Name every drill, its promise, what it touches and its parameters."""
+    """Name every drill, its promise, blast radius, faults and parameters."""
     if invocation.json:
         invocation.print_json({"drills": [drill_document(drill) for drill in DRILLS]})
     else:

@@ -213,6 +213,11 @@ CONNECTION_DROP = Drill(
     blast_radius="its own schema, pool and backends, which it terminates; a proxy on a private socket",
     parameters=Drops,
     attack=_drop_connections,
+    faults=(
+        *(f"stopped {point.words}" for point in INSIDE),
+        *(f"lost {lost.name.lower()} of the commit" for lost in (Lost.REQUEST, Lost.ANSWER)),
+    ),
+    pools=2,
 )
 
 PARTIAL_FAILURE = Drill(
@@ -222,6 +227,7 @@ PARTIAL_FAILURE = Drill(
     blast_radius="its own schema, where triggers fail, and pool",
     parameters=Failures,
     attack=_fail_halfway,
+    faults=("failing after lock", "failing after update", "failing commit"),
 )
 
 DEADLOCK = Drill(
@@ -231,6 +237,7 @@ DEADLOCK = Drill(
     blast_radius="its own schema and pool",
     parameters=Deadlock,
     attack=_lock_in_opposite_order,
+    faults=("opposite lock order",),
 )
 
 CANCELLATION = Drill(
@@ -240,4 +247,5 @@ CANCELLATION = Drill(
     blast_radius="its own schema, where triggers hold claims, and pool",
     parameters=Cancellations,
     attack=_cancel_claims,
+    faults=("drained pool", "held row lock", "stopped after insert", "stopped commit"),
 )

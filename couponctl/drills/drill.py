@@ -125,6 +125,10 @@ class Drill(Generic[P]):
     """What the attack touches beyond its own schema."""
     parameters: type[P]
     attack: Callable[[Arena, P], Awaitable[list[Check]]]
+    faults: tuple[str, ...] = ()
+    """What it breaks on purpose; a report says how often each took effect."""
+    pools: int = 1
+    """How many pools of `pool_size` connections are open at once."""
 
 
 @dataclass(frozen=True, slots=True)

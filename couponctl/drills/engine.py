@@ -7,7 +7,7 @@ import random
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Generic
 
 from couponctl.audit import audit
@@ -19,9 +19,10 @@ from couponctl.drills.drill import Check, Drill, P, Progress, merged, nobody, so
 from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
+from couponctl.drills.phases import phases_by_outcome
+from couponctl.drills.preflight import DIRECTOR, WITNESS, admitted, connections_of
 from couponctl.drills.report import Report, latency_by_outcome
 from couponctl.errors import Unavailable
-from couponctl.questions import server_stats
 from couponctl.service import CouponService
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ class _Run(Generic[P]):
 
     async def go(self) -> None:
         """Fill the findings; an answer that the server owes ends the run early."""
-        async with self._database(director_of(self.id), connections=1) as director:
-            self.findings.server = await _server_facts(director, self.target.server)
+        async with self._database(director_of(self.id), connections=DIRECTOR) as director:
+            premises = await admitted(director, connections_of(self.drill, self.parameters))
+            self.findings.server = premises.as_json()
             async with isolated_schema(director, self.id, self.progress) as schema:
                 before = await footprint(director, attacker_of(self.id))
                 await self._attack(director, schema)
@@ -86,7 +88,7 @@ class _Run(Generic[P]):
             arena = Arena(
                 run_id=self.id,
                 service=service,
-                witness=lambda: self._database(director_of(self.id), connections=3, schema=schema),
+                witness=lambda: self._database(director_of(self.id), connections=WITNESS, schema=schema),
                 through=lambda server: self._under_attack(server, schema),
                 journal=self.journal,
                 progress=self.progress,
@@ -161,14 +163,15 @@ async def run_drill(
     """Run a drill on a real server and report.
 
     A server that fails in the middle makes the report INCONCLUSIVE; one that cannot be reached or used
-    at all raises (Unavailable, Misconfigured). On cancellation the schema is dropped before CancelledError
-    goes on its way.
+    at all, or has no place for the drill, raises before anything is created (Unavailable and NoHeadRoom,
+    Misconfigured and ReadOnlyServer, MayNotDrill). On cancellation the schema is dropped before
+    CancelledError goes on its way.
     """
     parameters = parameters or drill.parameters()
     seed = secrets.randbelow(2**32) if seed is None else seed
     progress = progress or Progress()
     run = _Run(drill, target, parameters, seed, progress)
-    began = monotonic()
+    began = perf_counter()  # the journal's clock
     try:
         await cancelled_once(run.go())
     except Unavailable as exc:
@@ -186,17 +189,14 @@ async def run_drill(
         checks=tuple(findings.checks),
         outcomes=run.journal.tally(),
         latency=latency_by_outcome(run.journal.entries),
+        phases=phases_by_outcome(run.journal.entries),
         recovered=findings.recovered,
         faults=tuple(findings.faults),
         pool=findings.pool,
         claim_phase=run.journal.duration,
-        elapsed=monotonic() - began,
+        elapsed=perf_counter() - began,
         unfinished=findings.unfinished,
         left_behind=progress.left_behind,
+        began=began,
+        attempts=tuple(run.journal.entries),
     )
-
-
-async def _server_facts(director: Database, server: Server) -> dict[str, Any]:
-    async with director.session("AUTOCOMMIT") as session:
-        stats = await server_stats(session)
-    return {"where": server.where, "version": stats.version, "max_connections": stats.max_connections}

@@ -129,6 +129,7 @@ POOL_EXHAUSTION = Drill(
     blast_radius="its own schema and pool",
     parameters=Exhaustion,
     attack=_claim_from_a_drained_pool,
+    faults=("drained pool",),
 )
 
 QUERY_TIMEOUT = Drill(
@@ -138,4 +139,5 @@ QUERY_TIMEOUT = Drill(
     blast_radius="its own schema and pool",
     parameters=Slowness,
     attack=_take_too_long,
+    faults=("slow statement", "slow after insert", "held row lock"),
 )

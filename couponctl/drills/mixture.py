@@ -210,4 +210,5 @@ LEAK_CHECK = Drill(
     blast_radius=_QUIET,
     parameters=Rounds,
     attack=_repeat,
+    faults=("held row lock",),
 )

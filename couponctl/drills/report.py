@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from couponctl.database import nearest_rank
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from couponctl.drills.journal import Entry
+    from couponctl.drills.phases import Spread
+    from couponctl.drills.slo import Level
     from couponctl.faults import Fault
     from couponctl.models import Outcome, PoolStats
 
@@ -44,6 +46,8 @@ class Report:
     checks: tuple[Check, ...]
     outcomes: Mapping[Outcome, int]
     latency: Mapping[Outcome, Latency]
+    phases: Mapping[Outcome, Mapping[str, Spread]]
+    """Where the time went, as far as the strategy can tell."""
     recovered: int
     """Claims that got no answer and are in the ledger."""
     faults: tuple[Fault, ...]
@@ -58,6 +62,12 @@ class Report:
     """Why nothing can be concluded, in words; empty when the final read happened."""
     left_behind: str | None = None
     """A schema that could not be dropped."""
+    slos: tuple[Level, ...] = ()
+    """The service levels that were asked for, and what was observed."""
+    began: float = 0.0
+    """On the clock of the attempts."""
+    attempts: tuple[Entry, ...] = field(default=(), repr=False)
+    """The journal, in the order of the answers."""
 
     @property
     def broken(self) -> tuple[Check, ...]:
@@ -88,17 +98,12 @@ class Report:
             "outcomes": {outcome.value: count for outcome, count in self.outcomes.items()},
             "recovered": self.recovered,
             "faults": [{"name": fault.name, "happened": fault.happened} for fault in self.faults],
-            "latency_ms": {
-                outcome.value: {
-                    name: round(value, 3)
-                    for name, value in zip(
-                        ("n", "p50", "p90", "p95", "p99", "max"),
-                        (each.n, each.p50, each.p90, each.p95, each.p99, each.max),
-                        strict=True,
-                    )
-                }
-                for outcome, each in self.latency.items()
+            "latency_ms": {outcome.value: _rounded(asdict(each)) for outcome, each in self.latency.items()},
+            "phases_ms": {
+                outcome.value: {phase: _rounded(asdict(spread)) for phase, spread in phases.items()}
+                for outcome, phases in self.phases.items()
             },
+            "slos": [level.as_json() for level in self.slos],
             "pool": self._pool_as_json(),
             "claim_phase_ms": round(self.claim_phase * 1000, 3),
             "elapsed_ms": round(self.elapsed * 1000, 3),
@@ -118,6 +123,11 @@ class Report:
             "acquire_p50_ms": self.pool.acquire_p50_ms,
             "acquire_p99_ms": self.pool.acquire_p99_ms,
         }
+
+
+def _rounded(times: Mapping[str, float]) -> dict[str, float]:
+    """To the microsecond."""
+    return {name: round(value, 3) for name, value in times.items()}
 
 
 def latency_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, Latency]:

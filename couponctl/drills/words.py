@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.drill import Verdict
-from couponctl.present import aligned, milliseconds, safe
+from couponctl.drills.preflight import connections_of
+from couponctl.drills.report import worst
+from couponctl.models import Phases
+from couponctl.present import aligned, counted, milliseconds, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from couponctl.drills.drill import Check, Drill, Parameters, View
     from couponctl.drills.report import Report
+    from couponctl.drills.slo import Level
 
 GLYPHS = {Verdict.PASS: "✔", Verdict.FAIL: "✘", Verdict.INCONCLUSIVE: "?"}
+LEVEL_GLYPHS = {True: "✔", False: "✘", None: "?"}
 
 
 def plan_lines(drill: Drill[Any], parameters: Parameters) -> Iterator[str]:
     """What running the drill does to the server."""
     yield f"{drill.name}: create a schema couponctl_drill_…, and drop it afterwards"
-    connections = parameters.pool_size + 2
+    connections = connections_of(drill, parameters)
     yield f"{drill.name}: open up to {connections} connections for up to {parameters.timeout:g} s"
-    yield f"{drill.name}: touch {drill.blast_radius}"
+    if drill.faults:
+        yield f"{drill.name}: bring about {', '.join(drill.faults)}"
+    yield f"{drill.name}: blast radius: {drill.blast_radius}"
 
 
 def catalog_lines(drills: Sequence[Drill[Any]]) -> Iterator[str]:
     for drill in drills:
         yield f"{drill.name}: {drill.title}"
-        yield f"  promise  {drill.promise}"
-        yield f"  touches  {drill.blast_radius}"
+        yield f"  promise       {drill.promise}"
+        yield f"  blast radius  {drill.blast_radius}"
+        if drill.faults:
+            yield f"  faults        {', '.join(drill.faults)}"
         for parameter in drill.parameters.described():
             default = "" if parameter.default is None else f" [{parameter.default:g}]"
             yield f"  --{parameter.name.replace('_', '-')}{default}  {parameter.meaning}"
+
+
+def verdict_words(reports: Sequence[Report]) -> str:
+    """The verdict over the reports, and how many service levels were not met."""
+    verdict = worst(reports)
+    met = [level.met for report in reports for level in report.slos]
+    counts = ((met.count(False), "missed"), (met.count(None), "not measured"))
+    unmet = "".join(f", {counted(count, 'service level')} {what}" for count, what in counts if count)
+    return f"{GLYPHS[verdict]} {verdict}{unmet}"
 
 
 def progress_words(view: View) -> str:
@@ -43,10 +62,12 @@ def progress_words(view: View) -> str:
 def report_lines(report: Report) -> Iterator[str]:
     """The verdict, every check, latencies and the pool, each on a line."""
     parameters = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in report.parameters.items())
-    yield f"{report.drill}  {GLYPHS[report.verdict]} {report.verdict}"
+    yield f"{report.drill}  {verdict_words([report])}"
     yield f"  {parameters}, strategy {report.strategy}, seed {report.seed}"
     yield ""
     for line in aligned([_check_row(check) for check in report.checks], "<<<"):
+        yield f"  {line}"
+    for line in aligned([_level_row(level) for level in report.slos], "<<<"):
         yield f"  {line}"
     if report.unfinished:
         yield f"  ? {safe(report.unfinished)}"
@@ -54,7 +75,12 @@ def report_lines(report: Report) -> Iterator[str]:
         yield f"  ? schema {report.left_behind} is left: `couponctl drill clean` removes it"
     if report.latency:
         yield ""
-        for line in aligned(list(_latency_rows(report)), "<>>>>>>"):
+        for line in aligned(list(latency_rows(report)), "<>>>>>>"):
+            yield f"  {line}"
+    if report.phases:
+        yield ""
+        rows = list(phase_rows(report))
+        for line in aligned(rows, "<" + ">" * (len(rows[0]) - 1)):
             yield f"  {line}"
     yield ""
     if report.pool is not None:
@@ -70,27 +96,36 @@ def report_lines(report: Report) -> Iterator[str]:
 
 
 def scorecard_lines(reports: Sequence[Report]) -> Iterator[str]:
-    """One line a drill."""
+    """One line a drill, and one for each service level."""
     rows = [
         (
-            f"{GLYPHS[report.verdict]} {report.verdict}",
+            verdict_words([report]),
             report.drill,
             f"{sum(check.held for check in report.checks)} of {len(report.checks)} checks",
             milliseconds(report.elapsed * 1000),
-            report.broken[0].promise if report.broken else safe(report.unfinished),
+            safe(report.broken[0].promise if report.broken else report.unfinished),
         )
         for report in reports
     ]
-    return aligned(rows, "<<>><")
+    yield from aligned(rows, "<<>><")
+    levels = [(report.drill, *_level_row(level)) for report in reports for level in report.slos]
+    if levels:
+        yield ""
+        yield from aligned([(glyph, drill, *rest) for drill, glyph, *rest in levels], "<<<<")
 
 
 def _check_row(check: Check) -> tuple[str, str, str]:
     if check.held:
-        return ("✔", check.promise, safe(_shown(check.observed)))
-    return ("✘", check.promise, safe(f"{_shown(check.observed)}, expected {_shown(check.expected)}"))
+        return ("✔", safe(check.promise), safe(shown(check.observed)))
+    return ("✘", safe(check.promise), safe(f"{shown(check.observed)}, expected {shown(check.expected)}"))
 
 
-def _shown(value: Any) -> str:
+def _level_row(level: Level) -> tuple[str, str, str]:
+    return (LEVEL_GLYPHS[level.met], level.objective.expression, level.words)
+
+
+def shown(value: Any) -> str:
+    """A value of a check; not yet safe to print."""
     if isinstance(value, dict):
         return ", ".join(f"{count} {name}" for name, count in value.items()) or "none"
     if isinstance(value, list):
@@ -98,8 +133,19 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _latency_rows(report: Report) -> Iterator[tuple[str, ...]]:
+def latency_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """A header, then percentiles by outcome."""
     yield ("latency", "n", "p50", "p90", "p95", "p99", "max")
     for outcome, each in report.latency.items():
         times = (each.p50, each.p90, each.p95, each.p99, each.max)
         yield (outcome.value.replace("_", " "), f"{each.n:,}", *map(milliseconds, times))
+
+
+def phase_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """A header, then the mean time of each phase by outcome; phases that nobody could tell are left out."""
+    told = {phase for phases in report.phases.values() for phase in phases}
+    names = [each.name for each in fields(Phases) if each.name in told]
+    yield ("mean of", *(name.replace("_", " ") for name in names))
+    for outcome, phases in report.phases.items():
+        means = (milliseconds(phases[name].mean) if name in phases else "" for name in names)
+        yield (outcome.value.replace("_", " "), *means)

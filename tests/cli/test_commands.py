@@ -213,9 +213,9 @@ def test_all_drills_answer_with_a_verdict_and_their_reports(answered: Json) -> N
 
 def test_the_drills_can_be_listed(couponctl: Couponctl, answered: Json) -> None:
     assert "flash-sale: 50 users, 5 units, one instant\n" in couponctl("drill", "list").out
-    assert {"name", "title", "promise", "blast_radius", "parameters"} == answered("drill", "list")["drills"][
-        0
-    ].keys()
+    assert {"name", "title", "promise", "blast_radius", "faults", "parameters"} == answered("drill", "list")[
+        "drills"
+    ][0].keys()
 
 
 GLOBAL_OPTIONS = ["--json", "--no-color", "-v", "--verbose"]

@@ -134,7 +134,7 @@ def test_on_a_terminal_the_operator_is_asked_once(database_url: str, reply: str,
     with terminal(*DRILL, environment={"COUPONCTL_URL": database_url}) as window:
         plan = window.read_until(lambda seen: b"[y/N]" in seen).decode()
         assert "flash-sale: create a schema couponctl_drill_…, and drop it afterwards" in plan
-        assert "open up to 12 connections for up to 30 s" in plan
+        assert "open up to 14 connections for up to 30 s" in plan
         window.type(f"{reply}\n")
         answer = window.finish()
 

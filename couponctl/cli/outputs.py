@@ -1,0 +1,115 @@
+"""Where reports of drills are written to: files named by options, or stdout."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from couponctl.drills.jsonl import journal_lines
+from couponctl.drills.junit import junit
+from couponctl.drills.markdown import markdown
+from couponctl.errors import Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from couponctl.cli.invocation import Invocation
+    from couponctl.drills.report import Report
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+STDOUT = "-"
+
+_FORMATS: dict[str, Callable[[Sequence[Report]], str]] = {
+    "junit": junit,
+    "markdown": markdown,
+    "journal": lambda reports: "".join(journal_lines(reports)),
+}
+
+
+def output_options(function: F) -> F:
+    """Give a command the options that name files for its reports."""
+    file = click.Path(allow_dash=True)
+    for option in (
+        click.option("--journal", type=file, metavar="FILE", help="Write every attempt as a line of JSON."),
+        click.option("--markdown", type=file, metavar="FILE", help="Write a comment for a pull request."),
+        click.option(
+            "--junit", type=file, metavar="FILE", help="Write JUnit XML; - is stdout, for all three."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A format, and the file for it."""
+
+    format: str
+    path: str
+
+    @property
+    def to_stdout(self) -> bool:
+        return self.path == STDOUT
+
+    @property
+    def place(self) -> str:
+        """The same for every name of one file."""
+        return self.path if self.to_stdout else os.path.realpath(self.path)
+
+    def try_out(self) -> None:
+        """Raises Invalid where the file could not be written; leaves all as it was."""
+        file = Path(self.place)
+        if self.to_stdout or (file.exists() and not (file.is_file() or file.is_dir())):
+            return  # a pipe or a device would take the attempt for the report
+        existed = file.exists()
+        try:
+            with file.open("ab"):
+                pass
+            if not existed:
+                file.unlink()
+        except OSError as exc:
+            raise self._unwritable(exc) from exc
+
+    def write(self, reports: Sequence[Report]) -> None:
+        """Raises Invalid where the file can no longer be written."""
+        text = _FORMATS[self.format](reports)
+        if self.to_stdout:
+            click.echo(text.encode(), nl=False)
+            return
+        try:
+            Path(self.place).write_text(text, "utf-8", newline="\n")
+        except OSError as exc:
+            raise self._unwritable(exc) from exc
+
+    def _unwritable(self, exc: OSError) -> Invalid:
+        return Invalid(f"--{self.format}", f"{self.path} cannot be written ({exc.strerror or 'no reason'})")
+
+
+def outputs_of(invocation: Invocation, paths: Mapping[str, str | None]) -> tuple[Output, ...]:
+    """The outputs that were asked for, each tried out. Raises Invalid, and UsageError where two meet."""
+    outputs = tuple(Output(format_, path) for format_, path in paths.items() if path is not None)
+    taken = {STDOUT: "--json"} if invocation.json else {}
+    for output in outputs:
+        other = taken.setdefault(output.place, f"--{output.format}")
+        if other != f"--{output.format}":
+            where = "stdout" if output.to_stdout else output.path
+            raise click.UsageError(f"{other} and --{output.format} both write to {where}")
+        output.try_out()
+    return outputs
+
+
+def write_all(invocation: Invocation, outputs: Sequence[Output], reports: Sequence[Report]) -> bool:
+    """Write every output that can be written, and say which cannot; whether all were."""
+    complete = True
+    for output in outputs:
+        try:
+            output.write(reports)
+        except Invalid as error:
+            invocation.say(f"couponctl: {error}")
+            complete = False
+    return complete

@@ -1,0 +1,82 @@
+"""Drills that are to be run: what they take and touch, before anything is done."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from couponctl.drills.preflight import connections_of
+from couponctl.drills.report import SCHEMA_VERSION
+from couponctl.drills.words import plan_lines
+from couponctl.present import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.drills.preflight import Premises
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Drills with their parameters, to be run one after the other."""
+
+    drills: tuple[tuple[Drill[Any], Parameters], ...]
+    strategy: str
+    seed: int | None
+    """None where each run draws its own."""
+
+    @property
+    def connections(self) -> int:
+        """The most that are open at once."""
+        return max(connections_of(drill, parameters) for drill, parameters in self.drills)
+
+    def lines(self) -> Iterator[str]:
+        """What running it does to the server, for people."""
+        for drill, parameters in self.drills:
+            yield from plan_lines(drill, parameters)
+
+    def dry_run_lines(self, premises: Premises | None, consent: str) -> Iterator[str]:
+        """The same, and whether it could begin; `premises` is None where no server runs yet."""
+        yield "a dry run: nothing is created, claimed or broken; for real this would"
+        yield from (f"  {line}" for line in self.lines())
+        if premises is None:
+            yield "the private server does not run; it would be started, and was not looked at"
+        else:
+            room = premises.narrowest
+            yield (
+                f"{safe(premises.where)}: {premises.free} of {room.limit} connections are free "
+                f"({room.limited_by}), {self.connections} are needed"
+            )
+        if consent:
+            yield f"on this server it wants {consent}"
+
+    def as_json(self, premises: Premises | None, consent: str) -> dict[str, Any]:
+        """The documented shape of a dry run."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "dry_run": True,
+            "plans": [self._document(drill, parameters) for drill, parameters in self.drills],
+            "connections": self.connections,
+            "server": premises and premises.as_json(),
+            "room": premises
+            and {
+                "free": premises.free,
+                "limit": premises.narrowest.limit,
+                "limited_by": premises.narrowest.limited_by,
+            },
+            "consent": consent or None,
+        }
+
+    def _document(self, drill: Drill[Any], parameters: Parameters) -> dict[str, Any]:
+        return {
+            "drill": drill.name,
+            "params": asdict(parameters),
+            "seed": self.seed,
+            "strategy": self.strategy,
+            "schema": "couponctl_drill_…",
+            "connections": connections_of(drill, parameters),
+            "timeout_s": parameters.timeout,
+            "faults": list(drill.faults),
+            "blast_radius": drill.blast_radius,
+        }

@@ -1,0 +1,157 @@
+"""What a server must offer before a drill creates anything: writes, the right to create, head-room."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from couponctl.database import open_database
+from couponctl.errors import MayNotDrill, NoHeadRoom, ReadOnlyServer
+
+if TYPE_CHECKING:
+    from couponctl.database import Database
+    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.libpq import Server
+    from couponctl.settings import Limits
+
+DIRECTOR = 1
+"""Connections of the director, who makes and drops the schema."""
+WITNESS = 3
+"""Connections of the witness, who brings faults about and reads the ledger, at most."""
+
+_SETTLING = 1.0
+"""Seconds that backends of an earlier drill get to leave before they count as in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Connections under one limit."""
+
+    limited_by: str
+    """The setting, as the operator would raise it."""
+    limit: int
+    """What it allows, less what is kept back for administrators."""
+    taken: int
+
+    @property
+    def free(self) -> int:
+        return max(0, self.limit - self.taken)
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """A server as a drill finds it; nothing is changed by looking."""
+
+    where: str
+    version: str
+    max_connections: int
+    role: str
+    grant: str
+    """What would let the role create a schema."""
+    may_create: bool
+    read_only: bool
+    """A standby, or set so."""
+    rooms: tuple[Room, ...]
+
+    @property
+    def narrowest(self) -> Room:
+        """The limit that is reached first."""
+        return min(self.rooms, key=lambda room: room.free)
+
+    @property
+    def free(self) -> int:
+        """Connections that a drill could have; the one that looked is its director's, and so among them."""
+        return self.narrowest.free + DIRECTOR
+
+    def as_json(self) -> dict[str, Any]:
+        """What a report says of the server."""
+        return {"where": self.where, "version": self.version, "max_connections": self.max_connections}
+
+    def admit(self, needed: int) -> None:
+        """Raises ReadOnlyServer, MayNotDrill or NoHeadRoom where so many connections have no place."""
+        if self.read_only:
+            raise ReadOnlyServer
+        if not self.may_create:
+            raise MayNotDrill(self.role, self.grant)
+        if self.free < needed:
+            raise NoHeadRoom(needed, self.free, self.narrowest.limit, self.narrowest.limited_by)
+
+
+def connections_of(drill: Drill[Any], parameters: Parameters) -> int:
+    """The most connections that a run has open at once."""
+    return drill.pools * parameters.pool_size + DIRECTOR + WITNESS
+
+
+async def admitted(director: Database, needed: int) -> Premises:
+    """The server, once it has a place for a drill of so many connections.
+
+    Raises ReadOnlyServer, MayNotDrill, NoHeadRoom, and what connecting raises.
+    """
+    deadline = monotonic() + _SETTLING
+    while True:
+        premises = await _look(director)
+        try:
+            premises.admit(needed)
+        except NoHeadRoom:
+            if monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return premises
+
+
+async def inspect(server: Server, limits: Limits, needed: int) -> Premises:
+    """The same over a connection of its own, for who only wants to know. Raises the same."""
+    alone = replace(limits, pool_size=DIRECTOR)
+    async with open_database(server, alone, application="couponctl/preflight") as database:
+        return await admitted(database, needed)
+
+
+# A role without pg_read_all_stats sees the backends of others, but not of which type they are; those of
+# the system itself have no user. What is kept back stays so even for roles that may use it: whoever must
+# stop a drill has to get in. A superuser is exempt from the limits of roles and databases.
+_FACTS = text("""
+    WITH backends AS (
+        SELECT datid, usesysid FROM pg_stat_activity
+         WHERE backend_type = 'client backend'
+            OR (backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL))
+    SELECT current_setting('server_version') AS version,
+           current_user AS role,
+           format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), current_user) AS grant,
+           has_database_privilege(current_database(), 'CREATE') AS may_create,
+           pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS read_only,
+           current_setting('max_connections')::int AS max_connections,
+           current_setting('superuser_reserved_connections')::int
+               + coalesce(current_setting('reserved_connections', true)::int, 0) AS kept_back,
+           (SELECT count(*) FROM backends) AS taken,
+           CASE WHEN rolsuper THEN -1 ELSE rolconnlimit END AS role_limit,
+           (SELECT count(*) FROM backends WHERE usesysid = login.oid) AS taken_by_role,
+           CASE WHEN rolsuper THEN -1 ELSE datconnlimit END AS database_limit,
+           (SELECT count(*) FROM backends WHERE datid = here.oid) AS taken_in_database
+      FROM pg_roles AS login, pg_database AS here
+     WHERE login.rolname = session_user AND here.datname = current_database()
+""")
+
+
+async def _look(database: Database) -> Premises:
+    async with database.session("AUTOCOMMIT") as session:
+        facts = (await session.execute(_FACTS)).one()
+    rooms = [Room("max_connections", facts.max_connections - facts.kept_back, facts.taken)]
+    if facts.role_limit >= 0:
+        rooms.append(Room("the role's CONNECTION LIMIT", facts.role_limit, facts.taken_by_role))
+    if facts.database_limit >= 0:
+        rooms.append(Room("the database's CONNECTION LIMIT", facts.database_limit, facts.taken_in_database))
+    return Premises(
+        where=database.server.where,
+        version=facts.version,
+        max_connections=facts.max_connections,
+        role=facts.role,
+        grant=facts.grant,
+        may_create=facts.may_create,
+        read_only=facts.read_only,
+        rooms=tuple(rooms),
+    )

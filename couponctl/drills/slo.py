@@ -1,0 +1,148 @@
+"""Service levels: what the operator wants of the numbers, beyond the promises that every drill keeps.
+
+    METRIC OP VALUE     claimed.p99<250ms   errors=0   claims_per_s>=200   claim_phase<=1.5s
+
+OP is one of < <= > >= =. A time wants its unit, ms or s; a count or a rate has none. Metrics:
+
+    OUTCOME.n                                 answers of that kind, such as sold_out.n
+    OUTCOME.p50 .p90 .p95 .p99 .max           their latency, nearest rank
+    errors                                    answers other than claimed, already_claimed, sold_out, not_found
+    claims_per_s                              claims won a second of the claim phase
+    claim_phase                               time from the first intended start to the last answer
+    pool.peak_waiting, pool.acquire_failures  most who waited for a connection at once; who waited in vain
+
+What was not measured is neither met nor missed: the percentile of an outcome that nobody heard, and
+everything where nobody claimed.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from couponctl.errors import Invalid
+from couponctl.models import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from couponctl.drills.report import Report
+
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+}
+_PERCENTILES = ("p50", "p90", "p95", "p99", "max")
+_ANSWERS = {Outcome.CLAIMED, Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT, Outcome.NOT_FOUND}
+"""What a sale may say; anything else is an error to the user."""
+
+TIMES = (*(f"{outcome.value}.{name}" for outcome in Outcome for name in _PERCENTILES), "claim_phase")
+COUNTS = (
+    *(f"{outcome.value}.n" for outcome in Outcome),
+    "errors",
+    "claims_per_s",
+    "pool.peak_waiting",
+    "pool.acquire_failures",
+)
+
+_MILLISECONDS = {"ms": 1.0, "s": 1000.0}
+_GRAMMAR = re.compile(
+    r"\s*(?P<metric>[a-z0-9_.]+)\s*(?P<operator><=|>=|<|>|=)\s*"
+    r"(?P<value>[0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(?P<unit>[a-z]*)\s*",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One service level that is asked for."""
+
+    expression: str
+    """As it was written, without blanks."""
+    metric: str
+    operator: str
+    limit: float
+    """Milliseconds where the metric is a time."""
+
+    def met_by(self, observed: float) -> bool:
+        return OPERATORS[self.operator](observed, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A service level held against a report."""
+
+    objective: Objective
+    observed: float | None
+    """None where there was nothing to measure; milliseconds where it is a time."""
+
+    @property
+    def met(self) -> bool | None:
+        """None where there was nothing to measure."""
+        return None if self.observed is None else self.objective.met_by(self.observed)
+
+    @property
+    def words(self) -> str:
+        """What was observed, for people."""
+        if self.observed is None:
+            return "nothing to measure"
+        return f"{round(self.observed, 3):,}{' ms' if self.objective.metric in TIMES else ''}"
+
+    def as_json(self) -> dict[str, Any]:
+        observed = None if self.observed is None else round(self.observed, 3)
+        return {"expression": self.objective.expression, "observed": observed, "met": self.met}
+
+
+def parse(expression: str) -> Objective:
+    """An expression of the grammar above. Raises Invalid, with the closest metric where there is one."""
+    match = _GRAMMAR.fullmatch(expression)
+    if match is None:
+        raise _bad(expression, "write METRIC OP VALUE, such as claimed.p99<250ms or errors=0")
+    metric, unit = match["metric"].lower(), match["unit"].lower()
+    if metric not in TIMES + COUNTS:
+        closest = get_close_matches(metric, TIMES + COUNTS, n=1, cutoff=0)[0]
+        raise _bad(expression, f'there is no metric "{metric}"; the closest is {closest}')
+    if metric in TIMES and unit not in _MILLISECONDS:
+        raise _bad(expression, f"{metric} is a time: give it ms or s")
+    if metric in COUNTS and unit:
+        raise _bad(expression, f"{metric} is no time and has no unit")
+    limit = float(match["value"]) * _MILLISECONDS.get(unit, 1.0)
+    return Objective("".join(expression.split()), metric, match["operator"], limit)
+
+
+def held_to(report: Report, objectives: Iterable[Objective]) -> Report:
+    """The report with every objective held against it."""
+    levels = (Level(objective, _observed(objective.metric, report)) for objective in objectives)
+    return replace(report, slos=tuple(levels))
+
+
+def _observed(metric: str, report: Report) -> float | None:
+    """None where there was nothing to measure."""
+    if not report.outcomes:
+        return None
+    match metric.split("."):
+        case ["errors"]:
+            return sum(count for outcome, count in report.outcomes.items() if outcome not in _ANSWERS)
+        case ["claim_phase"]:
+            return report.claim_phase * 1000
+        case ["claims_per_s"]:
+            won = report.outcomes.get(Outcome.CLAIMED, 0)
+            return won / report.claim_phase if report.claim_phase else None
+        case ["pool", fact]:
+            return None if report.pool is None else float(getattr(report.pool, fact))
+        case [outcome, "n"]:
+            return report.outcomes.get(Outcome(outcome), 0)
+        case [outcome, percentile]:
+            latency = report.latency.get(Outcome(outcome))
+            return None if latency is None else float(getattr(latency, percentile))
+    raise AssertionError(metric)
+
+
+def _bad(expression: str, reason: str) -> Invalid:
+    return Invalid(f'service level "{expression}"', reason)
