@@ -21,6 +21,7 @@ from couponctl.libpq import Server, server_at
 from couponctl.schema import schema_sql
 from couponctl.service import CouponService
 from couponctl.settings import Limits
+from tests import servers
 from tests.clones import Clones
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 for variable in [name for name in os.environ if name.startswith(("PG", "COUPONCTL_"))]:
     # The developer's own database is none of the tests' business.
-    del os.environ[variable]
+    if variable not in {servers.NAMED, servers.IMAGE}:
+        del os.environ[variable]
 
 
 @pytest.fixture(scope="session")
@@ -40,12 +42,19 @@ def open_directory() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+_SERVER = pytest.StashKey[str]()
+
+
 @pytest.fixture(scope="session")
-def server_url(open_directory: Path) -> Iterator[str]:
-    base = open_directory / "server"
-    with embedded.running(base) as url:
+def server_url(open_directory: Path, pytestconfig: pytest.Config) -> Iterator[str]:
+    with servers.test_server(open_directory / "server") as (name, url):
+        pytestconfig.stash[_SERVER] = name
         yield url
-    embedded.stop(base)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if name := config.stash.get(_SERVER, ""):
+        terminalreporter.write_line(f"PostgreSQL of the tests: {name}")
 
 
 @pytest.fixture
