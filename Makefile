@@ -34,6 +34,8 @@ test: $(INSTALLED) ## all tests but the drills, on a private PostgreSQL
 
 drills: $(INSTALLED) ## the drills as tests, as CI runs them
 	$(BIN)/pytest -m ci
+	@mkdir -p reports
+	$(BIN)/couponctl drill all --junit reports/drills.xml --markdown reports/drills.md
 
 bench: $(INSTALLED) ## ratios measured side by side
 	$(BIN)/pytest -m benchmark -s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from couponctl.database import Database
     from couponctl.drills.arena import Arena
+    from couponctl.settings import Limits
 
 COUPON = "FRAGILE"
 INSIDE = (Point.AFTER_LOCK, Point.AFTER_INSERT, Point.AFTER_UPDATE)
@@ -35,6 +36,15 @@ INSIDE = (Point.AFTER_LOCK, Point.AFTER_INSERT, Point.AFTER_UPDATE)
 class Drops(Parameters):
     pool_size: int = parameter(3, "connections in the drill's pool")
     n: int = parameter(20, "claims that must succeed afterwards")
+    patience: float = parameter(2.0, "seconds that a claim waits for an answer that never comes")
+
+    def limits(self, limits: Limits) -> Limits:
+        return replace(
+            super().limits(limits),
+            command_timeout=self.patience,
+            statement_timeout=self.patience / 2,
+            lock_timeout=self.patience / 2,
+        )
 
 
 async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
@@ -62,7 +72,7 @@ async def _terminate_at(point: Point, arena: Arena, witness: Database) -> int:
 
 async def _lose_commits(arena: Arena) -> None:
     async with wire_proxy(arena.service.database.server) as proxy, arena.through(proxy.server) as service:
-        for lost in (Lost.REQUEST, Lost.ANSWER):
+        for lost in Lost:
             user = f"lost {lost.name.lower()}"
             arena.faults.append(fault := Fault(f"{user} of the commit"))
             # The one statement commits itself, and is known by the user who is bound to it.
@@ -215,7 +225,7 @@ CONNECTION_DROP = Drill(
     attack=_drop_connections,
     faults=(
         *(f"stopped {point.words}" for point in INSIDE),
-        *(f"lost {lost.name.lower()} of the commit" for lost in (Lost.REQUEST, Lost.ANSWER)),
+        *(f"lost {lost.name.lower()} of the commit" for lost in Lost),
     ),
     pools=2,
 )

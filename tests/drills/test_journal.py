@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from couponctl.drills.journal import Entry, Ledger, ledger_checks, recovered, time_checks
 from couponctl.models import Coupon, Outcome, Phases
@@ -104,3 +106,30 @@ def test_not_found_is_fair_only_until_the_coupon_is_there(start: float, held: bo
     entries = [said("a", NOT_FOUND, start, 1.0)]
 
     assert time_checks(entries, created=0.5)[1].held is held
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=30), st.integers(1, 5), st.data())
+def test_a_sale_told_truly_holds_and_with_one_lie_does_not(
+    askers: list[str], amount: int, data: st.DataObject
+) -> None:
+    """A sale played out one claim after the other; then one winner's row is taken away."""
+    winners: list[str] = []
+    entries = []
+    for moment, user in enumerate(askers):
+        if user in winners:
+            outcome = ALREADY
+        elif len(winners) < amount:
+            winners.append(user)
+            outcome = data.draw(st.sampled_from([CLAIMED, UNKNOWN]))
+        else:
+            outcome = SOLD_OUT
+        entries.append(said(user, outcome, moment, moment + 0.5))
+
+    final = ledger(*winners, amount=amount)
+    assert broken(entries, final) == []
+    assert all(check.held for check in time_checks(entries, created=-1.0))
+
+    told = [entry.user_id for entry in entries if entry.outcome is CLAIMED]
+    if told:
+        victim = data.draw(st.sampled_from(told))
+        assert broken(entries, ledger(*(user for user in winners if user != victim), amount=amount))
