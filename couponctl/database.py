@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,12 +14,13 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from couponctl.cancellation import to_its_end
+from couponctl.cancellation import to_its_end, together
 from couponctl.driver_errors import READ_ONLY, sqlstate_of, translated
+from couponctl.errors import PoolExhausted
 from couponctl.models import Phases, PoolStats
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import CursorResult, Executable
     from sqlalchemy.engine.interfaces import ExceptionContext
@@ -94,20 +95,24 @@ class PoolWatch:
         self._failures = 0
         self._times: deque[float] = deque(maxlen=_REMEMBERED_ACQUIRES)
 
-    def asked(self) -> None:
+    @contextmanager
+    def waiter(self) -> Iterator[None]:
+        """Somebody waits, because every connection is lent."""
         self._waiting += 1
         self._peak_waiting = max(self._peak_waiting, self._waiting)
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     def acquired(self, seconds: float) -> None:
-        self._waiting -= 1
         self._acquires += 1
         self._times.append(seconds)
         self._peak_in_use = max(self._peak_in_use, self._pool.checkedout())
 
-    def gave_up(self, *, refused: bool) -> None:
-        """The wait ended without a connection: refused by the pool or the server, or cancelled."""
-        self._waiting -= 1
-        self._failures += refused
+    def gave_up(self) -> None:
+        """The wait for a connection took too long."""
+        self._failures += 1
 
     def stats(self) -> PoolStats:
         times = sorted(self._times)
@@ -146,6 +151,7 @@ class Database:
         self.limits = limits
         self.application = application
         self.schema = schema
+        self._slots = asyncio.Semaphore(limits.pool_size)
         self._just_opened: dict[asyncio.Task[Any] | None, asyncpg.Connection] = {}
         self._engine = _engine(self._open_connection, limits, schema)
         assert isinstance(self._engine.pool, AsyncAdaptedQueuePool)
@@ -172,19 +178,42 @@ class Database:
     @asynccontextmanager
     async def _acquired(self, isolation: Isolation) -> AsyncIterator[Session]:
         asked_at = perf_counter()
-        self._watch.asked()
-        async with AsyncExitStack() as loan:
-            try:
-                connection = await loan.enter_async_context(self._engine.connect())
-            except BaseException as exc:
-                self._watch.gave_up(refused=isinstance(exc, Exception))
-                self._terminate_just_opened()
-                raise
-            self._just_opened.pop(asyncio.current_task(), None)
+        await self._wait_for_slot()
+        try:
+            connection = await self._checked_out()
             waited = perf_counter() - asked_at
             self._watch.acquired(waited)
-            await connection.execution_options(isolation_level=isolation)
-            yield Session(connection, waited)
+            try:
+                await connection.execution_options(isolation_level=isolation)
+                yield Session(connection, waited)
+            finally:
+                # One that is still on its way back when the pool closes would never be closed.
+                await to_its_end(connection.close())
+        finally:
+            self._slots.release()
+
+    async def _wait_for_slot(self) -> None:
+        """Queue for a connection here, first come, first served: the pool's own queue counts nobody."""
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        with self._watch.waiter():
+            try:
+                async with asyncio.timeout(self.limits.acquire_timeout):
+                    await self._slots.acquire()
+            except TimeoutError:
+                self._watch.gave_up()
+                raise PoolExhausted(self.limits.pool_size, self.limits.acquire_timeout) from None
+
+    async def _checked_out(self) -> AsyncConnection:
+        connection = self._engine.connect()
+        try:
+            await connection.start()
+        except BaseException:
+            self._terminate_just_opened()
+            raise
+        self._just_opened.pop(asyncio.current_task(), None)
+        return connection
 
     async def _open_connection(self) -> asyncpg.Connection:
         connection = await _connect(self.server, self.limits, self.application)
@@ -206,12 +235,7 @@ class Database:
             async with self.session("AUTOCOMMIT"):
                 await everyone_in.wait()
 
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(self.limits.pool_size):
-                    tasks.create_task(hold_one())
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
+        await together(*(hold_one() for _ in range(self.limits.pool_size)))
         self._watch = PoolWatch(self._pool)
 
     def pool_stats(self) -> PoolStats:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from couponctl.database import Database
 
-OLDEST_VERSION = 13
-"""PostgreSQL's oldest major version that couponctl is meant for."""
+OLDEST_VERSION = 14
+"""The first that knows client_connection_check_interval, which every session sets."""
 
 
 class State(StrEnum):

@@ -56,6 +56,9 @@ _BY_SQLSTATE: dict[str, Callable[[Limits], CouponctlError]] = {
     "42P01": lambda _: SchemaMissing(),
     "42703": lambda _: SchemaMissing(),
     "42501": lambda _: NoPrivilege(),
+    "42704": lambda _: BadSettings(
+        "the server does not know couponctl's session settings", "PostgreSQL 14 or newer does"
+    ),
     "40001": lambda _: Contended(),
     "40P01": lambda _: Contended(),
     "55P03": lambda limits: TimedOut(f"the row was locked for more than {limits.lock_timeout:g} s"),

@@ -103,20 +103,6 @@ class Phases:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One user's attempt to claim one coupon, and how it ended."""
-
-    name: str
-    user_id: str
-    outcome: Outcome
-    sentence: str
-    """The answer in words, as the user would read it."""
-    phases: Phases = Phases()
-    resolved: bool = False
-    """The first answer was lost, and this one comes from asking the ledger again."""
-
-
-@dataclass(frozen=True, slots=True)
 class PoolStats:
     """The client's pool of connections at one moment; times in milliseconds."""
 

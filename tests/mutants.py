@@ -260,7 +260,18 @@ class _Hasty(CouponService):
         return await super().claim(name, user_id)
 
 
+class _Deaf(CouponService):
+    """Tells the first callers "sold out" without asking the database."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        callers = self.__dict__["callers"] = self.__dict__.get("callers", 0) + 1
+        if callers <= 30:
+            return Attempt(name, user_id, Outcome.SOLD_OUT, SoldOut(name, user_id))
+        return await super().claim(name, user_id)
+
+
 MUTANTS = (
+    Mutant("first come refused", sale=_Deaf),
     Mutant("no lock", Strategy("check-then-act", _check_then_act, "READ COMMITTED")),
     Mutant("decrement first", Strategy("decrement-first", _decrement_first, "READ COMMITTED")),
     Mutant("no decrement", Strategy("no-decrement", _no_decrement, "READ COMMITTED")),

@@ -105,6 +105,7 @@ MEASURED = {
     "check": ("INSERT INTO held VALUES (-1)", errors.RuleViolated),
     "too long": ("INSERT INTO coupons VALUES (repeat('x', 256), 1, 1)", errors.Invalid),
     "no table": ("SELECT FROM nowhere", errors.SchemaMissing),
+    "old server": ("SET client_connection_check_intervall = 1", errors.BadSettings),
     "no column": ("SELECT nothing FROM coupons", errors.SchemaMissing),
     "no schema": ("CREATE TABLE nowhere.x ()", errors.SchemaMissing),
     "no privilege": ("SET ROLE pg_monitor; SELECT FROM coupons", errors.NoPrivilege),
@@ -161,7 +162,7 @@ async def test_what_nobody_expects_is_raised_untouched(database: Database) -> No
 def test_every_row_of_the_table_has_been_seen() -> None:
     """Each SQLSTATE of the table is raised by one of the cases above."""
     seen = {"08P01", "22001", "23503", "23505", "23514", "25006", "28000", "28P01", "3D000", "3F000"}
-    seen |= {"40001", "40P01", "42501", "42703", "42P01", "55P03", "57014"}
+    seen |= {"40001", "40P01", "42501", "42703", "42704", "42P01", "55P03", "57014"}
 
     assert set(driver_errors._BY_SQLSTATE) == seen
 

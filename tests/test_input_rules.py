@@ -46,7 +46,7 @@ def test_whatever_is_visible_may_be_written(value: str) -> None:
         ("a\x9bb", "U+009B"),
         ("a\u2028b", "U+2028 (line separator) at character 2"),
         ("a\u2029b", "U+2029 (paragraph separator)"),
-        ("ab\ud800", "U+D800 (a control character) at character 3"),
+        ("ab\ud800", "U+D800 (half a character, or bytes that are not UTF-8) at character 3"),
     ],
 )
 def test_what_nobody_could_find_again_is_refused(value: str, reason: str) -> None:

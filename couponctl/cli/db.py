@@ -130,12 +130,13 @@ def psql(invocation: Invocation, arguments: tuple[str, ...]) -> int:
     """Open psql on the database."""
     settings = settings_of(invocation)
     program = embedded.binary("psql")
+    read_only = {"PGOPTIONS": "-c default_transaction_read_only=on"} if settings.read_only else {}
     with reached(settings) as server:
         # In psql Ctrl-C ends a query, not the session, so it must not end what holds the server either.
         signal.signal(signal.SIGINT, lambda *_: None)
         # The password travels in the environment: `ps` shows the arguments to everyone.
         return subprocess.run(
-            [program, *arguments], env={**os.environ, **server.libpq_environment}, check=False
+            [program, *arguments], env={**os.environ, **server.libpq_environment, **read_only}, check=False
         ).returncode
 
 

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -129,10 +130,21 @@ def _command_for(drill: Drill[Any]) -> click.Command:
 
 def _option_for(parameter: Parameter) -> click.Option:
     whole = parameter.kind is int
-    kind = click.IntRange(int(parameter.at_least)) if whole else click.FloatRange(parameter.at_least)
+    least, most = parameter.at_least, parameter.at_most
+    kind = click.IntRange(int(least), int(most)) if whole else _Seconds(least, most)
     default = "" if parameter.default is None else f"  [default: {parameter.default:g}]"
     meaning = f"{parameter.meaning[0].upper()}{parameter.meaning[1:]}.{default}"
     return click.Option([f"--{parameter.name.replace('_', '-')}"], type=kind, help=meaning)
+
+
+class _Seconds(click.FloatRange):
+    """A number of seconds; `nan` would be within every range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        return (
+            seconds if isfinite(seconds) else self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        )
 
 
 for _drill in DRILLS:
@@ -164,6 +176,7 @@ def _carry_out(
     """Run the plan, write its reports where they were asked for, `show` them otherwise."""
     outputs = wishes.outputs(invocation)
     settings = settings_of(invocation)
+    plan = plan.on_pool(settings.limits)
     if wishes.dry_run:
         return _dry_run(invocation, plan, settings)
     ask(invocation, settings, plan.lines(), yes=wishes.yes, confirm=wishes.confirm)

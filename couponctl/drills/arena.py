@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
+from couponctl.cancellation import task_group
 from couponctl.drills.journal import Entry, Journal, Ledger
 from couponctl.errors import CouponctlError, CouponNotFound
 from couponctl.models import Outcome
@@ -89,9 +90,9 @@ class Arena:
         self.progress.stage = "claiming"
         self.progress.expect(len(users))
         line = StartLine(len(users))
-        async with asyncio.TaskGroup() as tasks:
+        async with task_group() as group:
             for user in users:
-                tasks.create_task(self._claim_from(line, coupon, user), name=user)
+                group.create_task(self._claim_from(line, coupon, user), name=user)
 
     async def _claim_from(self, line: StartLine, coupon: str, user_id: str) -> None:
         await self._attempt(self.service, coupon, user_id, await line.wait())
@@ -136,13 +137,13 @@ class Arena:
     async def watching_rows(self, coupon: str) -> AsyncIterator[RowWatch]:
         """Read again and again, while the body runs, how many rows the busiest user has."""
         watch = RowWatch()
-        task = asyncio.create_task(self._watch_rows(coupon, watch), name=f"watching {coupon}")
-        try:
+        async with task_group() as group:
+            group.create_task(self._watch_rows(coupon, watch), name=f"watching {coupon}")
             await watch.first_look.wait()
-            yield watch
-        finally:
-            watch.over = True
-            await task
+            try:
+                yield watch
+            finally:
+                watch.over = True
 
     async def _watch_rows(self, coupon: str, watch: RowWatch) -> None:
         per_user = (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from couponctl.cancellation import task_group, together
 from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
 from couponctl.drills.sale import Sale, sell
 from couponctl.errors import Contended
@@ -54,13 +54,10 @@ async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
 async def _terminate_at(point: Point, arena: Arena, witness: Database) -> int:
     """Stop one claim at the point, terminate its backend there, and let the claim find its answer."""
     backends = Backends(witness, arena.attackers)
-    async with AsyncExitStack() as stopped:
-        await stopped.enter_async_context(arena.fault(stopped_at(point, witness)))
-        claim = asyncio.create_task(arena.claim(COUPON, f"dropped {point.words}"))
+    async with task_group() as group, arena.fault(stopped_at(point, witness)):
+        group.create_task(arena.claim(COUPON, f"dropped {point.words}"))
         await backends.until_waiting(1)
-        terminated = await backends.terminate_waiting()
-    await claim
-    return terminated
+        return await backends.terminate_waiting()
 
 
 async def _lose_commits(arena: Arena) -> None:
@@ -127,7 +124,7 @@ async def _lock_in_opposite_order(arena: Arena, deadlock: Deadlock) -> list[Chec
             return "victim"
         return "went through"
 
-    ends = await asyncio.gather(lock(*pair), lock(*reversed(pair)))
+    ends = await together(lock(*pair), lock(*reversed(pair)))
     claims = [await arena.claim(name, "afterwards") for name in pair]
     return [
         *checks,
@@ -155,14 +152,13 @@ async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Che
     async with arena.witness() as witness:
         backends = Backends(witness, arena.attackers)
         for moment, fault in _moments(arena, witness).items():
-            async with arena.fault(fault()):
+            async with task_group() as group, arena.fault(fault()):
                 claims = [
-                    asyncio.create_task(arena.claim(COUPON, f"cancelled {moment} {number}"))
+                    group.create_task(arena.claim(COUPON, f"cancelled {moment} {number}"))
                     for number in range(1, cancellations.n + 1)
                 ]
                 await _all_there(moment, arena, backends, len(claims))
                 slowest = max(slowest, await _cancelled(claims, cancellations.at_once))
-            await asyncio.wait(claims)
     half_done = [user for user in (await arena.ledger(COUPON)).claimed_by if IN_THE_COMMIT not in user]
     healthy = [
         await arena.claim(COUPON, f"afterwards-{number}") for number in range(cancellations.afterwards)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -71,18 +71,21 @@ class Parameter:
     """None where it follows from the others."""
     meaning: str
     at_least: float
+    at_most: float
+    """What one process can hold: a task and a journal entry for each user."""
 
 
-def parameter(default: float | None, meaning: str, *, at_least: float = 1) -> Any:
+def parameter(default: float | None, meaning: str, *, at_least: float = 1, at_most: float = 100_000) -> Any:
     """A field of a drill's parameters."""
-    return field(default=default, metadata={"default": default, "meaning": meaning, "at_least": at_least})
+    bounds = {"at_least": at_least, "at_most": at_most}
+    return field(default=default, metadata={"default": default, "meaning": meaning, **bounds})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
     """What every drill can be given; each drill adds its own."""
 
-    pool_size: int = parameter(10, "connections in the drill's pool")
+    pool_size: int = parameter(None, "connections in the drill's pool; those of the settings unless given")
     timeout: float = parameter(
         30.0, "seconds after which the drill is broken off and has failed", at_least=0.1
     )
@@ -102,9 +105,14 @@ class Parameters:
                 default=each.metadata["default"],
                 meaning=each.metadata["meaning"],
                 at_least=each.metadata["at_least"],
+                at_most=each.metadata["at_most"],
             )
             for each in fields(cls)
         )
+
+    def on_pool(self, limits: Limits) -> Self:
+        """The same with the pool size of the settings, unless one was given."""
+        return self if self.pool_size is not None else replace(self, pool_size=limits.pool_size)
 
     def limits(self, limits: Limits) -> Limits:
         """The limits of the pool under attack, made from those of the settings."""

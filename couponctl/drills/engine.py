@@ -167,7 +167,7 @@ async def run_drill(
     Misconfigured and ReadOnlyServer, MayNotDrill). On cancellation the schema is dropped before
     CancelledError goes on its way.
     """
-    parameters = parameters or drill.parameters()
+    parameters = (parameters or drill.parameters()).on_pool(target.limits)
     seed = secrets.randbelow(2**32) if seed is None else seed
     progress = progress or Progress()
     run = _Run(drill, target, parameters, seed, progress)

@@ -43,6 +43,11 @@ class Entry:
         return self.end - self.intended
 
     @property
+    def sent(self) -> float:
+        """When it had its connection; before that the server had not heard of it."""
+        return self.start + (self.phases.pool_wait or 0.0)
+
+    @property
     def acknowledged(self) -> bool:
         """The user was told that the coupon is theirs."""
         return self.outcome is Outcome.CLAIMED or (self.resolved and self.outcome is Outcome.ALREADY_CLAIMED)
@@ -144,7 +149,7 @@ def _unanswered(entry: Entry) -> bool:
 
 
 def _too_early(entries: Sequence[Entry]) -> Iterator[str]:
-    last_win = max((e.start for e in entries if e.outcome is Outcome.CLAIMED), default=None)
+    last_win = max((e.sent for e in entries if e.outcome is Outcome.CLAIMED), default=None)
     if last_win is None:
         return
     for entry in entries:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from couponctl.cancellation import task_group, together
 from couponctl.drills.arena import StartLine
 from couponctl.drills.drill import Check, Drill, Parameters, equals, nobody, parameter
 from couponctl.drills.leaks import footprint
@@ -15,7 +15,7 @@ from couponctl.faults import Backends, held_row
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from couponctl.database import Database
     from couponctl.drills.arena import Arena
@@ -42,7 +42,7 @@ async def _mix(arena: Arena, mixture: Mixture) -> list[Check]:
         await line.wait()
         return await _operate(arena, mixture.stock, *operation)
 
-    answers = Counter(await asyncio.gather(*(do(operation) for operation in drawn)))
+    answers = Counter(await together(*(do(operation) for operation in drawn)))
     claims = {operation for operation in drawn if operation[0] == "claim"}
     creates = {operation for operation in drawn if operation[0] == "create"}
     expected = Counter(operation[0] for operation in drawn)
@@ -107,7 +107,7 @@ async def _claim_the_unborn(arena: Arena, birth: Birth) -> list[Check]:
         return (await arena.claim(name, user)).value
 
     claimers = [f"user-{number}" for number in range(1, birth.n - creators + 1)]
-    born = await asyncio.gather(*(create() for _ in range(creators)), *map(claim, claimers))
+    born = await together(*(create() for _ in range(creators)), *map(claim, claimers))
     answers = Counter(born)
     came_too_early = [e.user_id for e in arena.journal.entries if e.outcome is Outcome.NOT_FOUND]
     again = [await arena.claim(name, user) for user in came_too_early]
@@ -162,27 +162,25 @@ def _kinds(arena: Arena, witness: Database, n: int) -> dict[str, Callable[[str],
     """Everything that could leak: claims won, refused, timed out and cancelled."""
     backends = Backends(witness, arena.attackers)
 
-    def all_claim(coupon: str, users: str) -> list[asyncio.Task[Outcome]]:
-        claims = (arena.claim(coupon, f"{users} {number}") for number in range(1, n + 1))
-        return [asyncio.create_task(claim) for claim in claims]
+    def claims(coupon: str, users: str) -> list[Coroutine[Any, Any, Outcome]]:
+        return [arena.claim(coupon, f"{users} {number}") for number in range(1, n + 1)]
 
     async def win(turn: str) -> None:
-        await asyncio.gather(*all_claim("LEAKY", f"{turn} wins"))
+        await together(*claims("LEAKY", f"{turn} wins"))
 
     async def refuse(turn: str) -> None:
-        await asyncio.gather(*all_claim("GONE", f"{turn} is late"))
+        await together(*claims("GONE", f"{turn} is late"))
 
     async def time_out(turn: str) -> None:
         async with arena.fault(held_row(witness, "LEAKY")):
-            await asyncio.gather(*all_claim("LEAKY", f"{turn} times out"))
+            await together(*claims("LEAKY", f"{turn} times out"))
 
     async def cancel(turn: str) -> None:
-        async with arena.fault(held_row(witness, "LEAKY")):
-            claims = all_claim("LEAKY", f"{turn} is cancelled")
+        async with arena.fault(held_row(witness, "LEAKY")), task_group() as group:
+            tasks = [group.create_task(claim) for claim in claims("LEAKY", f"{turn} is cancelled")]
             await backends.until_waiting(1)
-            for claim in claims:
-                claim.cancel()
-            await asyncio.wait(claims)
+            for task in tasks:
+                task.cancel()
 
     return {"won": win, "refused": refuse, "timed out": time_out, "cancelled": cancel}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.preflight import connections_of
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from couponctl.drills.drill import Drill, Parameters
     from couponctl.drills.preflight import Premises
+    from couponctl.settings import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Plan:
     strategy: str
     seed: int | None
     """None where each run draws its own."""
+
+    def on_pool(self, limits: Limits) -> Plan:
+        """The same with the pool size of the settings, where none was given."""
+        drills = tuple((drill, parameters.on_pool(limits)) for drill, parameters in self.drills)
+        return replace(self, drills=drills)
 
     @property
     def connections(self) -> int:

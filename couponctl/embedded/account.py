@@ -97,6 +97,6 @@ def _oneself(uid: int) -> Account:
         raise BadSettings(
             problem=f"PostgreSQL wants to know the name of its account, and user {uid} has none here",
             way_out="Run couponctl as a user that has one (as in /etc/passwd), or name a running server in "
-            "COUPONCTL_DATABASE_URL.",
+            "COUPONCTL_URL.",
         ) from error
     return Account(name, uid, os.getegid(), lent=False)

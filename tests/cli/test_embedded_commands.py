@@ -193,7 +193,7 @@ def test_a_place_that_takes_no_files_is_refused(
     answer = couponctl("db", "start")
 
     assert answer.exit_code == 2
-    assert answer.err.startswith("couponctl: No private database in /proc/couponctl: ")
+    assert answer.err.startswith("couponctl: /proc/couponctl cannot hold the private database: ")
     assert answer.err.count("\n") == 1
 
 

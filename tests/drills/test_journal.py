@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from couponctl.drills.journal import Entry, Ledger, ledger_checks, recovered, time_checks
-from couponctl.models import Coupon, Outcome
+from couponctl.models import Coupon, Outcome, Phases
 
 CLAIMED, ALREADY, SOLD_OUT, UNKNOWN, NOT_FOUND = (
     Outcome.CLAIMED,
@@ -63,7 +65,7 @@ def test_an_honest_history_holds(entries: list[Entry], final: Ledger) -> None:
         (
             [said(user, CLAIMED) for user in "abc"],
             ledger("a", "b", "c", remaining=-1),
-            "never more claims than units",
+            "no claim beyond the units",
         ),
     ],
 )
@@ -88,6 +90,13 @@ def test_sold_out_while_the_winning_claim_was_under_way_is_fair() -> None:
     entries = [said("loser", SOLD_OUT, 0.0, 0.25), said("winner", CLAIMED, 0.2, 0.3)]
 
     assert all(check.held for check in time_checks(entries, created=0.0))
+
+
+def test_a_winner_counts_from_when_it_had_a_connection() -> None:
+    """Everybody of a storm starts at once; what the server hears later started later."""
+    winner = replace(said("winner", CLAIMED, 0.0, 0.3), phases=Phases(pool_wait=0.2))
+
+    assert [c.held for c in time_checks([said("hasty", SOLD_OUT, 0.0, 0.1), winner], 0.0)] == [False, True]
 
 
 @pytest.mark.parametrize(("start", "held"), [(0.4, True), (0.6, False)])

@@ -28,6 +28,7 @@ KILLED_BY = {
     "answer before commit": ["flash-sale", "stampede", "interleave"],
     "error swallowed": ["double-dip", "mixed-load"],
     "sold out when busy": ["double-dip", "mixed-load", "query-timeout"],
+    "first come refused": ["flash-sale", "scale", "oversell-guard"],
     "sold out too early": ["stampede"],
     "timeout is sold out": ["query-timeout", "leak-check"],
     "exhaustion is sold out": ["pool-exhaustion"],
