@@ -51,6 +51,8 @@ _FACTS = text("""
                AND current_setting('synchronous_commit') <> 'off' AS durable,
            current_setting('max_connections')::int AS max_connections,
            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS in_use,
+           coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,
+           quote_ident(coalesce(current_schema(), 'public')) AS quoted_schema,
            quote_ident(current_user) AS quoted_role,
            quote_ident(current_database()) AS quoted_database
 """)
@@ -60,6 +62,12 @@ _PRIVILEGES = text("""
         ('coupons', 'SELECT'), ('coupons', 'INSERT'), ('coupons', 'UPDATE'),
         ('claims', 'SELECT'), ('claims', 'INSERT')) AS wanted (relation, privilege)
      WHERE NOT has_table_privilege(to_regclass(relation), privilege)
+    UNION ALL
+    -- claims of the older shape number their rows
+    SELECT 'SEQUENCE ' || serial, 'USAGE' FROM pg_attribute,
+           pg_get_serial_sequence(attrelid::regclass::text, attname) AS serial
+     WHERE attrelid = to_regclass('claims') AND attnum > 0 AND NOT attisdropped
+       AND serial IS NOT NULL AND NOT has_sequence_privilege(serial, 'USAGE')
 """)
 
 
@@ -116,7 +124,12 @@ def _tables(
 ) -> Iterator[Diagnosis]:
     if lacking:
         detail = f"missing: {', '.join(lacking)}"
-        yield Diagnosis("tables", State.WRONG, detail, "Run `couponctl db init`.")
+        grant = (
+            ""
+            if facts.may_create_tables
+            else (f"GRANT CREATE, USAGE ON SCHEMA {facts.quoted_schema} TO {facts.quoted_role}; then run ")
+        )
+        yield Diagnosis("tables", State.WRONG, detail, f"{grant or 'Run '}`couponctl db init`.")
         return
     yield Diagnosis("tables", State.OK, "coupons and claims are there")
     for row in denied:

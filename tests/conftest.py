@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 for variable in [name for name in os.environ if name.startswith(("PG", "COUPONCTL_"))]:
     # The developer's own database is none of the tests' business.
-    if variable != "COUPONCTL_TEST_URL":
-        del os.environ[variable]
+    del os.environ[variable]
 
 
 @pytest.fixture(scope="session")

@@ -249,7 +249,11 @@ async def _progress_bar(name: str, progress: Progress) -> AsyncIterator[None]:
         yield
         return
     with click.progressbar(
-        length=1, label=name, file=sys.stderr, item_show_func=lambda view: view and progress_words(view)
+        length=1,
+        label=name,
+        file=sys.stderr,
+        width=12,  # a longer bar would wrap on 80 columns, and be drawn on a new line each time
+        item_show_func=lambda view: view and progress_words(view),
     ) as bar:
 
         def draw() -> None:

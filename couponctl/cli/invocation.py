@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from couponctl.errors import CouponctlError
 from couponctl.present import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from couponctl.errors import CouponctlError
 
 _GLYPH_COLORS = {"✔": "green", "✘": "red", "●": "green", "■": "yellow"}
 
@@ -93,11 +93,20 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
         setattr(context.ensure_object(Invocation), str(parameter.name), value)
 
 
+def _context_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from couponctl.settings import context_names  # noqa: PLC0415 - only a Tab needs it
+
+    try:
+        return [name for name in context_names() if name.startswith(incomplete) and name.isidentifier()]
+    except CouponctlError:
+        return []
+
+
 _option = functools.partial(click.option, expose_value=False, callback=_remember)
 
 _COMMON_OPTIONS = (
     _option("--url", metavar="URL", help="The database; without a password, which `ps` would show."),
-    _option("--context", metavar="NAME", help="A database from config.toml."),
+    _option("--context", metavar="NAME", help="A database from config.toml.", shell_complete=_context_names),
     _option("--json", is_flag=True, help="Answer with one JSON document on stdout."),
     _option("--no-color", is_flag=True, help="No colours; NO_COLOR=1 does the same."),
     _option("-v", "--verbose", is_flag=True, help="Say more when something unexpected happens."),

@@ -211,7 +211,7 @@ async def test_no_drill_takes_more_than_it_announces(
 ) -> None:
     """Neither connections, which the role is limited to, nor faults."""
     await seller.may_create()
-    await seller.limit(connections_of(drill, drill.parameters()))
+    await seller.limit(connections_of(drill, drill.parameters().on_pool(limits)))
 
     report = await run_drill(drill, Target(seller.server, limits))
 
