@@ -35,7 +35,7 @@ def markdown(reports: Sequence[Report]) -> str:
 def _one(report: Report) -> Iterator[str]:
     yield f"## {verdict_words([report])}: couponctl drill {_text(report.drill)}"
     yield ""
-    yield from _body(report)
+    yield from _body(report, report.checks)
 
 
 def _many(reports: Sequence[Report]) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _many(reports: Sequence[Report]) -> Iterator[str]:
                 _text(report.drill),
                 f"{sum(check.held for check in report.checks)} of {len(report.checks)}",
                 milliseconds(report.elapsed * 1000),
-                _text(report.broken[0].promise if report.broken else report.unfinished),
+                _code(report.broken[0].promise if report.broken else report.unfinished),
             )
             for report in reports
         ],
@@ -59,30 +59,29 @@ def _many(reports: Sequence[Report]) -> Iterator[str]:
         unfold = "" if report.verdict is Verdict.PASS else " open"
         title = f"{verdict_words([report])}: {_text(report.drill)}"
         yield from ("", f"<details{unfold}><summary>{title}</summary>", "")
-        yield from _body(report)
+        # A table of held checks for every drill would take most of what a comment may hold.
+        yield from _body(report, () if report.verdict is Verdict.PASS else report.checks)
         yield from ("", "</details>")
 
 
-def _body(report: Report) -> Iterator[str]:
+def _body(report: Report, checks: Sequence[Check]) -> Iterator[str]:
     if report.unfinished:
         yield from (f"Inconclusive: {_code(report.unfinished)}", "")
     if report.left_behind:
         yield from (f"Schema {_code(report.left_behind)} is left: run `couponctl drill clean`.", "")
-    broken_first = sorted(report.checks, key=lambda check: check.held)
-    yield from _table(
-        ("", "check", "expected", "observed"), "<<<<", [_check_row(check) for check in broken_first]
-    )
+    broken_first = sorted(checks, key=lambda check: check.held)
+    if broken_first:
+        rows = [_check_row(check) for check in broken_first]
+        yield from (*_table(("", "check", "expected", "observed"), "<<<<", rows), "")
     if report.slos:
-        yield ""
         levels = [
             (LEVEL_GLYPHS[level.met], _code(level.objective.expression), level.words) for level in report.slos
         ]
-        yield from _table(("", "service level", "observed"), "<<<", levels)
+        yield from (*_table(("", "service level", "observed"), "<<<", levels), "")
     if report.latency:
-        yield ""
-        header, *rows = latency_rows(report)
-        yield from _table(header, "<>>>>>>", rows)
-    yield from ("", "<details><summary>Parameters, server, time</summary>", "")
+        header, *latencies = latency_rows(report)
+        yield from (*_table(header, "<>>>>>>", latencies), "")
+    yield from ("<details><summary>Parameters, server, time</summary>", "")
     yield from _details(report)
     yield from ("", "</details>")
 

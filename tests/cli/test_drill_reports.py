@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -12,6 +13,7 @@ from sqlalchemy import Engine, event
 
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.markdown import LONGEST_COMMENT
+from tests.cli.programs import running
 from tests.waiting import DEADLINE
 
 if TYPE_CHECKING:
@@ -288,3 +290,28 @@ def test_all_drills_go_into_one_document_of_each_kind(couponctl: Couponctl, file
     journal = [json.loads(line) for line in files["journal"].read_text("utf-8").splitlines()]
     assert {each["drill"] for each in journal} == set(names)
     assert answer.out.count("claimed.n>0") == len(names)
+
+
+@pytest.mark.ci
+def test_drills_that_ended_before_an_interruption_are_written(
+    sql: Sql, files: dict[str, Path], database_url: str
+) -> None:
+    environment = {"COUPONCTL_URL": database_url}
+    asleep = (
+        "SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND application_name ~ '^couponctl/drill-'"
+        " AND datname = current_database()"
+    )
+    with running("drill", "all", "--yes", *options(files), environment=environment) as process:
+        ends = monotonic() + DEADLINE
+        while not sql(asleep):
+            assert monotonic() < ends
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=DEADLINE)
+
+    names = [drill.name for drill in DRILLS]
+    finished = names[: names.index("query-timeout")]
+    assert (process.returncode, out) == (130, b"")
+    assert f"only {len(finished)} of {len(names)} drills are in the reports" in err.decode()
+    suites = parsed(files["junit"].read_text("utf-8")).findall("testsuite")
+    assert [suite.get("name") for suite in suites] == finished
+    until_at_rest(sql)

@@ -95,6 +95,8 @@ async def test_a_read_only_server_is_refused_before_anything_is_created(
     await other_session.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
 
     assert isinstance(await refused(server, limits), ReadOnlyServer)
+    with pytest.raises(ReadOnlyServer):
+        await inspect(server, limits, NEEDED)
     await assert_nothing_left(observer)
 
 

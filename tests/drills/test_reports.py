@@ -187,7 +187,7 @@ def test_markdown_of_many_drills_sums_up_and_unfolds_what_broke() -> None:
     text = markdown([report(WON, checks=(HELD,)), report(WON, checks=(BROKEN,), drill="scale")])
 
     assert text.startswith("## ✘ FAIL: 2 drills by couponctl\n")
-    assert ["✘ FAIL", "scale", "0 of 1", "2,500 ms", "nobody is lost"] in rows(text)
+    assert ["✘ FAIL", "scale", "0 of 1", "2,500 ms", "<code>nobody is lost</code>"] in rows(text)
     assert "<details><summary>✔ PASS: flash-sale</summary>" in text
     assert "<details open><summary>✘ FAIL: scale</summary>" in text
 
