@@ -280,7 +280,7 @@ def test_the_list_names_promise_blast_radius_and_faults(couponctl: Couponctl) ->
 def test_all_drills_go_into_one_document_of_each_kind(couponctl: Couponctl, files: dict[str, Path]) -> None:
     answer = couponctl("drill", "all", "--yes", *options(files), "--slo", "claimed.n>0")
 
-    assert answer.exit_code == 0
+    assert answer.exit_code == 0, answer.out
     names = [drill.name for drill in DRILLS]
     suites = parsed(files["junit"].read_text("utf-8")).findall("testsuite")
     assert [suite.get("name") for suite in suites] == names
