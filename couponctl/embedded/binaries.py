@@ -57,7 +57,8 @@ def programs_for(account: Account, base: Path) -> Path:
     """The directory of the server's programs, where that account can run them.
 
     Root's own virtual environment is often closed to it: then the wheel's programs are copied, once,
-    to a directory of root's below `base`, or of the system's where a shell could not read that path. Raises BadSettings when that does not help.
+    to a directory of root's below `base`, or of the system's where a shell could not read that path.
+    Raises BadSettings when that does not help.
     """
     postgres = binary("postgres")
     barrier = account.barred_by(postgres)
