@@ -91,6 +91,7 @@ class Birth(Parameters):
 
 async def _claim_the_unborn(arena: Arena, birth: Birth) -> list[Check]:
     name = "UNBORN"
+    too_early = await arena.claim(name, "early bird")
     creators = birth.n // 2
     line = StartLine(birth.n)
 
@@ -114,10 +115,13 @@ async def _claim_the_unborn(arena: Arena, birth: Birth) -> list[Check]:
     won = answers["claimed"] + again.count(Outcome.CLAIMED)
     ledger = await arena.ledger(name)
     return [
+        equals("a claim before any create finds nothing", Outcome.NOT_FOUND, too_early),
         equals("one create wins", 1, answers["created"]),
         equals('every other create hears "exists"', creators - 1, answers["exists"]),
         equals("who came before the coupon wins the second time", len(again), again.count(Outcome.CLAIMED)),
-        equals("so that everybody has one, as far as the stock goes", min(len(claimers), birth.stock), won),
+        equals(
+            "so that everybody has one, as far as the stock goes", min(len(claimers) + 1, birth.stock), won
+        ),
         equals("the ledger holds the claims that were won", won, len(ledger.claimed_by)),
     ]
 
