@@ -153,7 +153,8 @@ class Cancellations(Parameters):
     pool_size: int = parameter(5, "connections in the drill's pool")
     n: int = parameter(5, "claims cancelled at each moment")
     afterwards: int = parameter(20, "claims that must succeed afterwards")
-    at_once: float = parameter(2.0, "seconds within which a cancelled claim must have ended", at_least=0.1)
+    # Where a cancellation crosses the answer, SQLAlchemy gives the connection 2 s to close in peace.
+    at_once: float = parameter(4.0, "seconds within which a cancelled claim must have ended", at_least=0.1)
 
 
 async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Check]:
