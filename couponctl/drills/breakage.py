@@ -36,7 +36,7 @@ INSIDE = (Point.AFTER_LOCK, Point.AFTER_INSERT, Point.AFTER_UPDATE)
 class Drops(Parameters):
     pool_size: int = parameter(3, "connections in the drill's pool")
     n: int = parameter(20, "claims that must succeed afterwards")
-    patience: float = parameter(1.0, "seconds that a claim waits for an answer that never comes")
+    patience: float = parameter(2.0, "seconds that a claim waits for an answer that never comes")
 
     def limits(self, limits: Limits) -> Limits:
         return replace(
