@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import deque
 from contextlib import asynccontextmanager, contextmanager, suppress
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
@@ -33,7 +33,9 @@ Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"]
 """How a session's statements see the data; in AUTOCOMMIT each is a transaction of its own."""
 
 _REMEMBERED_ACQUIRES = 1000
-"""Acquire times kept for the percentiles."""
+"""Acquire times kept for the percentiles, at most."""
+_PERCENTILE_SPAN = 60.0
+"""Seconds of acquires that the percentiles are over."""
 
 _ABANDONED_CHECK = "2s"
 """How often the server looks whether a client that it works for is still there."""
@@ -88,26 +90,26 @@ class PoolWatch:
 
     def __init__(self, pool: AsyncAdaptedQueuePool) -> None:
         self._pool = pool
-        self._waiting = 0
+        self.waiting = 0
         self._peak_in_use = 0
         self._peak_waiting = 0
         self._acquires = 0
         self._failures = 0
-        self._times: deque[float] = deque(maxlen=_REMEMBERED_ACQUIRES)
+        self._acquired: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED_ACQUIRES)
 
     @contextmanager
     def waiter(self) -> Iterator[None]:
         """Somebody waits, because every connection is lent."""
-        self._waiting += 1
-        self._peak_waiting = max(self._peak_waiting, self._waiting)
+        self.waiting += 1
+        self._peak_waiting = max(self._peak_waiting, self.waiting)
         try:
             yield
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
     def acquired(self, seconds: float) -> None:
         self._acquires += 1
-        self._times.append(seconds)
+        self._acquired.append((monotonic(), seconds))
         self._peak_in_use = max(self._peak_in_use, self._pool.checkedout())
 
     def gave_up(self) -> None:
@@ -115,12 +117,14 @@ class PoolWatch:
         self._failures += 1
 
     def stats(self) -> PoolStats:
-        times = sorted(self._times)
+        since = monotonic() - _PERCENTILE_SPAN
+        # The copy is one step of the interpreter: another thread may be adding to it.
+        times = sorted(seconds for moment, seconds in tuple(self._acquired) if moment > since)
         return PoolStats(
             size=self._pool.size(),
             in_use=self._pool.checkedout(),
             idle=self._pool.checkedin(),
-            waiting=self._waiting,
+            waiting=self.waiting,
             peak_in_use=self._peak_in_use,
             peak_waiting=self._peak_waiting,
             acquires=self._acquires,
@@ -237,6 +241,11 @@ class Database:
 
         await together(*(hold_one() for _ in range(self.limits.pool_size)))
         self._watch = PoolWatch(self._pool)
+
+    @property
+    def waiting(self) -> int:
+        """Tasks waiting for a connection."""
+        return self._watch.waiting
 
     def pool_stats(self) -> PoolStats:
         return self._watch.stats()

@@ -117,7 +117,7 @@ class PoolStats:
     acquire_failures: int
     """Checkouts that gave up waiting."""
     acquire_p50_ms: float | None
-    """Over the last checkouts; None before the first."""
+    """Over the last minute, and at most its last thousand checkouts; None without any."""
     acquire_p99_ms: float | None
 
 

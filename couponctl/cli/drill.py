@@ -21,11 +21,12 @@ from couponctl.cli.opened import settings_of, with_database
 from couponctl.cli.outputs import Output, output_options, outputs_of, write_all
 from couponctl.cli.running import Interrupted, run
 from couponctl.drills.catalog import DRILLS
-from couponctl.drills.drill import Progress, Verdict
+from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
 from couponctl.drills.isolation import leftovers, remove_all
 from couponctl.drills.plan import Plan
 from couponctl.drills.preflight import inspect
+from couponctl.drills.progress import Progress
 from couponctl.drills.report import SCHEMA_VERSION, worst
 from couponctl.drills.slo import held_to, parse
 from couponctl.drills.words import catalog_lines, progress_words, report_lines, scorecard_lines

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from couponctl.database import Database
-    from couponctl.drills.drill import Progress
+    from couponctl.drills.progress import Progress
     from couponctl.faults import Fault
     from couponctl.libpq import Server
     from couponctl.service import CouponService
@@ -122,7 +122,7 @@ class Arena:
 
     def _record(self, entry: Entry) -> None:
         self.journal.entries.append(entry)
-        self.progress.count(entry.outcome)
+        self.progress.answered(entry.outcome, entry.latency)
 
     async def ledger(self, coupon: str) -> Ledger:
         """The final word on a coupon, read on a fresh connection. Raises CouponNotFound."""

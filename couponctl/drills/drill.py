@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from couponctl.drills.arena import Arena
-    from couponctl.models import Outcome
     from couponctl.settings import Limits
 
 
@@ -137,41 +134,3 @@ class Drill(Generic[P]):
     """What it breaks on purpose; a report says how often each took effect."""
     pools: int = 1
     """How many pools of `pool_size` connections are open at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A running drill at one moment."""
-
-    stage: str
-    done: int
-    total: int
-    outcomes: dict[str, int]
-    elapsed: float
-    """Seconds."""
-
-
-class Progress:
-    """How far a drill is: written by the drill, read by whoever watches it, from any thread."""
-
-    def __init__(self) -> None:
-        self.left_behind: str | None = None
-        """The schema of the run, from its creation until it is dropped."""
-        self.begin()
-
-    def begin(self) -> None:
-        """Start counting anew, for the next drill."""
-        self.stage = "starting"
-        self._total = 0
-        self._outcomes: Counter[Outcome] = Counter()
-        self._began = monotonic()
-
-    def expect(self, attempts: int) -> None:
-        self._total += attempts
-
-    def count(self, outcome: Outcome) -> None:
-        self._outcomes[outcome] += 1
-
-    def view(self) -> View:
-        outcomes = {outcome.value: count for outcome, count in self._outcomes.copy().items()}
-        return View(self.stage, sum(outcomes.values()), self._total, outcomes, monotonic() - self._began)

@@ -15,18 +15,19 @@ from couponctl.cancellation import cancelled_once
 from couponctl.claims import STATEMENT
 from couponctl.database import open_database
 from couponctl.drills.arena import CANCELLED, Arena
-from couponctl.drills.drill import Check, Drill, P, Progress, merged, nobody, some
+from couponctl.drills.drill import Check, Drill, P, merged, nobody, some
 from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
 from couponctl.drills.phases import phases_by_outcome
 from couponctl.drills.preflight import DIRECTOR, WITNESS, admitted, connections_of
-from couponctl.drills.report import Report, latency_by_outcome
+from couponctl.drills.progress import Progress
+from couponctl.drills.report import Report, histogram_by_outcome, latency_by_outcome
 from couponctl.errors import Unavailable
 from couponctl.service import CouponService
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from couponctl.claims import Strategy
@@ -81,10 +82,11 @@ class _Run(Generic[P]):
             async with isolated_schema(director, self.id, self.progress) as schema:
                 before = await footprint(director, attacker_of(self.id))
                 await self._attack(director, schema)
-                self.findings.checks += await leak_checks(director, attacker_of(self.id), before)
+                self._found(await leak_checks(director, attacker_of(self.id), before))
 
     async def _attack(self, director: Database, schema: str) -> None:
         async with self._under_attack(self.target.server, schema) as service:
+            self.progress.watch(service.database)
             arena = Arena(
                 run_id=self.id,
                 service=service,
@@ -95,10 +97,10 @@ class _Run(Generic[P]):
                 random=self.random,
             )
             self.findings.faults = arena.faults
-            self.findings.checks += await self._within_time(arena)
+            self._found(await self._within_time(arena))
             self.progress.stage = "reading the ledger"
             self.findings.pool = service.pool_stats()
-            self.findings.checks += await rest_checks(director, attacker_of(self.id), self.findings.pool)
+            self._found(await rest_checks(director, attacker_of(self.id), self.findings.pool))
             await self._hold_against_ledger(arena)
 
     @asynccontextmanager
@@ -126,18 +128,22 @@ class _Run(Generic[P]):
 
     async def _hold_against_ledger(self, arena: Arena) -> None:
         findings = self.findings
-        findings.checks += answer_checks(self.journal.entries)
+        self._found(answer_checks(self.journal.entries))
         by_coupon: dict[str, list[Check]] = {}
         for coupon, created in self.journal.created.items():
             entries = self.journal.of(coupon)
             ledger = await arena.ledger(coupon)
             by_coupon[coupon] = ledger_checks(entries, ledger) + time_checks(entries, created)
             findings.recovered += len(recovered(entries, ledger))
-        findings.checks += merged(by_coupon)
+        self._found(merged(by_coupon))
         async with arena.witness() as database:
             found = (await audit(database)).findings
-        findings.checks.append(nobody("the audit of the ledger finds nothing", [f.detail for f in found]))
+        self._found([nobody("the audit of the ledger finds nothing", [f.detail for f in found])])
         findings.unfinished = self._nothing_proved(arena)
+
+    def _found(self, checks: Sequence[Check]) -> None:
+        self.findings.checks += checks
+        self.progress.decided(self.findings.checks)
 
     def _nothing_proved(self, arena: Arena) -> str:
         without_effect = [fault.name for fault in arena.faults if not fault.happened]
@@ -189,6 +195,7 @@ async def run_drill(
         checks=tuple(findings.checks),
         outcomes=run.journal.tally(),
         latency=latency_by_outcome(run.journal.entries),
+        histogram=histogram_by_outcome(run.journal.entries),
         phases=phases_by_outcome(run.journal.entries),
         recovered=findings.recovered,
         faults=tuple(findings.faults),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from couponctl.database import Database
-    from couponctl.drills.drill import Progress
+    from couponctl.drills.progress import Progress
 
 _PREFIX = "couponctl_drill_"
 _OURS = re.compile(rf"{_PREFIX}([0-9a-f]{{8}})")

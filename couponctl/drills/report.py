@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.database import nearest_rank
 from couponctl.drills.drill import Check, Verdict
+from couponctl.drills.histogram import BOUNDS_MS, histogram
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from couponctl.drills.histogram import Histogram
     from couponctl.drills.journal import Entry
     from couponctl.drills.phases import Spread
     from couponctl.drills.slo import Level
@@ -46,6 +48,7 @@ class Report:
     checks: tuple[Check, ...]
     outcomes: Mapping[Outcome, int]
     latency: Mapping[Outcome, Latency]
+    histogram: Mapping[Outcome, Histogram]
     phases: Mapping[Outcome, Mapping[str, Spread]]
     """Where the time went, as far as the strategy can tell."""
     recovered: int
@@ -99,6 +102,10 @@ class Report:
             "recovered": self.recovered,
             "faults": [{"name": fault.name, "happened": fault.happened} for fault in self.faults],
             "latency_ms": {outcome.value: _rounded(asdict(each)) for outcome, each in self.latency.items()},
+            "histogram": {
+                "bounds_ms": list(BOUNDS_MS),
+                "counts": {outcome.value: list(counts) for outcome, counts in self.histogram.items()},
+            },
             "phases_ms": {
                 outcome.value: {phase: _rounded(asdict(spread)) for phase, spread in phases.items()}
                 for outcome, phases in self.phases.items()
@@ -131,10 +138,19 @@ def _rounded(times: Mapping[str, float]) -> dict[str, float]:
 
 
 def latency_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, Latency]:
+    return {outcome: _latency(sorted(times)) for outcome, times in _times_by_outcome(entries).items()}
+
+
+def histogram_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, Histogram]:
+    return {outcome: histogram(times) for outcome, times in _times_by_outcome(entries).items()}
+
+
+def _times_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, list[float]]:
+    """Latencies in milliseconds."""
     times: dict[Outcome, list[float]] = defaultdict(list)
     for entry in entries:
         times[entry.outcome].append(entry.latency * 1000)
-    return {outcome: _latency(sorted(each)) for outcome, each in sorted(times.items())}
+    return dict(sorted(times.items()))
 
 
 def _latency(ordered: Sequence[float]) -> Latency:

@@ -14,7 +14,8 @@ from couponctl.present import aligned, counted, milliseconds, safe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from couponctl.drills.drill import Check, Drill, Parameters, View
+    from couponctl.drills.drill import Check, Drill, Parameters
+    from couponctl.drills.progress import View
     from couponctl.drills.report import Report
     from couponctl.drills.slo import Level
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.journal import Entry
 from couponctl.drills.phases import phases_by_outcome
-from couponctl.drills.report import Report, latency_by_outcome
+from couponctl.drills.report import Report, histogram_by_outcome, latency_by_outcome
 from couponctl.models import Outcome, Phases, PoolStats
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def report(*entries: Entry, checks: tuple[Check, ...] = (), **more: Any) -> Repo
         "checks": checks,
         "outcomes": outcomes,
         "latency": latency_by_outcome(entries),
+        "histogram": histogram_by_outcome(entries),
         "phases": phases_by_outcome(entries),
         "recovered": 0,
         "faults": (),

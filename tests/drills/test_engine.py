@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from couponctl.database import open_database
-from couponctl.drills.drill import Drill, Parameters, Progress, Verdict, equals
+from couponctl.drills.drill import Drill, Parameters, Verdict, equals
 from couponctl.drills.engine import Target, run_drill
 from couponctl.drills.isolation import leftovers, remove_all
+from couponctl.drills.progress import Progress
 from couponctl.drills.sale import FLASH_SALE, SCALE, Scale
 from couponctl.errors import Unreachable
 from couponctl.models import Outcome

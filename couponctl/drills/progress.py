@@ -1,0 +1,135 @@
+"""How far a running drill is: written by the drill, read by whoever watches it, from any thread."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from couponctl.database import nearest_rank
+from couponctl.drills.histogram import BUCKETS, bucket_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from couponctl.database import Database
+    from couponctl.drills.drill import Check
+    from couponctl.drills.histogram import Histogram
+    from couponctl.models import Outcome, PoolStats
+
+_REMEMBERED = 2048
+"""Latencies kept for the percentiles of a view; the report's are over all."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A drill at one moment."""
+
+    stage: str
+    done: int
+    total: int
+    outcomes: Mapping[str, int]
+    elapsed: float
+    """Seconds."""
+    histogram: Mapping[str, Histogram]
+    """By outcome."""
+    p50_ms: float | None
+    """Over the latest answers; None before the first."""
+    p99_ms: float | None
+    waiting: tuple[int, ...]
+    """The most who waited for a connection, in equal slices of the time since the drill began."""
+    checks: tuple[Check, ...]
+    """Those that are decided."""
+    pool: PoolStats | None
+    """Of the pool under attack, while there is one."""
+
+
+class Timeline:
+    """The highest value in each slice of time. When all slices are taken they double, so it never ends."""
+
+    SLICES = 60
+
+    def __init__(self) -> None:
+        self._slice = 0.01
+        self._highest: list[int] = []
+
+    def record(self, at: float, value: int) -> None:
+        """Note a value, `at` seconds after the start."""
+        while at >= self._slice * self.SLICES:
+            self._slice *= 2
+            self._highest = [max(self._highest[i : i + 2]) for i in range(0, len(self._highest), 2)]
+        index = int(at / self._slice)
+        self._highest += [0] * (index + 1 - len(self._highest))
+        self._highest[index] = max(self._highest[index], value)
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        return tuple(self._highest)
+
+
+class Progress:
+    """The drill writes, others look: `view()` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.left_behind: str | None = None
+        """The schema of the run, from its creation until it is dropped."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Start counting anew, for the next drill."""
+        with self._lock:
+            self.stage = "starting"
+            self._total = 0
+            self._outcomes: Counter[Outcome] = Counter()
+            self._buckets: dict[Outcome, list[int]] = {}
+            self._latest: deque[float] = deque(maxlen=_REMEMBERED)
+            self._waiting = Timeline()
+            self._checks: tuple[Check, ...] = ()
+            self._pool: Database | None = None
+            self._began = monotonic()
+
+    def watch(self, database: Database) -> None:
+        """The pool under attack is open."""
+        self._pool = database
+
+    def expect(self, attempts: int) -> None:
+        with self._lock:
+            self._total += attempts
+
+    def answered(self, outcome: Outcome, latency: float) -> None:
+        """An attempt has its outcome, after `latency` seconds."""
+        with self._lock:
+            self._outcomes[outcome] += 1
+            self._buckets.setdefault(outcome, [0] * BUCKETS)[bucket_of(latency * 1000)] += 1
+            self._latest.append(latency)
+            self._look_at_pool()
+
+    def decided(self, checks: Sequence[Check]) -> None:
+        """All checks that are decided by now."""
+        with self._lock:
+            self._checks = tuple(checks)
+
+    def view(self) -> View:
+        with self._lock:
+            self._look_at_pool()
+            latest = sorted(self._latest)
+            return View(
+                stage=self.stage,
+                done=self._outcomes.total(),
+                total=self._total,
+                outcomes={outcome.value: count for outcome, count in self._outcomes.items()},
+                elapsed=monotonic() - self._began,
+                histogram={outcome.value: tuple(counts) for outcome, counts in self._buckets.items()},
+                p50_ms=nearest_rank(latest, 0.50, scale=1000),
+                p99_ms=nearest_rank(latest, 0.99, scale=1000),
+                waiting=self._waiting.values,
+                checks=self._checks,
+                pool=None if self._pool is None else self._pool.pool_stats(),
+            )
+
+    def _look_at_pool(self) -> None:
+        waiting = 0 if self._pool is None else self._pool.waiting
+        self._waiting.record(monotonic() - self._began, waiting)
