@@ -22,6 +22,13 @@ def may_write(settings: Settings) -> None:
         )
 
 
+def name_to_type(settings: Settings) -> str:
+    """The database's name where it must be typed out to agree; empty where a yes is enough."""
+    if isinstance(settings.target, Embedded) or settings.environment != PRODUCTION:
+        return ""
+    return settings.target.database
+
+
 def may_attack(settings: Settings, *, confirmed: str | None, agreed: bool) -> None:
     """Refuse to drill or destroy where nobody has agreed to it; the embedded server is free for all.
 
@@ -32,7 +39,7 @@ def may_attack(settings: Settings, *, confirmed: str | None, agreed: bool) -> No
     if isinstance(settings.target, Embedded):
         return
     database = settings.target.database
-    if settings.environment == PRODUCTION and confirmed != database:
+    if name_to_type(settings) not in {"", confirmed}:
         raise Guarded(f"{settings.target.where} is production", f"If you mean it: --confirm {database}")
     if not agreed and confirmed != database:
         raise Guarded(f"nobody has agreed to this on {settings.target.where}", "If you mean it: --yes")

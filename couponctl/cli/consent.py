@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from couponctl.guards import PRODUCTION, may_attack, may_write
+from couponctl.guards import may_attack, may_write, name_to_type
 from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def wanted_consent(settings: Settings) -> str:
     """The option that agrees without being asked; empty for the operator's own server."""
     if isinstance(settings.target, Embedded):
         return ""
-    return f"--confirm {settings.target.database}" if settings.environment == PRODUCTION else "--yes"
+    name = name_to_type(settings)
+    return f"--confirm {name}" if name else "--yes"
 
 
 def ask(
@@ -49,7 +50,7 @@ def ask(
         invocation.say(f"On {settings.target.where} this will")
         for line in plan:
             invocation.say(f"  {line}")
-        if settings.environment == PRODUCTION:
+        if name_to_type(settings):
             confirm = click.prompt("This is PRODUCTION. The database's name, to go on", err=True)
         else:
             agreed = click.confirm("Go on?", err=True)

@@ -25,6 +25,7 @@ _SUMMARIES = {
     "stats": "Show the pool and the server.",
     "drill": "Attack the claim path and hear a verdict.",
     "db": "Make the tables; run the embedded server.",
+    "tui": "Open the console.",
     "doctor": "Say what is wrong and how to mend it.",
 }
 """Every command; the module couponctl.cli.NAME holds it, and is imported only when it is called."""

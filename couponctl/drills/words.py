@@ -66,7 +66,7 @@ def report_lines(report: Report) -> Iterator[str]:
     yield f"{report.drill}  {verdict_words([report])}"
     yield f"  {parameters}, strategy {report.strategy}, seed {report.seed}"
     yield ""
-    for line in aligned([_check_row(check) for check in report.checks], "<<<"):
+    for line in aligned([check_row(check) for check in report.checks], "<<<"):
         yield f"  {line}"
     for line in aligned([_level_row(level) for level in report.slos], "<<<"):
         yield f"  {line}"
@@ -115,7 +115,7 @@ def scorecard_lines(reports: Sequence[Report]) -> Iterator[str]:
         yield from aligned([(glyph, drill, *rest) for drill, glyph, *rest in levels], "<<<<")
 
 
-def _check_row(check: Check) -> tuple[str, str, str]:
+def check_row(check: Check) -> tuple[str, str, str]:
     if check.held:
         return ("✔", safe(check.promise), safe(shown(check.observed)))
     return ("✘", safe(check.promise), safe(f"{shown(check.observed)}, expected {shown(check.expected)}"))

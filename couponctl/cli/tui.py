@@ -1,0 +1,43 @@
+"""`couponctl tui`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from couponctl.cli.invocation import Invocation, common_options, pass_invocation
+from couponctl.cli.opened import settings_of
+from couponctl.cli.running import run
+from couponctl.errors import Invalid
+
+
+@click.command("tui")
+@click.option(
+    "--refresh-hz",
+    type=click.FloatRange(0.5, 20),
+    default=4.0,
+    show_default=True,
+    help="Pictures a second; fewer on a slow line.",
+)
+@common_options
+@pass_invocation
+def command(invocation: Invocation, refresh_hz: float) -> int:
+    """Open the console: coupons, drills, the pool and the kept runs, live.
+
+    Press ? in it for its keys, q to leave. TEXTUAL_THEME names a theme to start with.
+    """
+    if invocation.json:
+        raise click.UsageError("the console has no --json; `couponctl stats --watch --json` has")
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        raise Invalid("tui", "wants a terminal; `couponctl list` and `couponctl stats --watch` do without")
+    if os.environ.get("TERM", "dumb") in {"dumb", ""}:
+        raise Invalid("tui", "wants a terminal that can place its cursor, and TERM says that this one cannot")
+    settings = settings_of(invocation)
+    from couponctl.reach import reached  # noqa: PLC0415 - only who goes on pays for these
+    from couponctl.tui.opening import run_console  # noqa: PLC0415
+
+    prefix = [word for name in ("url", "context") if (given := getattr(invocation, name)) for word in (f"--{name}", given)]
+    with reached(settings) as server:
+        return run(invocation, run_console(settings, server, prefix, refresh_hz))

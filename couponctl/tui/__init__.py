@@ -1,0 +1,1 @@
+"""The console: a Textual app over the service, the drills and the kept runs."""

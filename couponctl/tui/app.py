@@ -1,0 +1,238 @@
+"""The console itself: four modes, one timer, and a way out that leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import App
+from textual.binding import Binding
+
+from couponctl import interruption
+from couponctl.drills.words import verdict_words
+from couponctl.errors import CouponctlError, Misconfigured
+from couponctl.guards import may_attack, name_to_type
+from couponctl.present import safe
+from couponctl.tui.palette import ConsoleCommands
+from couponctl.tui.screens.confirm import Confirm, Consent
+from couponctl.tui.screens.coupons import Coupons
+from couponctl.tui.screens.drills import Drills
+from couponctl.tui.screens.event_list import EventsScreen
+from couponctl.tui.screens.keys import KeysScreen, keys_of
+from couponctl.tui.screens.mode import ModeScreen
+from couponctl.tui.snapshot import Snapshot
+from couponctl.tui.text import Tone
+from couponctl.tui.theme import THEMES, first_theme
+from couponctl.tui.widgets.run_panes import VERDICT_TONES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from textual.app import SystemCommand
+    from textual.binding import BindingType
+    from textual.notifications import SeverityLevel
+    from textual.screen import Screen
+
+    from couponctl.drills.report import Report
+    from couponctl.tui.desk import Desk
+    from couponctl.tui.drill_thread import RunningDrill
+
+_MOST_FRAMES_WAITING = 4
+"""Writes that a slow terminal may have before it; the next frame is then skipped."""
+
+_ABORT_PATIENCE = 10.0
+"""Seconds that a drill gets for its clean-up when the console is left."""
+
+
+class Crash(Exception):
+    """What the operator reads when the console has a fault; no traceback, which could show a password."""
+
+    def __rich__(self) -> Text:
+        return Text(
+            "couponctl: the console had to stop. Run it again with -v for the details of a bug report."
+        )
+
+
+class CouponApp(App[int]):
+    """Four modes over one desk."""
+
+    # A relative path would be looked for beside the module of a subclass.
+    CSS_PATH = Path(__file__).with_name("couponctl.tcss")
+    TITLE = "couponctl"
+    COMMANDS = {ConsoleCommands}  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"mode('{mode}')", f"Mode {number}: {mode}", show=False)
+            for number, mode in enumerate(("coupons", "drills", "pool", "runs"), start=1)
+        ),
+        Binding("question_mark", "keys", "Keys"),
+        Binding("ctrl+e", "events", "Event log", show=False),
+        Binding("t", "change_theme", "Theme", show=False),
+        Binding("q,ctrl+q", "quit", "Quit", show=False),
+    ]
+
+    def __init__(self, desk: Desk, *, refresh_hz: float = 4.0) -> None:
+        """`refresh_hz` pictures a second; none by itself where it is 0, as tests want it."""
+        super().__init__()
+        self.desk = desk
+        self._refresh_hz = refresh_hz
+        self._last_tick: float | None = None
+        self._lag_ms = 0
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = first_theme(self.console.color_system, no_color=self.no_color)
+        for mode, screen in (("coupons", Coupons), ("drills", Drills)):
+            self.add_mode(mode, partial(screen, desk))
+
+    async def on_mount(self) -> None:
+        await self.switch_mode("coupons")
+        loop = asyncio.get_running_loop()
+        for number in interruption.signals():
+            loop.add_signal_handler(number, self._ended_from_outside, interruption.exit_code(number))
+        if self._refresh_hz:
+            self.set_interval(1 / self._refresh_hz, self.tick)
+        self.run_worker(self._look_for_leavings(), group="leavings", exit_on_error=False)
+
+    def tick(self) -> None:
+        """Draw what has changed."""
+        if self._terminal_is_slow:
+            return
+        self._measure_lag()
+        if (ended := self.desk.stage.just_ended()) is not None:
+            self._announce(ended)
+        screen = self.screen_stack[0]
+        if isinstance(screen, ModeScreen) and screen.is_mounted:
+            screen.apply(Snapshot(self.desk.sale.pool_stats(), self.desk.stage.state(), self._lag_ms))
+
+    @property
+    def _terminal_is_slow(self) -> bool:
+        # Textual blocks its event loop while its thirty writes wait for the terminal; there is no public
+        # way to see that coming. A test holds this to the version of Textual in use.
+        writer = getattr(self._driver, "_writer_thread", None)
+        return writer is not None and writer._queue.qsize() >= _MOST_FRAMES_WAITING  # noqa: SLF001
+
+    def _measure_lag(self) -> None:
+        now = self.desk.clock()
+        if self._last_tick is not None and self._refresh_hz:
+            late = now - self._last_tick - 1 / self._refresh_hz
+            self._lag_ms = max(0, int(late * 200) * 5)
+        self._last_tick = now
+
+    def _announce(self, ended: RunningDrill) -> None:
+        report = ended.report
+        if report is None:
+            self.desk.events.add(f"{ended.drill.name}: {ended.failure}", tone=Tone.WARN)
+            self.say(f"{ended.drill.name}: {ended.failure}", severity="warning")
+        else:
+            words = f"{report.drill}: {verdict_words([report])}"
+            tone = VERDICT_TONES[report.verdict]
+            self.desk.events.add(words, command=("runs", "show", report.run_id), tone=tone)
+            self.say(words, severity="information" if tone is Tone.GOOD else "error")
+            self.run_worker(self._keep(report), group="keeping", exit_on_error=False)
+        if ended.left_behind:
+            left = f"schema {ended.left_behind} is left on the server"
+            self.desk.events.add(left, command=("drill", "clean"), tone=Tone.BAD)
+
+    async def _keep(self, report: Report) -> None:
+        try:
+            await asyncio.to_thread(self.desk.runs.keep, report, made_by="console")
+        except (CouponctlError, OSError) as error:
+            self.desk.events.add(f"this run is not kept: {error}", tone=Tone.WARN)
+
+    def say(self, words: str, *, severity: SeverityLevel = "information") -> None:
+        """A toast; whatever is in the words is shown literally."""
+        self.notify(safe(words), severity=severity, markup=False)
+
+    async def _look_for_leavings(self) -> None:
+        """Tell of schemas that crashed drills have left, as soon as the server can be asked."""
+        while True:
+            try:
+                dead = [each for each in await self.desk.leavings.find() if not each.running]
+                break
+            except Misconfigured as error:
+                self.desk.events.add(error.message, tone=Tone.WARN)
+                return
+            except CouponctlError:
+                await asyncio.sleep(2)
+        if not dead:
+            return
+        for leftover in dead:
+            self.desk.events.add(f"{leftover.schema} is left of a drill that crashed", tone=Tone.WARN)
+        settings = self.desk.settings
+        word = name_to_type(settings)
+        question = Confirm(
+            "A drill has left something", [f"drop {one.schema}" for one in dead], word=word, action="Remove"
+        )
+        consent = await self.push_screen_wait(question)
+        if consent.agreed:
+            try:
+                may_attack(settings, confirmed=consent.typed, agreed=True)
+                await self.desk.leavings.remove(dead)
+            except CouponctlError as error:
+                self.desk.events.add(error.message, tone=Tone.WARN)
+            else:
+                self.desk.events.add("removed what drills had left", command=("drill", "clean"))
+
+    def action_mode(self, mode: str) -> None:
+        self.switch_mode(mode)
+
+    def action_keys(self) -> None:
+        self.push_screen(KeysScreen(keys_of(self, self.screen)))
+
+    def action_events(self) -> None:
+        self.push_screen(EventsScreen(self.desk.events))
+
+    async def action_offer_drill(self, name: str) -> None:
+        await self.offer_drill(name)
+
+    async def offer_drill(self, name: str, prefilled: Mapping[str, float] | None = None) -> None:
+        """Go to the drills and open the form of one."""
+        await self.switch_mode("drills")
+        screen = self.screen
+        if isinstance(screen, Drills):
+            screen.offer(name, prefilled)
+
+    async def action_quit(self) -> None:
+        if not self.desk.stage.running:
+            self.exit(0)
+            return
+        question = Confirm("Quit?", ["A drill runs. It is aborted, and its schema dropped."], action="Quit")
+        self.push_screen(question, self._quit_agreed)
+
+    def _quit_agreed(self, consent: Consent | None) -> None:
+        if consent is not None and consent.agreed:
+            self._leave(0)
+
+    def _ended_from_outside(self, exit_code: int) -> None:
+        self._leave(exit_code)
+
+    def _leave(self, exit_code: int) -> None:
+        self.run_worker(self._end_drill_and_exit(exit_code), group="leaving", exclusive=True)
+
+    async def _end_drill_and_exit(self, exit_code: int) -> None:
+        self.desk.stage.abort()
+        await asyncio.to_thread(self.desk.stage.wait, _ABORT_PATIENCE)
+        self.exit(exit_code)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        unwanted = {"Maximize", "Minimize", "Keys"}
+        return (each for each in super().get_system_commands(screen) if each.title not in unwanted)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The colour of frames, for themes that are not ours."""
+        return {"line": "ansi_bright_black" if self.current_theme.ansi else "#808080"}
+
+    async def run_to_the_end(self) -> int:
+        """Run until the operator leaves; the exit code. Raises Crash."""
+        code = await self.run_async()
+        if self._exception is not None:
+            raise self._exception
+        return code or 0
+
+    def _handle_exception(self, error: Exception) -> None:
+        crash = Crash()
+        crash.__cause__ = error
+        super()._handle_exception(crash)

@@ -1,0 +1,68 @@
+"""What happened in this session, each action with the command line that does the same."""
+
+from __future__ import annotations
+
+import shlex
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from couponctl.tui.text import Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+_REMEMBERED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the log."""
+
+    at: datetime
+    words: str
+    command: str = ""
+    """What to type in a shell for the same; empty where nothing would do it."""
+    tone: Tone = Tone.PLAIN
+
+    @property
+    def time(self) -> str:
+        return f"{self.at:%H:%M:%S}"
+
+
+class EventLog:
+    """The latest events, oldest first."""
+
+    def __init__(self, now: Callable[[], datetime], prefix: tuple[str, ...] = ()) -> None:
+        """`prefix` names the database on every command line, as the console was given it."""
+        self._now = now
+        self._prefix = prefix
+        self._events: deque[Event] = deque(maxlen=_REMEMBERED)
+        self.version = 0
+        """Counts the events."""
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        return tuple(self._events)
+
+    def add(self, words: str, *, command: tuple[str, ...] = (), tone: Tone = Tone.PLAIN) -> None:
+        self._events.append(Event(self._now(), words, self.command_line(command), tone))
+        self.version += 1
+
+    def command_line(self, words: tuple[str, ...]) -> str:
+        """How a shell is told these words; empty for none."""
+        if not words:
+            return ""
+        return " ".join(map(shell_word, ("couponctl", *self._prefix, *words)))
+
+
+def shell_word(word: str) -> str:
+    r"""The word, quoted for bash and zsh; `$'\x1b'` and the like where it could not be seen."""
+    if word.isprintable():
+        return shlex.quote(word)
+    escaped = (
+        c if c.isprintable() and c not in "\\'" else "".join(rf"\x{byte:02x}" for byte in c.encode())
+        for c in word
+    )
+    return f"$'{''.join(escaped)}'"

@@ -1,0 +1,79 @@
+"""From settings and a server to a console on the screen, and back to the shell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from couponctl.activity import open_watch
+from couponctl.claims import find_strategy
+from couponctl.drills.engine import Target
+from couponctl.drills.isolation import leftovers, remove_all
+from couponctl.runs import RunStore, default_directory
+from couponctl.service import open_service
+from couponctl.tui.app import CouponApp
+from couponctl.tui.desk import Desk
+from couponctl.tui.drill_thread import DrillThread
+from couponctl.tui.events import EventLog
+from couponctl.tui.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from couponctl.database import Database
+    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.drills.isolation import Leftover
+    from couponctl.libpq import Server
+    from couponctl.settings import Settings
+
+_CONNECTIONS = 4
+"""Of the console's own pool, at most: it sits next to production all day."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLeavings:
+    """What drills have left, asked for through the console's own pool."""
+
+    database: Database
+
+    async def find(self) -> tuple[Leftover, ...]:
+        return await leftovers(self.database)
+
+    async def remove(self, found: Sequence[Leftover]) -> None:
+        await remove_all(self.database, found)
+
+
+async def run_console(settings: Settings, server: Server, prefix: Sequence[str], refresh_hz: float) -> int:
+    """Run the console until it is left; the exit code.
+
+    `prefix` names the database in the command lines of the event log. Raises Crash where the console has
+    a fault, with its cause.
+    """
+
+    def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> DrillThread:
+        target = Target(server, settings.limits, find_strategy(strategy))
+        thread = DrillThread(drill, target, parameters, seed)
+        thread.start()
+        return thread
+
+    own = replace(settings.limits, pool_size=min(_CONNECTIONS, settings.limits.pool_size))
+    async with (
+        open_service(replace(settings, limits=own), server, application="couponctl/tui") as service,
+        open_watch(server, settings.limits) as watch,
+    ):
+        stage = Stage(launch)
+        desk = Desk(
+            settings=settings,
+            sale=service,
+            look_at_server=watch.look,
+            leavings=ServerLeavings(service.database),
+            runs=RunStore(default_directory()),
+            stage=stage,
+            events=EventLog(datetime.now, tuple(prefix)),
+        )
+        try:
+            return await CouponApp(desk, refresh_hz=refresh_hz).run_to_the_end()
+        finally:
+            stage.abort()
+            stage.wait(10)

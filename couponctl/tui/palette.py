@@ -1,0 +1,67 @@
+"""What ctrl+p finds: coupons by name, drills and modes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from textual.command import DiscoveryHit, Hit, Provider
+
+from couponctl.drills.catalog import DRILLS
+from couponctl.errors import CouponctlError
+from couponctl.present import safe
+from couponctl.tui.screens.claimants import ClaimantsScreen
+from couponctl.tui.screens.forms import ClaimCoupon
+from couponctl.tui.text import literal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from couponctl.tui.app import CouponApp
+
+    Command = tuple[str, Callable[[], object], str]
+    """What it is called, what it does, what to know of it."""
+
+_MOST = 8
+"""Coupons that one search brings."""
+
+
+class ConsoleCommands(Provider):
+    """Ways to everything that has a name."""
+
+    @property
+    def _app(self) -> CouponApp:
+        return cast("CouponApp", self.app)
+
+    async def discover(self) -> AsyncIterator[DiscoveryHit]:
+        for name, action, meaning in self._fixed():
+            yield DiscoveryHit(literal(name), action, text=name, help=meaning)
+
+    async def search(self, query: str) -> AsyncIterator[Hit]:
+        matcher = self.matcher(query)
+        for name, action, meaning in self._fixed():
+            if (score := matcher.match(name)) > 0:
+                yield Hit(score, literal(name), action, text=name, help=meaning)
+        async for name, action, meaning in self._coupons(query):
+            # Not the matcher's own highlighting, which would read the name as markup.
+            yield Hit(0.5, literal(name), action, text=safe(name), help=meaning)
+
+    def _fixed(self) -> Iterator[Command]:
+        for mode in ("coupons", "drills", "pool", "runs"):
+            yield f"go to {mode}", partial(self._app.action_mode, mode), "a mode"
+        for drill in DRILLS:
+            yield f"drill {drill.name}", partial(self._app.offer_drill, drill.name), drill.title
+        yield "event log", self._app.action_events, "what happened in this session"
+
+    async def _coupons(self, query: str) -> AsyncIterator[Command]:
+        desk = self._app.desk
+        words = query.split()
+        try:
+            page = await desk.sale.list(matching=words[-1] if words else "", limit=_MOST)
+        except CouponctlError:
+            return  # the table of coupons says what is wrong
+        for coupon in page.coupons:
+            show = partial(self._app.push_screen, ClaimantsScreen(desk, coupon.name))
+            claim = partial(self._app.push_screen, ClaimCoupon(desk, coupon.name))
+            yield f"show {coupon.name}", show, "stock and claimants"
+            yield f"claim {coupon.name}", claim, "for a user"

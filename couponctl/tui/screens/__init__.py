@@ -1,0 +1,1 @@
+"""One module a mode, and the modal screens that lie over them."""

@@ -1,0 +1,97 @@
+"""Who claimed a coupon: page by page, and whether one user did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from couponctl.errors import CouponctlError
+from couponctl.present import counted, moment, stock_line
+from couponctl.tui.text import Tone, literal
+from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
+from couponctl.tui.widgets.pane import Figures
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from couponctl.tui.desk import Desk
+
+PAGE = 500
+"""Claimants of one page."""
+
+
+class ClaimantsScreen(ModalScreen[None]):
+    """One coupon and its claimants by user id."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("escape", "dismiss", "Close"),
+        ("greater_than_sign,right_square_bracket", "next_page", "Next page"),
+        ("less_than_sign,left_square_bracket", "first_page", "First page"),
+        ("slash", "ask", "Did this user get it?"),
+    ]
+    AUTO_FOCUS = "#claimants"
+
+    def __init__(self, desk: Desk, coupon: str) -> None:
+        super().__init__()
+        self._desk = desk
+        self._coupon = coupon
+        self._next: str | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog tall") as dialog:
+            dialog.border_title = literal(self._coupon)
+            dialog.border_subtitle = literal("/ ask for a user · > next page · < first page · esc close")
+            yield Figures(id="stock")
+            yield Input(placeholder="user id: did this user get it?", id="user")
+            yield Figures(id="answer")
+            yield LiveTable((Column("User id", 20, grows=True),), id="claimants")
+
+    def on_mount(self) -> None:
+        self._read(after=None)
+
+    def action_ask(self) -> None:
+        self.query_one("#user", Input).focus()
+
+    def action_next_page(self) -> None:
+        if self._next is not None:
+            self._read(after=self._next)
+
+    def action_first_page(self) -> None:
+        self._read(after=None)
+
+    def _read(self, after: str | None) -> None:
+        self.run_worker(self._show_page(after), exclusive=True, exit_on_error=False)
+
+    async def _show_page(self, after: str | None) -> None:
+        stock = self.query_one("#stock", Figures)
+        try:
+            page = await self._desk.sale.show(self._coupon, limit=PAGE, after=after)
+        except CouponctlError as error:
+            stock.show(literal(str(error), Tone.WARN))
+            return
+        self._next = page.next
+        more = "more behind" if page.next is not None else "the last page"
+        words = f"{stock_line(page.coupon)}; {counted(len(page.claimed_by), 'user')} here, {more}"
+        stock.show(literal(words))
+        self.query_one(LiveTable).show([Row(user, (cell(user),)) for user in page.claimed_by])
+
+    @on(Input.Submitted, "#user")
+    async def _look_up(self, event: Input.Submitted) -> None:
+        self.run_worker(self._answer(event.value), group="answer", exclusive=True, exit_on_error=False)
+
+    async def _answer(self, user: str) -> None:
+        answer = self.query_one("#answer", Figures)
+        try:
+            claim = await self._desk.sale.find_claim(self._coupon, user)
+        except CouponctlError as error:
+            answer.show(literal(str(error), Tone.WARN))
+            return
+        if claim is None:
+            answer.show(literal(f"✘ {user} has not claimed it", Tone.WARN))
+        else:
+            answer.show(literal(f"✔ {user} claimed it at {moment(claim.created_at)}", Tone.GOOD))

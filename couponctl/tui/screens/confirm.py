@@ -1,0 +1,77 @@
+"""Asking before anything is done that cannot be taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from couponctl.tui.text import lines as stacked
+from couponctl.tui.text import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What the operator agreed to."""
+
+    agreed: bool
+    typed: str | None = None
+    """The word that was asked for, as it was typed."""
+
+
+class Confirm(ModalScreen[Consent]):
+    """A question with its consequences; where a word must be typed, nothing else agrees."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("escape,n", "refuse", "No"),
+        ("y", "agree", "Yes"),
+    ]
+
+    def __init__(
+        self, title: str, consequences: Sequence[str], *, word: str = "", action: str = "Yes"
+    ) -> None:
+        """`word` is the name that must be typed, empty for a plain question."""
+        super().__init__()
+        self._title = title
+        self._consequences = tuple(consequences)
+        self._word = word
+        self._action = action
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = literal(self._title)
+            with VerticalScroll(classes="fields", can_focus=False):
+                yield Static(stacked(*map(literal, self._consequences)), markup=False)
+            if self._word:
+                yield Static(literal(f"Type {self._word} to go on"), classes="label", markup=False)
+                yield Input(id="word")
+            with Horizontal(classes="buttons"):
+                yield Button(self._action, id="agree", variant="warning", compact=True)
+                yield Button("No", id="refuse", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#word" if self._word else "#refuse").focus()
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#agree")
+    def action_agree(self) -> None:
+        if not self._word:
+            self.dismiss(Consent(agreed=True))
+        elif (typed := self.query_one("#word", Input).value) == self._word:
+            self.dismiss(Consent(agreed=True, typed=typed))
+        else:
+            self.query_one("#word", Input).focus()
+
+    @on(Button.Pressed, "#refuse")
+    def action_refuse(self) -> None:
+        self.dismiss(Consent(agreed=False))

@@ -1,0 +1,298 @@
+"""Mode 1: the coupons, live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.widgets import DataTable, Input
+
+from couponctl.errors import CouponctlError, CouponNotFound
+from couponctl.models import Sort
+from couponctl.present import counted, stock_state
+from couponctl.tui.feed import Feed
+from couponctl.tui.rates import Rates, rate_words
+from couponctl.tui.screens.claimants import ClaimantsScreen
+from couponctl.tui.screens.forms import ClaimCoupon, NewCoupon
+from couponctl.tui.screens.mode import ModeScreen
+from couponctl.tui.text import Tone, glyph_tone, literal
+from couponctl.tui.widgets.event_pane import EventPane
+from couponctl.tui.widgets.gauges import gauge
+from couponctl.tui.widgets.integrity import IntegrityPane
+from couponctl.tui.widgets.live_table import Cell, Column, LiveTable, Row, cell
+from couponctl.tui.widgets.pane import Figures, Pane
+from couponctl.tui.widgets.pool_pane import PoolPane
+from couponctl.tui.widgets.selected import SelectedPane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.binding import BindingType
+    from textual.widget import Widget
+
+    from couponctl.models import Claim, Coupon, CouponPage
+    from couponctl.tui.desk import Desk
+    from couponctl.tui.snapshot import Snapshot
+
+PAGE = 500
+"""Coupons of one page."""
+
+_MOST_TO_SORT = 50_000
+"""Claims among which the newest are looked for: there is no index on their age."""
+
+_GAUGE = 12
+
+_COLUMNS = (
+    Column("Name", 14, grows=True),
+    Column("State", 10),
+    Column("Left", 11, right=True),
+    Column("Stock", _GAUGE, rank=2),
+    Column("Total", 11, right=True, rank=1),
+    Column("Claims/s", 8, right=True, rank=3),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which coupons, and in which order."""
+
+    matching: str = ""
+    sort: Sort = Sort.NAME
+    starts: tuple[str | None, ...] = (None,)
+    """Where this page and each before it start."""
+
+    @property
+    def title(self) -> str:
+        parts = ["Coupons"]
+        if self.sort is not Sort.NAME:
+            parts.append(f"by {self.sort.value}")
+        if self.matching:
+            parts.append(f'with "{self.matching}"')
+        if len(self.starts) > 1:
+            parts.append(f"page {len(self.starts)}")
+        return " · ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page, and the question that it answers."""
+
+    question: Question
+    page: CouponPage
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """A coupon's newest claimants at so many claims."""
+
+    name: str
+    claimed: int
+    claims: tuple[Claim, ...]
+
+
+class Coupons(ModeScreen):
+    """The table of coupons, and what concerns the one under the cursor."""
+
+    MODE = "Coupons"
+    AUTO_FOCUS = "#coupon-table"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "new", "New"),
+        Binding("c", "claim", "Claim"),
+        Binding("slash", "filter", "Filter"),
+        Binding("f", "flash_sale", "Flash sale"),
+        Binding("v", "verify", "Verify"),
+        Binding("s", "sort", "Sort by the next column", show=False),
+        Binding("y", "copy", "Copy the name", show=False),
+        Binding("greater_than_sign,right_square_bracket", "next_page", "Next page", show=False),
+        Binding("less_than_sign,left_square_bracket", "previous_page", "Previous page", show=False),
+        Binding("escape", "no_filter", "No filter", show=False),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.asked = Question()
+        self._listing = Feed(self._read_listing, clock=desk.clock)
+        self._newest = Feed(self._read_newest, clock=desk.clock)
+        self.feeds = (self._listing, self._newest)
+        self._rates = Rates()
+        self._drawn = -1
+
+    def panes(self) -> Iterable[Widget]:
+        search = Input(placeholder="filter by name", id="filter")
+        table = LiveTable(_COLUMNS, id="coupon-table")
+        yield Pane("Coupons", search, Figures(classes="empty"), table, id="coupons")
+        yield Vertical(
+            SelectedPane(),
+            PoolPane("Connection pool", id="pool"),
+            IntegrityPane(),
+            EventPane(self.desk.events),
+            id="side",
+        )
+
+    @property
+    def table(self) -> LiveTable:
+        return self.query_one("#coupon-table", LiveTable)
+
+    @property
+    def coupon(self) -> Coupon | None:
+        """The one under the cursor."""
+        listing, selected = self._listing.value, self.table.selected
+        if listing is None or selected is None:
+            return None
+        return next((c for c in listing.page.coupons if c.name == selected), None)
+
+    def apply(self, snapshot: Snapshot) -> None:
+        super().apply(snapshot)
+        self._apply_listing()
+        coupon, newest = self.coupon, self._newest.value
+        claims = newest.claims if newest and coupon and newest.name == coupon.name else None
+        rate = self._rates.of(coupon.name) if coupon else 0.0
+        self.query_one(SelectedPane).apply(coupon, rate, claims)
+        self.query_one(PoolPane).apply(snapshot.pool)
+        self.query_one(EventPane).apply()
+
+    def _apply_listing(self) -> None:
+        pane = self.query_one("#coupons", Pane)
+        pane.say_stale(self._listing.stale)
+        listing = self._listing.value
+        if listing is None or listing.question != self.asked or self._drawn == self._listing.version:
+            return
+        self._drawn = self._listing.version
+        coupons = listing.page.coupons
+        if not self._listing.failure:
+            self._rates.note(coupons, self.desk.clock())
+        self.table.show([self._row(coupon) for coupon in coupons])
+        more = ", more behind: >" if listing.page.next is not None else ""
+        pane.count(counted(len(coupons), "coupon") + more)
+        self.query_one(".empty", Figures).show(literal("" if coupons else self._nothing, Tone.DIM))
+        self.set_class(not coupons, "-empty")
+
+    @property
+    def _nothing(self) -> str:
+        if self.asked.matching:
+            return f'no coupon has "{self.asked.matching}" in its name: press escape'
+        return "no coupons yet: press n"
+
+    def _row(self, coupon: Coupon) -> Row:
+        state = stock_state(coupon)
+        tone = glyph_tone(state)
+        full, empty = gauge(coupon.remaining_amount, coupon.amount, _GAUGE)
+        rate = self._rates.of(coupon.name)
+        return Row(
+            coupon.name,
+            (
+                cell(coupon.name),
+                cell(state, tone),
+                cell(f"{coupon.remaining_amount:,}", Tone.STRONG),
+                Cell(((full, Tone.ACCENT), (empty, Tone.DIM))),
+                cell(f"{coupon.amount:,}"),
+                cell(rate_words(rate), Tone.PLAIN if rate else Tone.DIM),
+            ),
+        )
+
+    async def _read_listing(self) -> Listing:
+        asked = self.asked
+        try:
+            page = await self.desk.sale.list(
+                matching=asked.matching, sort=asked.sort, limit=PAGE, after=asked.starts[-1]
+            )
+        except CouponNotFound:
+            # The coupon that this page starts behind has gone, and its place in the order with it.
+            self._ask(replace(asked, starts=(None,)))
+            page = await self.desk.sale.list(matching=asked.matching, sort=asked.sort, limit=PAGE)
+            asked = self.asked
+        return Listing(asked, page)
+
+    async def _read_newest(self) -> Newest | None:
+        coupon, known = self.coupon, self._newest.value
+        if coupon is None or coupon.claimed_amount > _MOST_TO_SORT:
+            return None
+        if known and (known.name, known.claimed) == (coupon.name, coupon.claimed_amount):
+            return known
+        claims = await self.desk.sale.newest_claimants(coupon.name, limit=5)
+        return Newest(coupon.name, coupon.claimed_amount, claims)
+
+    def _ask(self, question: Question) -> None:
+        if question != self.asked:
+            self.asked = question
+            self.query_one("#coupons", Pane).retitle(question.title)
+            self._listing.poke()
+
+    @on(DataTable.RowHighlighted, "#coupon-table")
+    def _selection_moved(self) -> None:
+        self._newest.poke()
+
+    @on(DataTable.RowSelected, "#coupon-table")
+    def action_detail(self) -> None:
+        if self.coupon is not None:
+            self.desk.events.add(f"looked at {self.coupon.name}", command=("show", "--", self.coupon.name))
+            self.app.push_screen(ClaimantsScreen(self.desk, self.coupon.name))
+
+    def action_new(self) -> None:
+        self.app.push_screen(NewCoupon(self.desk), self._changed)
+
+    def action_claim(self) -> None:
+        name = self.coupon.name if self.coupon else ""
+        self.app.push_screen(ClaimCoupon(self.desk, name), self._changed)
+
+    def _changed(self, _result: object) -> None:
+        self._listing.poke()
+
+    def action_filter(self) -> None:
+        self.add_class("-filtering")
+        self.query_one("#filter", Input).focus()
+
+    def action_no_filter(self) -> None:
+        self.remove_class("-filtering")
+        self.query_one("#filter", Input).value = ""
+        self.table.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        self._ask(replace(self.asked, matching=event.value, starts=(None,)))
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        self.table.focus()
+
+    def action_sort(self) -> None:
+        order = list(Sort)
+        following = order[(order.index(self.asked.sort) + 1) % len(order)]
+        self._ask(replace(self.asked, sort=following, starts=(None,)))
+
+    def action_next_page(self) -> None:
+        listing = self._listing.value
+        if listing is not None and listing.question == self.asked and listing.page.next is not None:
+            self._ask(replace(self.asked, starts=(*self.asked.starts, listing.page.next)))
+
+    def action_previous_page(self) -> None:
+        self._ask(replace(self.asked, starts=self.asked.starts[:-1] or (None,)))
+
+    def action_copy(self) -> None:
+        if self.coupon is not None:
+            self.app.copy_to_clipboard(self.coupon.name)
+            self.notify("copied to the clipboard", timeout=2)
+
+    def action_verify(self) -> None:
+        self.query_one(IntegrityPane).working()
+        self.run_worker(self._verify(), group="verify", exclusive=True, exit_on_error=False)
+
+    async def _verify(self) -> None:
+        pane = self.query_one(IntegrityPane)
+        try:
+            audit = await self.desk.sale.verify()
+        except CouponctlError as error:
+            pane.failed(error.message)
+            self.desk.events.add(f"verify: {error.message}", command=("verify",), tone=Tone.WARN)
+            return
+        pane.found(audit, self.desk.now())
+        words = "balanced" if audit.ok else counted(len(audit.findings), "finding")
+        self.desk.events.add(
+            f"ledger: {words}", command=("verify",), tone=Tone.GOOD if audit.ok else Tone.BAD
+        )
+
+    async def action_flash_sale(self) -> None:
+        await self.app.run_action("app.offer_drill('flash-sale')")

@@ -1,0 +1,103 @@
+"""The parameters of a drill, in a form made from the drill's own definitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from couponctl.claims import STRATEGIES
+from couponctl.errors import Invalid
+from couponctl.tui.screens.forms import Field, Form, whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from couponctl.drills.drill import Drill, Parameter, Parameters
+
+STRATEGY = "strategy"
+SEED = "seed"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A drill as it is to be run."""
+
+    drill: Drill[Any]
+    parameters: Parameters
+    strategy: str = STRATEGIES[0].name
+    seed: int | None = None
+    """None draws one."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The same on the command line, without what is the default anyway."""
+        defaults = self.drill.parameters()
+        words = ["drill", self.drill.name]
+        for each in self.drill.parameters.described():
+            value = getattr(self.parameters, each.name)
+            if value != getattr(defaults, each.name):
+                words += [
+                    f"--{each.name.replace('_', '-')}",
+                    f"{value:g}" if each.kind is float else str(value),
+                ]
+        if self.strategy != STRATEGIES[0].name:
+            words += ["--strategy", self.strategy]
+        if self.seed is not None:
+            words += ["--seed", str(self.seed)]
+        return tuple(words)
+
+
+class DrillForm(Form[Order]):
+    """Edits an order; what is left empty takes its default."""
+
+    def __init__(self, order: Order, prefilled: Mapping[str, float] | None = None) -> None:
+        """`prefilled` holds parameters that a wish of the operator brings along."""
+        self._drill = order.drill
+        names = " or ".join(strategy.name for strategy in STRATEGIES)
+        fields = [_field(each, order, prefilled or {}) for each in self._drill.parameters.described()]
+        fields.append(Field(STRATEGY, "strategy", order.strategy, f"how claims are made: {names}"))
+        seed = "" if order.seed is None else str(order.seed)
+        fields.append(Field(SEED, "seed", seed, "repeats the random choices of a run; drawn unless given"))
+        super().__init__(f"{self._drill.name}: {self._drill.title}", fields, action="Run")
+
+    async def act(self, values: Mapping[str, str]) -> Order:
+        given = {
+            each.name: _number(each, values[each.name])
+            for each in self._drill.parameters.described()
+            if values[each.name].strip()
+        }
+        strategy = values[STRATEGY].strip()
+        if strategy not in {each.name for each in STRATEGIES}:
+            raise Invalid(STRATEGY, f'there is none called "{strategy}"')
+        seed = whole_number(SEED, values[SEED]) if values[SEED].strip() else None
+        if seed is not None and seed < 0:
+            raise Invalid(SEED, "is less than 0")
+        return Order(self._drill, self._drill.parameters(**given), strategy, seed)
+
+
+def _field(parameter: Parameter, order: Order, prefilled: Mapping[str, float]) -> Field:
+    value = prefilled.get(parameter.name, getattr(order.parameters, parameter.name))
+    follows = (
+        parameter.default is None
+        and parameter.name not in prefilled
+        and value == getattr(order.drill.parameters(), parameter.name)
+    )
+    initial = "" if value is None or follows else f"{value:g}" if parameter.kind is float else str(value)
+    bounds = f"{parameter.at_least:,g} to {parameter.at_most:,g}"
+    return Field(parameter.name, parameter.name.replace("_", " "), initial, f"{parameter.meaning}; {bounds}")
+
+
+def _number(parameter: Parameter, text: str) -> float:
+    name = parameter.name.replace("_", " ")
+    value: float
+    if parameter.kind is int:
+        value = whole_number(name, text)
+    else:
+        try:
+            value = float(text)
+        except ValueError:
+            raise Invalid(name, f'"{text}" is not a number') from None
+    if not isfinite(value) or not parameter.at_least <= value <= parameter.at_most:
+        raise Invalid(name, f"must be from {parameter.at_least:,g} to {parameter.at_most:,g}")
+    return value

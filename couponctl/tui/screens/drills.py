@@ -1,0 +1,175 @@
+"""Mode 2: the drills, and the one that runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from couponctl.drills.catalog import DRILLS
+from couponctl.drills.plan import Plan
+from couponctl.errors import CouponctlError
+from couponctl.guards import may_attack, may_write, name_to_type
+from couponctl.settings import Embedded
+from couponctl.tui.screens.confirm import Confirm, Consent
+from couponctl.tui.screens.drill_form import DrillForm, Order
+from couponctl.tui.screens.mode import ModeScreen
+from couponctl.tui.text import Tone, joined, lines, literal
+from couponctl.tui.widgets.event_pane import EventPane
+from couponctl.tui.widgets.pane import Pane
+from couponctl.tui.widgets.run_panes import ChecksPane, HistogramPane, RunPane, WaitingPane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from textual.binding import BindingType
+    from textual.content import Content
+    from textual.widget import Widget
+
+    from couponctl.drills.drill import Drill
+    from couponctl.tui.desk import Desk
+    from couponctl.tui.snapshot import DrillState, Snapshot
+
+
+class Drills(ModeScreen):
+    """The catalogue beside the run."""
+
+    MODE = "Drills"
+    AUTO_FOCUS = "#catalog-list"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "run", "Run"),
+        Binding("e", "edit", "Edit parameters"),
+        Binding("x", "abort", "Abort"),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._orders = {drill.name: Order(drill, drill.parameters()) for drill in DRILLS}
+        self._shown: DrillState | None = None
+
+    def panes(self) -> Iterable[Widget]:
+        options = [Option(_entry(drill), id=drill.name) for drill in DRILLS]
+        yield Pane("Drills", OptionList(*options, id="catalog-list", markup=False), id="catalog")
+        yield Vertical(
+            RunPane(),
+            Horizontal(
+                HistogramPane(),
+                Vertical(ChecksPane(), WaitingPane(), EventPane(self.desk.events), id="drill-side"),
+                id="drill-rows",
+            ),
+            id="stage",
+        )
+
+    @property
+    def drill(self) -> Drill[Any]:
+        """The one under the cursor."""
+        return DRILLS[self.query_one(OptionList).highlighted or 0]
+
+    def apply(self, snapshot: Snapshot) -> None:
+        super().apply(snapshot)
+        state = snapshot.drill
+        if state is not None and not state.running and state.name != self.drill.name:
+            state = None
+        view = state.view if state else None
+        if state is None:
+            self.query_one(RunPane).describe(self.drill.name, _description(self._orders[self.drill.name]))
+        else:
+            self.query_one(RunPane).apply(state)
+        self.query_one(HistogramPane).apply(view.histogram if view else {})
+        checks = state.report.checks if state and state.report else view.checks if view else ()
+        self.query_one(ChecksPane).apply(checks, more=bool(state and state.running))
+        self.query_one(WaitingPane).apply(view)
+        self.query_one(EventPane).apply()
+
+    def offer(self, name: str, prefilled: Mapping[str, float] | None = None) -> None:
+        """Bring a drill under the cursor and open its form."""
+        self.query_one(OptionList).highlighted = self.query_one(OptionList).get_option_index(name)
+        self.action_edit(prefilled)
+
+    def action_edit(self, prefilled: Mapping[str, float] | None = None) -> None:
+        self.app.push_screen(DrillForm(self._orders[self.drill.name], prefilled), self._ordered)
+
+    def _ordered(self, order: Order | None) -> None:
+        if order is not None:
+            self._orders[order.drill.name] = order
+            self._run(order)
+
+    @on(OptionList.OptionSelected)
+    def action_run(self) -> None:
+        self._run(self._orders[self.drill.name])
+
+    def action_abort(self) -> None:
+        if self.desk.stage.running:
+            self.desk.stage.abort()
+            self.desk.events.add("aborting the drill", tone=Tone.WARN)
+        else:
+            self.notify("no drill runs")
+
+    def _run(self, order: Order) -> None:
+        """Ask where the server is not the operator's own, then run."""
+        settings = self.desk.settings
+        if self.desk.stage.running:
+            self.notify("a drill runs already: x aborts it", severity="warning")
+            return
+        try:
+            may_write(settings)
+        except CouponctlError as error:
+            self._refused(error)
+            return
+        if isinstance(settings.target, Embedded):
+            self._start(order)
+            return
+        plan = Plan(((order.drill, order.parameters),), order.strategy, order.seed).on_pool(settings.limits)
+        word = name_to_type(settings)
+        where = f"On {settings.target.where}{' (PRODUCTION)' if word else ''} this will"
+        question = Confirm(f"Run {order.drill.name}?", [where, *plan.lines()], word=word, action="Run")
+
+        def answered(consent: Consent | None) -> None:
+            if consent is not None and consent.agreed:
+                self._start_with(order, consent)
+
+        self.app.push_screen(question, answered)
+
+    def _start_with(self, order: Order, consent: Consent) -> None:
+        try:
+            may_attack(self.desk.settings, confirmed=consent.typed, agreed=consent.agreed)
+        except CouponctlError as error:
+            self._refused(error)
+        else:
+            self._start(order)
+
+    def _start(self, order: Order) -> None:
+        parameters = order.parameters.on_pool(self.desk.settings.limits)
+        self.desk.stage.run(order.drill, parameters, order.strategy, order.seed)
+        self.desk.events.add(f"{order.drill.name} has begun", command=order.command)
+
+    def _refused(self, error: CouponctlError) -> None:
+        self.desk.events.add(error.message, tone=Tone.WARN)
+        self.app.push_screen(Confirm("Refused", [str(error)]))
+
+
+def _entry(drill: Drill[Any]) -> Content:
+    return lines(literal(drill.name, Tone.STRONG), literal(drill.title, Tone.DIM))
+
+
+def _description(order: Order) -> Content:
+    drill = order.drill
+    facts = {
+        "promise": drill.promise,
+        "blast radius": drill.blast_radius,
+        "faults": ", ".join(drill.faults) or "none",
+        "parameters": ", ".join(_parameters(order)),
+    }
+    return lines(
+        *(joined(literal(f"{name:<13}", Tone.DIM), literal(words)) for name, words in facts.items()),
+    )
+
+
+def _parameters(order: Order) -> Iterable[str]:
+    for each in order.drill.parameters.described():
+        value = getattr(order.parameters, each.name)
+        yield f"{each.name.replace('_', ' ')} {'as set' if value is None else f'{value:g}'}"

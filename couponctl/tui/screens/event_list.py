@@ -1,0 +1,58 @@
+"""The whole event log, to read and to copy command lines from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import DataTable
+
+from couponctl.tui.text import Tone, literal
+from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from couponctl.tui.events import EventLog
+
+
+class EventsScreen(ModalScreen[None]):
+    """Every event of the session, the newest first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("escape,q", "dismiss", "Close"),
+        ("y", "copy", "Copy the command line"),
+    ]
+
+    def __init__(self, log: EventLog) -> None:
+        super().__init__()
+        self._events = log.events[::-1]
+
+    def compose(self) -> ComposeResult:
+        columns = (
+            Column("Time", 8),
+            Column("What", 20, grows=True),
+            Column("The same in a shell", 50, rank=1),
+        )
+        with Vertical(classes="dialog tall wide") as dialog:
+            dialog.border_title = literal("Events")
+            dialog.border_subtitle = literal("y copy the command line · esc close")
+            yield LiveTable(columns, id="event-table")
+
+    def on_mount(self) -> None:
+        self.query_one(LiveTable).show(
+            [
+                Row(str(i), (cell(e.time, Tone.DIM), cell(e.words, e.tone), cell(e.command)))
+                for i, e in enumerate(self._events)
+            ]
+        )
+
+    @on(DataTable.RowSelected)
+    def action_copy(self) -> None:
+        selected = self.query_one(LiveTable).selected
+        if selected is not None and (command := self._events[int(selected)].command):
+            self.app.copy_to_clipboard(command)
+            self.notify("copied to the clipboard", timeout=2)

@@ -1,0 +1,61 @@
+"""What the four modes have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from couponctl.tui.widgets.topbar import TopBar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.app import ComposeResult
+    from textual.widget import Widget
+
+    from couponctl.tui.desk import Desk
+    from couponctl.tui.feed import Feed
+    from couponctl.tui.snapshot import Snapshot
+
+
+class ModeScreen(Screen[None]):
+    """A screen with the top bar and the footer, whose feeds run only while its mode is the current one."""
+
+    MODE: ClassVar[str]
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (30, "-tall")]  # noqa: RUF012
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self.feeds: tuple[Feed[Any], ...] = ()
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(self.MODE, self.desk.settings)
+        yield Static("terminal too small: 60 x 16 is the least", id="too-small", markup=False)
+        yield Container(*self.panes(), id="body")
+        yield Footer()
+
+    def panes(self) -> Iterable[Widget]:
+        """What is between top bar and footer."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        for feed in self.feeds:
+            self.run_worker(feed.follow(), group="feeds", exit_on_error=False)
+        self.app.mode_change_signal.subscribe(self, self._mode_changed)
+        self._mode_changed(self.app.current_mode)
+
+    def _mode_changed(self, mode: str) -> None:
+        for feed in self.feeds:
+            if mode == self.MODE.lower():
+                feed.look()
+            else:
+                feed.rest()
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Draw what has changed since the last time."""
+        self.query_one(TopBar).apply(snapshot)

@@ -1,0 +1,37 @@
+"""What the screens draw: one frozen picture of everything that changes by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from couponctl.drills.drill import Parameters
+    from couponctl.drills.progress import View
+    from couponctl.drills.report import Report
+    from couponctl.models import PoolStats
+
+
+@dataclass(frozen=True, slots=True)
+class DrillState:
+    """The drill that runs, or the one that ran last."""
+
+    name: str
+    parameters: Parameters
+    view: View
+    running: bool
+    aborting: bool
+    report: Report | None
+    failure: str
+    """Why there is no report, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The console at one moment."""
+
+    pool: PoolStats
+    """The console's own."""
+    drill: DrillState | None
+    lag_ms: int
+    """How late the console's loop came to this picture, in steps of 5 ms."""

@@ -1,0 +1,69 @@
+"""The drill that runs, or ran last: at most one at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from couponctl.tui.snapshot import DrillState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.tui.drill_thread import RunningDrill
+
+    Launch = Callable[[Drill[Any], Parameters, str, int | None], RunningDrill]
+    """Start a drill with a strategy and a seed."""
+
+
+class Stage:
+    """Starts drills, aborts them, and tells how they stand."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._current: RunningDrill | None = None
+        self._announced = True
+
+    @property
+    def running(self) -> bool:
+        return self._current is not None and self._current.running
+
+    @property
+    def left_behind(self) -> str | None:
+        """A schema that is on the server now, because its drill runs or could not clean up."""
+        return None if self._current is None else self._current.left_behind
+
+    def run(self, drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> None:
+        assert not self.running
+        self._current = self._launch(drill, parameters, strategy, seed)
+        self._announced = False
+
+    def abort(self) -> None:
+        if self._current is not None:
+            self._current.abort()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether nothing runs any more, after so many seconds at most."""
+        return self._current is None or self._current.wait(seconds)
+
+    def just_ended(self) -> RunningDrill | None:
+        """The drill that has ended since the last call."""
+        if self._announced or self.running:
+            return None
+        self._announced = True
+        return self._current
+
+    def state(self) -> DrillState | None:
+        drill = self._current
+        if drill is None:
+            return None
+        running = drill.running
+        return DrillState(
+            name=drill.drill.name,
+            parameters=drill.parameters,
+            view=drill.view(),
+            running=running,
+            aborting=drill.aborted and running,
+            report=drill.report,
+            failure=drill.failure,
+        )

@@ -1,0 +1,40 @@
+"""The latest events, with the command line of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from couponctl.tui.text import Tone, lines, literal
+from couponctl.tui.widgets.pane import Figures, Pane
+
+if TYPE_CHECKING:
+    from textual.content import Content
+
+    from couponctl.tui.events import Event, EventLog
+
+
+class EventPane(Pane):
+    """As many of the latest events as have room, the newest at the bottom."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._figures = Figures(classes="fill")
+        super().__init__("Events", self._figures, id="events")
+
+    def apply(self) -> None:
+        height = self._figures.size.height
+        shown: list[Content] = []
+        for event in reversed(self._log.events):
+            if len(shown) >= height:
+                break
+            shown[:0] = _event(event)
+        self._figures.show(
+            lines(*shown[-height:]) if shown else literal("nothing has happened yet", Tone.DIM)
+        )
+
+
+def _event(event: Event) -> list[Content]:
+    words = [literal(f"{event.time} {event.words}", event.tone)]
+    if event.command:
+        words.append(literal(f"  $ {event.command}", Tone.DIM))
+    return words

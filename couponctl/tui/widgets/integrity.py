@@ -1,0 +1,40 @@
+"""The integrity light: what the last audit of the ledger found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from couponctl.present import counted, finding_line
+from couponctl.tui.text import Tone, lines, literal
+from couponctl.tui.widgets.pane import Figures, Pane
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from couponctl.models import Audit
+
+
+class IntegrityPane(Pane):
+    """Green when the counters and the claims agreed the last time somebody looked."""
+
+    def __init__(self) -> None:
+        self._figures = Figures(classes="fill")
+        super().__init__("Integrity", self._figures, id="integrity")
+
+    def on_mount(self) -> None:
+        self._figures.show(literal("◌ not verified yet: press v", Tone.DIM))
+
+    def working(self) -> None:
+        self._figures.show(literal("◌ reading the ledger", Tone.DIM))
+
+    def failed(self, sentence: str) -> None:
+        self._figures.show(literal(f"? {sentence}", Tone.WARN))
+
+    def found(self, audit: Audit, at: datetime) -> None:
+        if audit.ok:
+            held = f"✔ {counted(audit.coupons, 'coupon')}, {counted(audit.claims, 'claim')}: balanced"
+            self._figures.show(lines(literal(held, Tone.GOOD), literal(f"  at {at:%H:%M:%S}", Tone.DIM)))
+            return
+        words = f"✘ {counted(len(audit.findings), 'finding')} at {at:%H:%M:%S}"
+        findings = [literal(finding_line(finding), Tone.BAD) for finding in audit.findings]
+        self._figures.show(lines(literal(words, Tone.BAD), *findings))

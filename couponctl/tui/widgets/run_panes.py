@@ -1,0 +1,152 @@
+"""A run of a drill, live or kept: figures, latencies, checks, who waited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import VerticalScroll
+from textual.widgets import Sparkline
+
+from couponctl.drills.drill import Verdict
+from couponctl.drills.words import check_row, verdict_words
+from couponctl.models import Outcome
+from couponctl.present import milliseconds
+from couponctl.tui.text import Tone, joined, lines, literal
+from couponctl.tui.widgets.gauges import figures_content, gauge_content, histogram_content
+from couponctl.tui.widgets.pane import Figures, Pane
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from textual.content import Content
+
+    from couponctl.drills.drill import Check
+    from couponctl.drills.histogram import Histogram
+    from couponctl.drills.progress import View
+    from couponctl.tui.snapshot import DrillState
+
+VERDICT_TONES = {Verdict.PASS: Tone.GOOD, Verdict.FAIL: Tone.BAD, Verdict.INCONCLUSIVE: Tone.WARN}
+
+_NO_ERRORS = {
+    o.value for o in (Outcome.CLAIMED, Outcome.SOLD_OUT, Outcome.ALREADY_CLAIMED, Outcome.NOT_FOUND)
+}
+
+
+class RunPane(Pane):
+    """How far the drill is, in figures."""
+
+    def __init__(self) -> None:
+        self._figures = Figures(classes="fill")
+        super().__init__("Drill", self._figures, id="run")
+
+    def describe(self, title: str, content: Content) -> None:
+        """A drill that has not run yet."""
+        self._turn("", title)
+        self._figures.show(content)
+
+    def apply(self, state: DrillState) -> None:
+        self._turn(_standing(state), state.name)
+        self._figures.show(_progress(state, self._figures.size.width))
+
+    def _turn(self, standing: str, title: str) -> None:
+        self.retitle(title)
+        for each in ("running", "PASS", "FAIL", "INCONCLUSIVE"):
+            self.set_class(each == standing, f"-{each.lower()}")
+
+
+def _standing(state: DrillState) -> str:
+    if state.running:
+        return "running"
+    return state.report.verdict.value if state.report else Verdict.INCONCLUSIVE.value
+
+
+def _progress(state: DrillState, width: int) -> Content:
+    view = state.view
+    share = view.done / view.total if view.total else 0.0
+    if state.report is not None:
+        verdict = literal(verdict_words([state.report]), VERDICT_TONES[state.report.verdict])
+        why = state.report.unfinished or next((c.promise for c in state.report.broken), "")
+        word = joined(verdict, literal(f"  {why}" if why else ""))
+    elif not state.running:
+        word = literal(f"? {state.failure}", Tone.WARN)
+    else:
+        word = literal(f"{'aborting: ' if state.aborting else ''}{view.stage} …", Tone.ACCENT)
+    bar = gauge_content(share, 1, max(4, width - 6), Tone.ACCENT if state.running else Tone.DIM)
+    return lines(
+        figures_content(_figures(state), width), literal(""), joined(bar, literal(f" {share:4.0%}")), word
+    )
+
+
+def _figures(state: DrillState) -> list[tuple[str, str, Tone]]:
+    view = state.view
+    errors = sum(count for outcome, count in view.outcomes.items() if outcome not in _NO_ERRORS)
+    elapsed = state.report.elapsed if state.report else view.elapsed
+    return [
+        (f"{view.done:,}/{view.total:,}", "done", Tone.PLAIN),
+        (f"{view.outcomes.get('claimed', 0):,}", "claimed", Tone.GOOD),
+        (f"{view.outcomes.get('sold_out', 0):,}", "sold out", Tone.PLAIN),
+        (f"{errors:,}", "errors", Tone.BAD if errors else Tone.PLAIN),
+        (_time(view.p50_ms), "p50", Tone.PLAIN),
+        (_time(view.p99_ms), "p99", Tone.PLAIN),
+        (f"{elapsed:.1f} s", "elapsed", Tone.PLAIN),
+    ]
+
+
+def _time(value: float | None) -> str:
+    return "–" if value is None else milliseconds(value)
+
+
+class HistogramPane(Pane):
+    """Latencies by outcome."""
+
+    def __init__(self) -> None:
+        self._figures = Figures(classes="fill")
+        super().__init__("Latency", self._figures, id="latency")
+
+    def apply(self, counts: Mapping[str, Histogram]) -> None:
+        size = self._figures.size
+        self._figures.show(histogram_content(counts, size.width, size.height))
+
+
+class ChecksPane(Pane):
+    """Checks, each with its glyph as soon as it is decided."""
+
+    def __init__(self) -> None:
+        self._figures = Figures()
+        super().__init__("Checks", VerticalScroll(self._figures, classes="fill"), id="checks")
+
+    def apply(self, checks: Sequence[Check], *, more: bool) -> None:
+        """`more` says that others are still to be decided."""
+        shown = [content for check in checks for content in _check(check)]
+        if more:
+            shown.append(
+                literal("◌ more to come" if checks else "◌ decided when the claims are in", Tone.DIM)
+            )
+        self._figures.show(lines(*shown) if shown else literal("none yet", Tone.DIM))
+        held = sum(check.held for check in checks)
+        self.count(f"{held} of {len(checks)} held" if checks else "")
+
+
+def _check(check: Check) -> list[Content]:
+    glyph, promise, observed = check_row(check)
+    first = joined(literal(f"{glyph} ", Tone.GOOD if check.held else Tone.BAD), literal(promise))
+    return [first] if check.held else [first, literal(f"    {observed}", Tone.BAD)]
+
+
+class WaitingPane(Pane):
+    """Who waited for a connection, over the time of the drill."""
+
+    def __init__(self) -> None:
+        self._line = Sparkline()
+        self._figures = Figures()
+        super().__init__("Waiting for a connection", self._figures, self._line, id="waiting")
+
+    def apply(self, view: View | None) -> None:
+        values = view.waiting if view else ()
+        if values != self._line.data:
+            self._line.data = values
+        pool = view.pool if view else None
+        words = (
+            f"{pool.waiting:,} now, {max(values, default=0):,} at most" if pool else "no drill has run yet"
+        )
+        self._figures.show(literal(words, Tone.DIM))

@@ -1,0 +1,67 @@
+"""The line that all modes share: modes, the database, the pool, the running drill, the loop's lag."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import Horizontal
+from textual.content import Content
+
+from couponctl.guards import PRODUCTION
+from couponctl.tui.text import Tone, joined, literal
+from couponctl.tui.widgets.pane import Figures
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from couponctl.settings import Settings
+    from couponctl.tui.snapshot import Snapshot
+
+MODES = ("Coupons", "Drills", "Pool", "Runs")
+
+
+class TopBar(Horizontal):
+    """One line, always there."""
+
+    def __init__(self, mode: str, settings: Settings) -> None:
+        super().__init__(id="topbar")
+        self._mode = mode
+        self._settings = settings
+
+    def compose(self) -> ComposeResult:
+        yield Figures(id="brand")
+        yield Figures(id="modes")
+        yield Figures(id="badge")
+        yield Figures(id="health")
+
+    def on_mount(self) -> None:
+        self.query_one("#brand", Figures).show(literal(" couponctl ", Tone.STRONG))
+        self.query_one("#modes", Figures).show(joined(*(self._tab(i + 1, m) for i, m in enumerate(MODES))))
+        self.query_one("#badge", Figures).show(self._badge())
+
+    def apply(self, snapshot: Snapshot) -> None:
+        pool = snapshot.pool
+        drill = snapshot.drill
+        parts = [
+            literal(f"pool {pool.in_use}/{pool.size}"),
+            literal(f"wait {pool.waiting}", Tone.WARN if pool.waiting else Tone.PLAIN),
+            literal(f"lag {snapshot.lag_ms} ms", Tone.WARN if snapshot.lag_ms >= 50 else Tone.PLAIN),
+        ]
+        if drill is not None and drill.running:
+            done = f" {drill.view.done:,}/{drill.view.total:,}" if drill.view.total else ""
+            parts.insert(0, literal(f"▶ {drill.name}{done}", Tone.ACCENT))
+        self.query_one("#health", Figures).show(Content("  ").join(parts))
+
+    def _tab(self, number: int, mode: str) -> Content:
+        style = "bold $accent" if mode == self._mode else ""
+        # The words are ours, so this markup is the one place where a click may mean something.
+        return Content.from_markup(f"[@click=app.mode('{mode.lower()}')] {number} {mode} [/]").stylize(style)
+
+    def _badge(self) -> Content:
+        where = self._settings.target.where
+        word = self._settings.environment
+        read_only = literal(" read-only", Tone.WARN) if self._settings.read_only else ""
+        if word == PRODUCTION:
+            return joined(literal("● PRODUCTION ", Tone.BAD), literal(where), read_only)
+        named = f"{word} " if word else ""
+        return joined(literal("● ", Tone.GOOD), literal(f"{named}{where}"), read_only)
