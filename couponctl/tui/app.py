@@ -23,6 +23,8 @@ from couponctl.tui.screens.drills import Drills
 from couponctl.tui.screens.event_list import EventsScreen
 from couponctl.tui.screens.keys import KeysScreen, keys_of
 from couponctl.tui.screens.mode import ModeScreen
+from couponctl.tui.screens.pool import Pool
+from couponctl.tui.screens.runs import Runs
 from couponctl.tui.snapshot import Snapshot
 from couponctl.tui.text import Tone
 from couponctl.tui.theme import THEMES, first_theme
@@ -84,7 +86,7 @@ class CouponApp(App[int]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = first_theme(self.console.color_system, no_color=self.no_color)
-        for mode, screen in (("coupons", Coupons), ("drills", Drills)):
+        for mode, screen in (("coupons", Coupons), ("drills", Drills), ("pool", Pool), ("runs", Runs)):
             self.add_mode(mode, partial(screen, desk))
 
     async def on_mount(self) -> None:

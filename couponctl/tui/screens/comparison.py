@@ -1,0 +1,56 @@
+"""Two runs side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from couponctl.drills.words import verdict_words
+from couponctl.tui.text import Tone, glyph_tone, lines, literal
+from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
+from couponctl.tui.widgets.pane import Figures
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from couponctl.drills.comparison import Comparison
+
+_COLUMNS = (
+    Column("", 20, grows=True),
+    Column("Before", 14, right=True),
+    Column("After", 14, right=True),
+    Column("Change", 10, right=True),
+)
+
+
+class ComparisonScreen(ModalScreen[None]):
+    """Every fact that two runs can be held against each other by."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("escape,q", "dismiss", "Close")]
+
+    def __init__(self, comparison: Comparison) -> None:
+        super().__init__()
+        self._comparison = comparison
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog tall wide") as dialog:
+            dialog.border_title = literal("Compare")
+            dialog.border_subtitle = literal("esc close")
+            yield Figures(id="compared")
+            yield LiveTable(_COLUMNS, id="comparison")
+
+    def on_mount(self) -> None:
+        runs = (("before", self._comparison.before), ("after ", self._comparison.after))
+        heads = [literal(f"{when}  {run.run_id}  {run.drill}  {verdict_words([run])}") for when, run in runs]
+        if not self._comparison.of_one_drill:
+            heads.append(literal("two different drills: their numbers need not mean the same", Tone.WARN))
+        self.query_one("#compared", Figures).show(lines(*heads))
+        rows = []
+        for number, row in enumerate(self._comparison.rows):
+            what, before, after, change = row.cells
+            cells = (cell(what), cell(before), cell(after), cell(change, glyph_tone(change)))
+            rows.append(Row(str(number), cells))
+        self.query_one(LiveTable).show(rows)

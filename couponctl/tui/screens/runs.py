@@ -1,0 +1,189 @@
+"""Mode 4: the runs that were kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.widgets import DataTable
+
+from couponctl.drills.comparison import compare
+from couponctl.drills.words import GLYPHS, report_lines
+from couponctl.present import counted, milliseconds, moment
+from couponctl.runs import origin_words
+from couponctl.tui.feed import Feed
+from couponctl.tui.screens.comparison import ComparisonScreen
+from couponctl.tui.screens.mode import ModeScreen
+from couponctl.tui.screens.reading import ReadingScreen
+from couponctl.tui.text import Tone, lines, literal
+from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
+from couponctl.tui.widgets.pane import Figures, Pane
+from couponctl.tui.widgets.run_panes import VERDICT_TONES, ChecksPane, HistogramPane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.binding import BindingType
+    from textual.widget import Widget
+
+    from couponctl.runs import KeptRun
+    from couponctl.tui.desk import Desk
+    from couponctl.tui.snapshot import Snapshot
+
+_COLUMNS = (
+    Column("", 1),
+    Column("Kept", 20, rank=3),
+    Column("Run", 8),
+    Column("Drill", 12, grows=True),
+    Column("Verdict", 14),
+    Column("Users", 7, right=True),
+    Column("p50", 9, right=True, rank=4),
+    Column("p99", 9, right=True, rank=2),
+    Column("Claims/s", 8, right=True, rank=1),
+)
+
+
+class Runs(ModeScreen):
+    """The history beside the run under the cursor."""
+
+    MODE = "Runs"
+    AUTO_FOCUS = "#run-table"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open"),
+        Binding("m", "mark", "Mark"),
+        Binding("d", "compare", "Compare two"),
+        Binding("o", "export", "Export"),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._history = Feed(self._read_history, clock=desk.clock)
+        self.feeds = (self._history,)
+        self._marked: tuple[str, ...] = ()
+        self._ids: tuple[str, ...] | None = None
+        self._skipped = 0
+
+    def panes(self) -> Iterable[Widget]:
+        yield Pane("Runs", Figures(classes="empty"), LiveTable(_COLUMNS, id="run-table"), id="history")
+        yield Vertical(
+            Pane("Run", Figures(id="run-facts", classes="fill"), id="facts"),
+            ChecksPane(),
+            HistogramPane(),
+            id="kept-run",
+        )
+
+    @property
+    def run(self) -> KeptRun | None:
+        """The one under the cursor."""
+        return self._find(self.query_one(LiveTable).selected)
+
+    def _find(self, run_id: str | None) -> KeptRun | None:
+        return next((run for run in self._history.value or () if run.report.run_id == run_id), None)
+
+    async def _read_history(self) -> tuple[KeptRun, ...]:
+        ids = await asyncio.to_thread(self.desk.runs.run_ids)
+        if ids == self._ids and self._history.value is not None:
+            return self._history.value
+        listing = await asyncio.to_thread(self.desk.runs.list)
+        self._ids, self._skipped = ids, listing.skipped
+        return listing.runs
+
+    def apply(self, snapshot: Snapshot) -> None:
+        super().apply(snapshot)
+        history = self._history.value
+        pane = self.query_one("#history", Pane)
+        pane.say_stale(self._history.stale)
+        if history is None:
+            return
+        self.query_one(LiveTable).show([self._row(run) for run in history])
+        unreadable = f", {counted(self._skipped, 'file')} unreadable" if self._skipped else ""
+        pane.count(counted(len(history), "run") + unreadable)
+        nothing = "no runs yet: press 2, then r"
+        self.query_one(".empty", Figures).show(literal("" if history else nothing, Tone.DIM))
+        self.set_class(not history, "-empty")
+        self._show(self.run)
+
+    def _row(self, run: KeptRun) -> Row:
+        report = run.report
+        latency = report.latency.get(report.leading) if report.leading else None
+        rate = report.claims_per_s
+        return Row(
+            report.run_id,
+            (
+                cell("●" if report.run_id in self._marked else "", Tone.ACCENT),
+                cell(moment(run.at), Tone.DIM),
+                cell(report.run_id),
+                cell(report.drill, Tone.STRONG),
+                cell(f"{GLYPHS[report.verdict]} {report.verdict}", VERDICT_TONES[report.verdict]),
+                cell(f"{report.answers:,}"),
+                cell(milliseconds(latency.p50) if latency else ""),
+                cell(milliseconds(latency.p99) if latency else ""),
+                cell("" if rate is None else f"{rate:,.0f}"),
+            ),
+        )
+
+    def _show(self, run: KeptRun | None) -> None:
+        facts = self.query_one("#run-facts", Figures)
+        if run is None:
+            facts.show(literal("no run is selected", Tone.DIM))
+            return
+        report = run.report
+        given = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in report.parameters.items())
+        self.query_one("#facts", Pane).retitle(f"{report.drill} {report.run_id}")
+        facts.show(
+            lines(
+                literal(given),
+                literal(f"strategy {report.strategy}, seed {report.seed}"),
+                literal(f"by the {run.made_by}, on {report.server.get('where', 'an unknown server')}", Tone.DIM),
+            )
+        )
+        self.query_one(ChecksPane).apply(report.checks, more=False)
+        self.query_one(HistogramPane).apply({o.value: counts for o, counts in report.histogram.items()})
+
+    @on(DataTable.RowSelected, "#run-table")
+    def action_open(self) -> None:
+        run = self.run
+        if run is not None:
+            text = [origin_words(run), "", *report_lines(run.report)]
+            self.desk.events.add(f"opened run {run.report.run_id}", command=("runs", "show", run.report.run_id))
+            self.app.push_screen(ReadingScreen(f"{run.report.drill} {run.report.run_id}", text))
+
+    def action_mark(self) -> None:
+        run = self.run
+        if run is None:
+            return
+        run_id = run.report.run_id
+        if run_id in self._marked:
+            self._marked = tuple(each for each in self._marked if each != run_id)
+        else:
+            self._marked = (*self._marked[-1:], run_id)
+
+    def action_compare(self) -> None:
+        """The two that are marked, or the one that is and the one under the cursor; the earlier one first."""
+        wanted = dict.fromkeys((*self._marked, self.run.report.run_id if self.run else ""))
+        runs = [run for run_id in list(wanted)[:2] if (run := self._find(run_id)) is not None]
+        if len(runs) < 2:
+            self.notify("mark one run with m, go to another, then press d")
+            return
+        before, after = sorted(runs, key=lambda run: run.at)
+        ids = (before.report.run_id, after.report.run_id)
+        self.desk.events.add(f"compared {ids[0]} with {ids[1]}", command=("runs", "diff", *ids))
+        self.app.push_screen(ComparisonScreen(compare(before.report, after.report)))
+
+    def action_export(self) -> None:
+        run = self.run
+        if run is None:
+            return
+        path = Path(f"couponctl-run-{run.report.run_id}.json").absolute()
+        try:
+            path.write_text(json.dumps(run.as_json(), indent=2) + "\n", "utf-8")
+        except OSError as exc:
+            self.notify(f"{path.name} cannot be written: {exc.strerror}", severity="error", markup=False)
+        else:
+            self.desk.events.add(f"run {run.report.run_id} is in {path}", tone=Tone.GOOD)
+            self.notify(f"written to {path.name}", markup=False)
