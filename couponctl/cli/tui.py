@@ -38,6 +38,11 @@ def command(invocation: Invocation, refresh_hz: float) -> int:
     from couponctl.reach import reached  # noqa: PLC0415 - only who goes on pays for these
     from couponctl.tui.opening import run_console  # noqa: PLC0415
 
-    prefix = [word for name in ("url", "context") if (given := getattr(invocation, name)) for word in (f"--{name}", given)]
+    prefix = [
+        word
+        for name in ("url", "context")
+        if (given := getattr(invocation, name))
+        for word in (f"--{name}", given)
+    ]
     with reached(settings) as server:
         return run(invocation, run_console(settings, server, prefix, refresh_hz))

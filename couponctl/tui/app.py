@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual.app import App
 from textual.binding import Binding
 
@@ -47,15 +46,6 @@ _MOST_FRAMES_WAITING = 4
 
 _ABORT_PATIENCE = 10.0
 """Seconds that a drill gets for its clean-up when the console is left."""
-
-
-class Crash(Exception):
-    """What the operator reads when the console has a fault; no traceback, which could show a password."""
-
-    def __rich__(self) -> Text:
-        return Text(
-            "couponctl: the console had to stop. Run it again with -v for the details of a bug report."
-        )
 
 
 class CouponApp(App[int]):
@@ -228,13 +218,12 @@ class CouponApp(App[int]):
         return {"line": "ansi_bright_black" if self.current_theme.ansi else "#808080"}
 
     async def run_to_the_end(self) -> int:
-        """Run until the operator leaves; the exit code. Raises Crash."""
+        """Run until the operator leaves; the exit code. Raises whatever fault has ended the console."""
         code = await self.run_async()
         if self._exception is not None:
             raise self._exception
         return code or 0
 
-    def _handle_exception(self, error: Exception) -> None:
-        crash = Crash()
-        crash.__cause__ = error
-        super()._handle_exception(crash)
+    def _fatal_error(self) -> None:
+        # Textual would print a traceback with local variables, and a password may be among them.
+        self._close_messages_no_wait()

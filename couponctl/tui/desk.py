@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
-    from couponctl.activity import Activity
     from couponctl.drills.isolation import Leftover
-    from couponctl.models import Audit, Claim, Claimants, Coupon, CouponPage, PoolStats, Sort
+    from couponctl.models import Activity, Audit, Claim, Claimants, Coupon, CouponPage, PoolStats, Sort
     from couponctl.runs import RunStore
     from couponctl.service import Attempt
     from couponctl.settings import Settings
@@ -56,7 +55,7 @@ class Desk:
 
     settings: Settings
     sale: Sale
-    look_at_server: Callable[[], Awaitable[Activity]]
+    look_at_server: Callable[[], Coroutine[Any, Any, Activity]]
     leavings: Leavings
     runs: RunStore
     stage: Stage

@@ -62,6 +62,7 @@ class DrillThread:
         self._progress = Progress()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Report] | None = None
+        self._last_view: View | None = None
         self._begun = Event()
         self._ended = Event()
 
@@ -79,7 +80,7 @@ class DrillThread:
         return self._progress.left_behind
 
     def view(self) -> View:
-        return self._progress.view()
+        return self._last_view or self._progress.view()
 
     def abort(self) -> None:
         if self.running and not self.aborted:
@@ -105,6 +106,7 @@ class DrillThread:
         except Exception as error:  # noqa: BLE001 - the console goes on, whatever became of the drill
             self.failure = f"unexpected: {type(error).__name__}"
         finally:
+            self._last_view = self._progress.view()
             self._begun.set()
             self._ended.set()
 

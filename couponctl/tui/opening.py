@@ -47,8 +47,8 @@ class ServerLeavings:
 async def run_console(settings: Settings, server: Server, prefix: Sequence[str], refresh_hz: float) -> int:
     """Run the console until it is left; the exit code.
 
-    `prefix` names the database in the command lines of the event log. Raises Crash where the console has
-    a fault, with its cause.
+    `prefix` names the database in the command lines of the event log. Raises whatever fault has ended the
+    console.
     """
 
     def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> DrillThread:

@@ -48,9 +48,9 @@ _GAUGE = 12
 _COLUMNS = (
     Column("Name", 14, grows=True),
     Column("State", 10),
-    Column("Left", 11, right=True),
+    Column("Left", 9, right=True),
     Column("Stock", _GAUGE, rank=2),
-    Column("Total", 11, right=True, rank=1),
+    Column("Total", 9, right=True, rank=1),
     Column("Claims/s", 8, right=True, rank=3),
 )
 

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from couponctl.tui.snapshot import Snapshot
 
 _COLUMNS = (
-    Column("PID", 8, right=True),
-    Column("Application", 24, rank=1),
-    Column("User", 10, rank=4),
+    Column("PID", 7, right=True),
+    Column("Application", 20, rank=1),
+    Column("User", 9, rank=4),
     Column("State", 19),
-    Column("Waits for", 20, rank=2),
-    Column("Age", 8, right=True),
-    Column("Query", 12, rank=3, grows=True),
+    Column("Waits for", 18, rank=2),
+    Column("Age", 7, right=True),
+    Column("Query", 30, rank=3, grows=True),
 )
 
 _LONGEST_QUERY = 200
@@ -118,7 +118,8 @@ class Pool(ModeScreen):
             backends.sort(key=key)
         self.query_one(LiveTable).show([_row(backend) for backend in backends])
         pane = self.query_one("#backends-pane", Pane)
-        pane.retitle(" · ".join(filter(None, ["Backends", self._locks_only and "locks only", self._sort])))
+        locks = "locks only" if self._locks_only else ""
+        pane.retitle(" · ".join(filter(None, ["Backends", locks, self._sort])))
         pane.count(counted(len(backends), "backend") + (", and more" if activity.truncated else ""))
         self.query_one("#chains", Figures).show(_chains_content(activity))
 
@@ -169,7 +170,10 @@ def _server_content(activity: Activity, pace: Pace | None) -> Content:
     commits = "–" if pace is None else f"{pace.commits:,.0f}/s, {pace.rollbacks:,.0f}/s rolled back"
     figures = {
         "version": (f"PostgreSQL {stats.version}", Tone.PLAIN),
-        "backends": (f"{stats.backends:,} of {stats.max_connections:,}, {stats.own_backends:,} ours", Tone.PLAIN),
+        "backends": (
+            f"{stats.backends:,} of {stats.max_connections:,}, {stats.own_backends:,} ours",
+            Tone.PLAIN,
+        ),
         "active": (f"{stats.active:,}", Tone.PLAIN),
         "idle tx": (f"{stats.idle_in_transaction:,}", Tone.WARN if stats.idle_in_transaction else Tone.PLAIN),
         "lock wait": (f"{stats.lock_waits:,}", Tone.BAD if stats.lock_waits else Tone.PLAIN),
@@ -182,10 +186,9 @@ def _server_content(activity: Activity, pace: Pace | None) -> Content:
 
 def _chains_content(activity: Activity) -> Content:
     chains = blocking_chains(activity.backends)
-    shown = [
-        literal(blocking_line(row), Tone.BAD if row.depth == 0 else Tone.PLAIN)
-        for row in chains
-    ] or [literal(_NOT_SHOWN, Tone.DIM)]
+    shown = [literal(blocking_line(row), Tone.BAD if row.depth == 0 else Tone.PLAIN) for row in chains] or [
+        literal(_NOT_SHOWN, Tone.DIM)
+    ]
     if activity.hidden:
         shown.append(literal(hidden_line(activity.hidden), Tone.DIM))
     return lines(*shown)

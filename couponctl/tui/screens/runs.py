@@ -14,7 +14,7 @@ from textual.widgets import DataTable
 
 from couponctl.drills.comparison import compare
 from couponctl.drills.words import GLYPHS, report_lines
-from couponctl.present import counted, milliseconds, moment
+from couponctl.present import counted, milliseconds
 from couponctl.runs import origin_words
 from couponctl.tui.feed import Feed
 from couponctl.tui.screens.comparison import ComparisonScreen
@@ -27,6 +27,7 @@ from couponctl.tui.widgets.run_panes import VERDICT_TONES, ChecksPane, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from textual.binding import BindingType
     from textual.widget import Widget
@@ -37,14 +38,14 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("", 1),
-    Column("Kept", 20, rank=3),
-    Column("Run", 8),
+    Column("When", 8),
     Column("Drill", 12, grows=True),
-    Column("Verdict", 14),
+    Column("Verdict", 8),
     Column("Users", 7, right=True),
-    Column("p50", 9, right=True, rank=4),
-    Column("p99", 9, right=True, rank=2),
-    Column("Claims/s", 8, right=True, rank=1),
+    Column("p50", 8, right=True, rank=2),
+    Column("p99", 8, right=True, rank=1),
+    Column("Claims/s", 8, right=True, rank=3),
+    Column("Run", 8, rank=4),
 )
 
 
@@ -116,16 +117,21 @@ class Runs(ModeScreen):
             report.run_id,
             (
                 cell("●" if report.run_id in self._marked else "", Tone.ACCENT),
-                cell(moment(run.at), Tone.DIM),
-                cell(report.run_id),
+                cell(self._when(run.at), Tone.DIM),
                 cell(report.drill, Tone.STRONG),
                 cell(f"{GLYPHS[report.verdict]} {report.verdict}", VERDICT_TONES[report.verdict]),
                 cell(f"{report.answers:,}"),
                 cell(milliseconds(latency.p50) if latency else ""),
                 cell(milliseconds(latency.p99) if latency else ""),
                 cell("" if rate is None else f"{rate:,.0f}"),
+                cell(report.run_id, Tone.DIM),
             ),
         )
+
+    def _when(self, at: datetime) -> str:
+        """The time of today, the day of earlier."""
+        local, now = at.astimezone(), self.desk.now().astimezone()
+        return f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%Y-%m-%d}"[2:]
 
     def _show(self, run: KeptRun | None) -> None:
         facts = self.query_one("#run-facts", Figures)
@@ -139,7 +145,9 @@ class Runs(ModeScreen):
             lines(
                 literal(given),
                 literal(f"strategy {report.strategy}, seed {report.seed}"),
-                literal(f"by the {run.made_by}, on {report.server.get('where', 'an unknown server')}", Tone.DIM),
+                literal(
+                    f"by the {run.made_by}, on {report.server.get('where', 'an unknown server')}", Tone.DIM
+                ),
             )
         )
         self.query_one(ChecksPane).apply(report.checks, more=False)
@@ -150,7 +158,9 @@ class Runs(ModeScreen):
         run = self.run
         if run is not None:
             text = [origin_words(run), "", *report_lines(run.report)]
-            self.desk.events.add(f"opened run {run.report.run_id}", command=("runs", "show", run.report.run_id))
+            self.desk.events.add(
+                f"opened run {run.report.run_id}", command=("runs", "show", run.report.run_id)
+            )
             self.app.push_screen(ReadingScreen(f"{run.report.drill} {run.report.run_id}", text))
 
     def action_mark(self) -> None:

@@ -61,14 +61,10 @@ def histogram_content(counts: Mapping[str, Histogram], width: int, height: int) 
 
 
 def _window(totals: Sequence[int], height: int) -> range:
-    """The buckets from the first to the last that hold something, and some around where there is room."""
+    """The buckets that hold something, an empty one on either side; the slow ones where room is short."""
     held = [bucket for bucket, total in enumerate(totals) if total]
-    first, last = held[0], held[-1]
-    while last - first + 1 < height and (first > 0 or last < len(totals) - 1):
-        first = max(0, first - 1)
-        if last - first + 1 < height:
-            last = min(len(totals) - 1, last + 1)
-    return range(first, last + 1)
+    first, last = max(0, held[0] - 1), min(len(totals) - 1, held[-1] + 1)
+    return range(max(first, last + 1 - height), last + 1)
 
 
 def _bar(counts: Mapping[str, Histogram], bucket: int, scale: float, room: int) -> Iterator[Content]:

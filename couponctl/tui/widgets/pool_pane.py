@@ -1,4 +1,4 @@
-"""A pool of connections in five lines."""
+"""A pool of connections in six lines."""
 
 from __future__ import annotations
 
@@ -38,11 +38,8 @@ def pool_content(pool: PoolStats, width: int) -> Content:
         _row("idle", gauge_content(pool.idle, pool.size, room), f"{pool.idle:,}"),
         _row("waiting", waiting, f"{pool.waiting:,}"),
         literal(f"acquire  p50 {_time(pool.acquire_p50_ms)}  p99 {_time(pool.acquire_p99_ms)}"),
-        literal(
-            f"peak     {pool.peak_in_use:,} in use, {pool.peak_waiting:,} waiting, "
-            f"{pool.acquire_failures:,} refused",
-            Tone.BAD if pool.acquire_failures else Tone.DIM,
-        ),
+        literal(f"peak     {pool.peak_in_use:,} in use, {pool.peak_waiting:,} waiting"),
+        literal(f"refused  {pool.acquire_failures:,}", Tone.BAD if pool.acquire_failures else Tone.DIM),
     )
 
 

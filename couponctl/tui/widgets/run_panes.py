@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from textual.containers import VerticalScroll
@@ -11,12 +12,12 @@ from couponctl.drills.drill import Verdict
 from couponctl.drills.words import check_row, verdict_words
 from couponctl.models import Outcome
 from couponctl.present import milliseconds
-from couponctl.tui.text import Tone, joined, lines, literal
+from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.gauges import figures_content, gauge_content, histogram_content
 from couponctl.tui.widgets.pane import Figures, Pane
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from textual.content import Content
 
@@ -117,7 +118,7 @@ class ChecksPane(Pane):
 
     def apply(self, checks: Sequence[Check], *, more: bool) -> None:
         """`more` says that others are still to be decided."""
-        shown = [content for check in checks for content in _check(check)]
+        shown = [content for check in checks for content in _check(check, self._figures.size.width)]
         if more:
             shown.append(
                 literal("◌ more to come" if checks else "◌ decided when the claims are in", Tone.DIM)
@@ -127,10 +128,15 @@ class ChecksPane(Pane):
         self.count(f"{held} of {len(checks)} held" if checks else "")
 
 
-def _check(check: Check) -> list[Content]:
+def _check(check: Check, width: int) -> Iterator[Content]:
     glyph, promise, observed = check_row(check)
-    first = joined(literal(f"{glyph} ", Tone.GOOD if check.held else Tone.BAD), literal(promise))
-    return [first] if check.held else [first, literal(f"    {observed}", Tone.BAD)]
+    first, *rest = wrap(promise, max(10, width - 2))
+    yield joined(literal(f"{glyph} ", glyph_tone(glyph)), literal(first))
+    for line in rest:
+        yield literal(f"  {line}")
+    if not check.held:
+        for line in wrap(observed, max(10, width - 4)):
+            yield literal(f"    {line}", Tone.BAD)
 
 
 class WaitingPane(Pane):
