@@ -95,6 +95,8 @@ class Parameters:
 
     @classmethod
     def described(cls) -> tuple[Parameter, ...]:
+        """Those of the drill itself first, then those that every drill has."""
+        common = {each.name for each in fields(Parameters)}
         return tuple(
             Parameter(
                 name=each.name,
@@ -104,7 +106,7 @@ class Parameters:
                 at_least=each.metadata["at_least"],
                 at_most=each.metadata["at_most"],
             )
-            for each in fields(cls)
+            for each in sorted(fields(cls), key=lambda each: each.name in common)
         )
 
     def on_pool(self, limits: Limits) -> Self:

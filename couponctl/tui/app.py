@@ -30,7 +30,7 @@ from couponctl.tui.theme import THEMES, first_theme
 from couponctl.tui.widgets.run_panes import VERDICT_TONES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from textual.app import SystemCommand
     from textual.binding import BindingType
@@ -177,15 +177,12 @@ class CouponApp(App[int]):
     def action_events(self) -> None:
         self.push_screen(EventsScreen(self.desk.events))
 
-    async def action_offer_drill(self, name: str) -> None:
-        await self.offer_drill(name)
-
-    async def offer_drill(self, name: str, prefilled: Mapping[str, float] | None = None) -> None:
-        """Go to the drills and open the form of one."""
+    async def action_offer_drill(self, name: str, stock: int = 0) -> None:
+        """Go to the drills and open the form of one, for so many units and ten times as many users."""
         await self.switch_mode("drills")
         screen = self.screen
         if isinstance(screen, Drills):
-            screen.offer(name, prefilled)
+            screen.offer(name, {"stock": stock, "n": stock * 10} if stock else {})
 
     async def action_quit(self) -> None:
         if not self.desk.stage.running:

@@ -57,6 +57,11 @@ class EventLog:
         return " ".join(map(shell_word, ("couponctl", *self._prefix, *words)))
 
 
+def operands(*words: str) -> tuple[str, ...]:
+    """Words that no command may take for options."""
+    return ("--", *words) if any(word.startswith("-") for word in words) else words
+
+
 def shell_word(word: str) -> str:
     r"""The word, quoted for bash and zsh; `$'\x1b'` and the like where it could not be seen."""
     if word.isprintable():

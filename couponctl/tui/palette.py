@@ -50,7 +50,7 @@ class ConsoleCommands(Provider):
         for mode in ("coupons", "drills", "pool", "runs"):
             yield f"go to {mode}", partial(self._app.action_mode, mode), "a mode"
         for drill in DRILLS:
-            yield f"drill {drill.name}", partial(self._app.offer_drill, drill.name), drill.title
+            yield f"drill {drill.name}", partial(self._app.action_offer_drill, drill.name), drill.title
         yield "event log", self._app.action_events, "what happened in this session"
 
     async def _coupons(self, query: str) -> AsyncIterator[Command]:

@@ -19,6 +19,7 @@ class Tone(StrEnum):
     DIM = "dim"
     STRONG = "strong"
     ACCENT = "accent"
+    CURRENT = "current"
 
 
 _STYLES = {
@@ -29,6 +30,7 @@ _STYLES = {
     Tone.DIM: "$foreground-muted",
     Tone.STRONG: "bold",
     Tone.ACCENT: "$accent",
+    Tone.CURRENT: "bold reverse $accent",
 }
 
 

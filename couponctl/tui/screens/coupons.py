@@ -13,6 +13,7 @@ from textual.widgets import DataTable, Input
 from couponctl.errors import CouponctlError, CouponNotFound
 from couponctl.models import Sort
 from couponctl.present import counted, stock_state
+from couponctl.tui.events import operands
 from couponctl.tui.feed import Feed
 from couponctl.tui.rates import Rates, rate_words
 from couponctl.tui.screens.claimants import ClaimantsScreen
@@ -42,6 +43,9 @@ PAGE = 500
 
 _MOST_TO_SORT = 50_000
 """Claims among which the newest are looked for: there is no index on their age."""
+
+_MOST_STOCK = 100
+"""Units that a rehearsal starts from; the form takes more."""
 
 _GAUGE = 12
 
@@ -123,7 +127,7 @@ class Coupons(ModeScreen):
     def panes(self) -> Iterable[Widget]:
         search = Input(placeholder="filter by name", id="filter")
         table = LiveTable(_COLUMNS, id="coupon-table")
-        yield Pane("Coupons", search, Figures(classes="empty"), table, id="coupons")
+        yield Pane("Coupons", search, table, Figures(classes="empty"), id="coupons")
         yield Vertical(
             SelectedPane(),
             PoolPane("Connection pool", id="pool"),
@@ -228,8 +232,9 @@ class Coupons(ModeScreen):
     @on(DataTable.RowSelected, "#coupon-table")
     def action_detail(self) -> None:
         if self.coupon is not None:
-            self.desk.events.add(f"looked at {self.coupon.name}", command=("show", "--", self.coupon.name))
-            self.app.push_screen(ClaimantsScreen(self.desk, self.coupon.name))
+            name = self.coupon.name
+            self.desk.events.add(f"looked at {name}", command=("show", *operands(name)))
+            self.app.push_screen(ClaimantsScreen(self.desk, name))
 
     def action_new(self) -> None:
         self.app.push_screen(NewCoupon(self.desk), self._changed)
@@ -295,4 +300,6 @@ class Coupons(ModeScreen):
         )
 
     async def action_flash_sale(self) -> None:
-        await self.app.run_action("app.offer_drill('flash-sale')")
+        """The drill with this coupon's stock and ten times as many users, as far as a rehearsal needs."""
+        stock = min(self.coupon.amount, _MOST_STOCK) if self.coupon else 0
+        await self.app.run_action(f"app.offer_drill('flash-sale', {stock})")

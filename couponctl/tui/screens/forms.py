@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from couponctl.errors import CouponctlError, Invalid
+from couponctl.tui.events import operands
 from couponctl.tui.text import Tone, literal
 from couponctl.tui.widgets.pane import Figures
 
@@ -114,7 +115,9 @@ class NewCoupon(Form["Coupon"]):
         name, amount = values["name"], whole_number("amount", values["amount"])
         coupon = await self._desk.sale.create(name, amount)
         self._desk.events.add(
-            f"{name}: {amount:,} units on sale", command=("create", "--", name, str(amount)), tone=Tone.GOOD
+            f"{name}: {amount:,} units on sale",
+            command=("create", *operands(name, str(amount))),
+            tone=Tone.GOOD,
         )
         return coupon
 
@@ -132,7 +135,7 @@ class ClaimCoupon(Form["Attempt"]):
         attempt = await self._desk.sale.claim(coupon, user)
         words = f"{user} has claimed {coupon}" if attempt.refusal is None else attempt.refusal.message
         tone = Tone.GOOD if attempt.refusal is None else Tone.WARN
-        self._desk.events.add(words, command=("claim", "--", coupon, user), tone=tone)
+        self._desk.events.add(words, command=("claim", *operands(coupon, user)), tone=tone)
         if attempt.refusal is not None:
             raise attempt.refusal
         return attempt

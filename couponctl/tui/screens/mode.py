@@ -58,4 +58,4 @@ class ModeScreen(Screen[None]):
 
     def apply(self, snapshot: Snapshot) -> None:
         """Draw what has changed since the last time."""
-        self.query_one(TopBar).apply(snapshot)
+        self.query_one(TopBar).apply(snapshot, stale=any(feed.stale for feed in self.feeds))

@@ -70,7 +70,7 @@ class Runs(ModeScreen):
         self._skipped = 0
 
     def panes(self) -> Iterable[Widget]:
-        yield Pane("Runs", Figures(classes="empty"), LiveTable(_COLUMNS, id="run-table"), id="history")
+        yield Pane("Runs", LiveTable(_COLUMNS, id="run-table"), Figures(classes="empty"), id="history")
         yield Vertical(
             Pane("Run", Figures(id="run-facts", classes="fill"), id="facts"),
             ChecksPane(),

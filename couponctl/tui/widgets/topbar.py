@@ -37,9 +37,11 @@ class TopBar(Horizontal):
     def on_mount(self) -> None:
         self.query_one("#brand", Figures).show(literal(" couponctl ", Tone.STRONG))
         self.query_one("#modes", Figures).show(joined(*(self._tab(i + 1, m) for i, m in enumerate(MODES))))
-        self.query_one("#badge", Figures).show(self._badge())
+        self.query_one("#badge", Figures).show(self._badge(stale=False))
 
-    def apply(self, snapshot: Snapshot) -> None:
+    def apply(self, snapshot: Snapshot, *, stale: bool) -> None:
+        """`stale` says that the database does not answer."""
+        self.query_one("#badge", Figures).show(self._badge(stale=stale))
         pool = snapshot.pool
         drill = snapshot.drill
         parts = [
@@ -53,15 +55,17 @@ class TopBar(Horizontal):
         self.query_one("#health", Figures).show(Content("  ").join(parts))
 
     def _tab(self, number: int, mode: str) -> Content:
-        style = "bold $accent" if mode == self._mode else ""
-        # The words are ours, so this markup is the one place where a click may mean something.
-        return Content.from_markup(f"[@click=app.mode('{mode.lower()}')] {number} {mode} [/]").stylize(style)
+        words = f" {number} {mode} "
+        if mode == self._mode:
+            return literal(words, Tone.CURRENT)
+        # The words are ours, so this is the one place where markup may make a click mean something.
+        return Content.from_markup(f"[@click=app.mode('{mode.lower()}')]{words}[/]")
 
-    def _badge(self) -> Content:
-        where = self._settings.target.where
+    def _badge(self, *, stale: bool) -> Content:
         word = self._settings.environment
+        light = literal("■ stale ", Tone.WARN) if stale else literal("● ", Tone.GOOD)
+        named = (
+            literal("PRODUCTION ", Tone.BAD) if word == PRODUCTION else literal(f"{word} " if word else "")
+        )
         read_only = literal(" read-only", Tone.WARN) if self._settings.read_only else ""
-        if word == PRODUCTION:
-            return joined(literal("● PRODUCTION ", Tone.BAD), literal(where), read_only)
-        named = f"{word} " if word else ""
-        return joined(literal("● ", Tone.GOOD), literal(f"{named}{where}"), read_only)
+        return joined(light, named, literal(self._settings.target.where), read_only)
