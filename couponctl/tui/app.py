@@ -39,13 +39,10 @@ if TYPE_CHECKING:
 
     from couponctl.drills.report import Report
     from couponctl.tui.desk import Desk
-    from couponctl.tui.drill_thread import RunningDrill
+    from couponctl.tui.drill_process import RunningDrill
 
 _MOST_FRAMES_WAITING = 4
 """Writes that a slow terminal may have before it; the next frame is then skipped."""
-
-_ABORT_PATIENCE = 10.0
-"""Seconds that a drill gets for its clean-up when the console is left."""
 
 
 class CouponApp(App[int]):
@@ -202,8 +199,7 @@ class CouponApp(App[int]):
         self.run_worker(self._end_drill_and_exit(exit_code), group="leaving", exclusive=True)
 
     async def _end_drill_and_exit(self, exit_code: int) -> None:
-        self.desk.stage.abort()
-        await asyncio.to_thread(self.desk.stage.wait, _ABORT_PATIENCE)
+        await asyncio.to_thread(self.desk.stage.end)
         self.exit(exit_code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

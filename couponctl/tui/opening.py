@@ -14,7 +14,7 @@ from couponctl.runs import RunStore, default_directory
 from couponctl.service import open_service
 from couponctl.tui.app import CouponApp
 from couponctl.tui.desk import Desk
-from couponctl.tui.drill_thread import DrillThread
+from couponctl.tui.drill_process import DrillProcess, Order
 from couponctl.tui.events import EventLog
 from couponctl.tui.stage import Stage
 
@@ -51,11 +51,9 @@ async def run_console(settings: Settings, server: Server, prefix: Sequence[str],
     console.
     """
 
-    def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> DrillThread:
+    def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> DrillProcess:
         target = Target(server, settings.limits, find_strategy(strategy))
-        thread = DrillThread(drill, target, parameters, seed)
-        thread.start()
-        return thread
+        return DrillProcess(Order(drill, parameters, target, seed))
 
     own = replace(settings.limits, pool_size=min(_CONNECTIONS, settings.limits.pool_size))
     async with (
@@ -75,5 +73,4 @@ async def run_console(settings: Settings, server: Server, prefix: Sequence[str],
         try:
             return await CouponApp(desk, refresh_hz=refresh_hz).run_to_the_end()
         finally:
-            stage.abort()
-            stage.wait(10)
+            stage.end()

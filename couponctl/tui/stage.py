@@ -10,10 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from couponctl.drills.drill import Drill, Parameters
-    from couponctl.tui.drill_thread import RunningDrill
+    from couponctl.tui.drill_process import RunningDrill
 
     Launch = Callable[[Drill[Any], Parameters, str, int | None], RunningDrill]
     """Start a drill with a strategy and a seed."""
+
+
+_PATIENCE = 10.0
+"""Seconds that an aborted drill gets for its clean-up before the console is left."""
 
 
 class Stage:
@@ -42,9 +46,13 @@ class Stage:
         if self._current is not None:
             self._current.abort()
 
-    def wait(self, seconds: float) -> bool:
-        """Whether nothing runs any more, after so many seconds at most."""
-        return self._current is None or self._current.wait(seconds)
+    def end(self) -> None:
+        """Abort what runs, and wait for its clean-up; what does not end in time is killed."""
+        drill = self._current
+        if drill is not None and drill.running:
+            drill.abort()
+            if not drill.wait(_PATIENCE):
+                drill.kill()
 
     def just_ended(self) -> RunningDrill | None:
         """The drill that has ended since the last call."""

@@ -175,6 +175,9 @@ class StillDrill:
     def wait(self, seconds: float) -> bool:
         return not self.running
 
+    def kill(self) -> None:
+        self.end(failure="killed")
+
     def end(self, report: Report | None = None, failure: str = "") -> None:
         self.running, self.report, self.failure = False, report, failure
 

@@ -17,4 +17,4 @@ async def test_a_coupon_is_created_from_the_form_and_stands_in_the_table(shop: S
         await console.until(lambda: "WINTER" in console.picture)
 
         assert "250" in console.picture
-        assert "$ couponctl create -- WINTER 250" in console.picture
+        assert "$ couponctl create WINTER 250" in console.picture

@@ -20,7 +20,7 @@ SEED = "seed"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Draft:
     """A drill as it is to be run."""
 
     drill: Drill[Any]
@@ -48,20 +48,20 @@ class Order:
         return tuple(words)
 
 
-class DrillForm(Form[Order]):
-    """Edits an order; what is left empty takes its default."""
+class DrillForm(Form[Draft]):
+    """Edits an draft; what is left empty takes its default."""
 
-    def __init__(self, order: Order, prefilled: Mapping[str, float] | None = None) -> None:
+    def __init__(self, draft: Draft, prefilled: Mapping[str, float] | None = None) -> None:
         """`prefilled` holds parameters that a wish of the operator brings along."""
-        self._drill = order.drill
+        self._drill = draft.drill
         names = " or ".join(strategy.name for strategy in STRATEGIES)
-        fields = [_field(each, order, prefilled or {}) for each in self._drill.parameters.described()]
-        fields.append(Field(STRATEGY, "strategy", order.strategy, f"how claims are made: {names}"))
-        seed = "" if order.seed is None else str(order.seed)
+        fields = [_field(each, draft, prefilled or {}) for each in self._drill.parameters.described()]
+        fields.append(Field(STRATEGY, "strategy", draft.strategy, f"how claims are made: {names}"))
+        seed = "" if draft.seed is None else str(draft.seed)
         fields.append(Field(SEED, "seed", seed, "repeats the random choices of a run; drawn unless given"))
         super().__init__(f"{self._drill.name}: {self._drill.title}", fields, action="Run")
 
-    async def act(self, values: Mapping[str, str]) -> Order:
+    async def act(self, values: Mapping[str, str]) -> Draft:
         given = {
             each.name: _number(each, values[each.name])
             for each in self._drill.parameters.described()
@@ -73,15 +73,15 @@ class DrillForm(Form[Order]):
         seed = whole_number(SEED, values[SEED]) if values[SEED].strip() else None
         if seed is not None and seed < 0:
             raise Invalid(SEED, "is less than 0")
-        return Order(self._drill, self._drill.parameters(**given), strategy, seed)
+        return Draft(self._drill, self._drill.parameters(**given), strategy, seed)
 
 
-def _field(parameter: Parameter, order: Order, prefilled: Mapping[str, float]) -> Field:
-    value = prefilled.get(parameter.name, getattr(order.parameters, parameter.name))
+def _field(parameter: Parameter, draft: Draft, prefilled: Mapping[str, float]) -> Field:
+    value = prefilled.get(parameter.name, getattr(draft.parameters, parameter.name))
     follows = (
         parameter.default is None
         and parameter.name not in prefilled
-        and value == getattr(order.drill.parameters(), parameter.name)
+        and value == getattr(draft.drill.parameters(), parameter.name)
     )
     initial = "" if value is None or follows else f"{value:g}" if parameter.kind is float else str(value)
     bounds = f"{parameter.at_least:,g} to {parameter.at_most:,g}"

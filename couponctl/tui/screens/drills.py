@@ -16,7 +16,7 @@ from couponctl.errors import CouponctlError
 from couponctl.guards import may_attack, may_write, name_to_type
 from couponctl.settings import Embedded
 from couponctl.tui.screens.confirm import Confirm, Consent
-from couponctl.tui.screens.drill_form import DrillForm, Order
+from couponctl.tui.screens.drill_form import DrillForm, Draft
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.text import Tone, joined, lines, literal
 from couponctl.tui.widgets.event_pane import EventPane
@@ -48,7 +48,7 @@ class Drills(ModeScreen):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._orders = {drill.name: Order(drill, drill.parameters()) for drill in DRILLS}
+        self._drafts = {drill.name: Draft(drill, drill.parameters()) for drill in DRILLS}
         self._shown: DrillState | None = None
 
     def panes(self) -> Iterable[Widget]:
@@ -76,7 +76,7 @@ class Drills(ModeScreen):
             state = None
         view = state.view if state else None
         if state is None:
-            self.query_one(RunPane).describe(self.drill.name, _description(self._orders[self.drill.name]))
+            self.query_one(RunPane).describe(self.drill.name, _description(self._drafts[self.drill.name]))
         else:
             self.query_one(RunPane).apply(state)
         self.query_one(HistogramPane).apply(view.histogram if view else {})
@@ -91,16 +91,16 @@ class Drills(ModeScreen):
         self.action_edit(prefilled)
 
     def action_edit(self, prefilled: Mapping[str, float] | None = None) -> None:
-        self.app.push_screen(DrillForm(self._orders[self.drill.name], prefilled), self._ordered)
+        self.app.push_screen(DrillForm(self._drafts[self.drill.name], prefilled), self._drafted)
 
-    def _ordered(self, order: Order | None) -> None:
-        if order is not None:
-            self._orders[order.drill.name] = order
-            self._run(order)
+    def _drafted(self, draft: Draft | None) -> None:
+        if draft is not None:
+            self._drafts[draft.drill.name] = draft
+            self._run(draft)
 
     @on(OptionList.OptionSelected)
     def action_run(self) -> None:
-        self._run(self._orders[self.drill.name])
+        self._run(self._drafts[self.drill.name])
 
     def action_abort(self) -> None:
         if self.desk.stage.running:
@@ -109,7 +109,7 @@ class Drills(ModeScreen):
         else:
             self.notify("no drill runs")
 
-    def _run(self, order: Order) -> None:
+    def _run(self, draft: Draft) -> None:
         """Ask where the server is not the operator's own, then run."""
         settings = self.desk.settings
         if self.desk.stage.running:
@@ -121,31 +121,31 @@ class Drills(ModeScreen):
             self._refused(error)
             return
         if isinstance(settings.target, Embedded):
-            self._start(order)
+            self._start(draft)
             return
-        plan = Plan(((order.drill, order.parameters),), order.strategy, order.seed).on_pool(settings.limits)
+        plan = Plan(((draft.drill, draft.parameters),), draft.strategy, draft.seed).on_pool(settings.limits)
         word = name_to_type(settings)
         where = f"On {settings.target.where}{' (PRODUCTION)' if word else ''} this will"
-        question = Confirm(f"Run {order.drill.name}?", [where, *plan.lines()], word=word, action="Run")
+        question = Confirm(f"Run {draft.drill.name}?", [where, *plan.lines()], word=word, action="Run")
 
         def answered(consent: Consent | None) -> None:
             if consent is not None and consent.agreed:
-                self._start_with(order, consent)
+                self._start_with(draft, consent)
 
         self.app.push_screen(question, answered)
 
-    def _start_with(self, order: Order, consent: Consent) -> None:
+    def _start_with(self, draft: Draft, consent: Consent) -> None:
         try:
             may_attack(self.desk.settings, confirmed=consent.typed, agreed=consent.agreed)
         except CouponctlError as error:
             self._refused(error)
         else:
-            self._start(order)
+            self._start(draft)
 
-    def _start(self, order: Order) -> None:
-        parameters = order.parameters.on_pool(self.desk.settings.limits)
-        self.desk.stage.run(order.drill, parameters, order.strategy, order.seed)
-        self.desk.events.add(f"{order.drill.name} has begun", command=order.command)
+    def _start(self, draft: Draft) -> None:
+        parameters = draft.parameters.on_pool(self.desk.settings.limits)
+        self.desk.stage.run(draft.drill, parameters, draft.strategy, draft.seed)
+        self.desk.events.add(f"{draft.drill.name} has begun", command=draft.command)
 
     def _refused(self, error: CouponctlError) -> None:
         self.desk.events.add(error.message, tone=Tone.WARN)
@@ -156,20 +156,20 @@ def _entry(drill: Drill[Any]) -> Content:
     return lines(literal(drill.name, Tone.STRONG), literal(drill.title, Tone.DIM))
 
 
-def _description(order: Order) -> Content:
-    drill = order.drill
+def _description(draft: Draft) -> Content:
+    drill = draft.drill
     facts = {
         "promise": drill.promise,
         "blast radius": drill.blast_radius,
         "faults": ", ".join(drill.faults) or "none",
-        "parameters": ", ".join(_parameters(order)),
+        "parameters": ", ".join(_parameters(draft)),
     }
     return lines(
         *(joined(literal(f"{name:<13}", Tone.DIM), literal(words)) for name, words in facts.items()),
     )
 
 
-def _parameters(order: Order) -> Iterable[str]:
-    for each in order.drill.parameters.described():
-        value = getattr(order.parameters, each.name)
+def _parameters(draft: Draft) -> Iterable[str]:
+    for each in draft.drill.parameters.described():
+        value = getattr(draft.parameters, each.name)
         yield f"{each.name.replace('_', ' ')} {'as set' if value is None else f'{value:g}'}"
