@@ -49,7 +49,7 @@ class Draft:
 
 
 class DrillForm(Form[Draft]):
-    """Edits an draft; what is left empty takes its default."""
+    """Edits a draft; what is left empty takes its default."""
 
     def __init__(self, draft: Draft, prefilled: Mapping[str, float] | None = None) -> None:
         """`prefilled` holds parameters that a wish of the operator brings along."""
