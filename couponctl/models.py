@@ -93,6 +93,15 @@ class Claimants:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """One unit, and who has it."""
+
+    user_id: str
+    created_at: datetime | None
+    """None only in a database of the older shape, where the column is nullable."""
+
+
+@dataclass(frozen=True, slots=True)
 class Phases:
     """Where one attempt spent its time, in seconds; None where the strategy cannot tell."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import extract, func, literal, select, text, tuple_
 
 from couponctl.errors import CouponNotFound
-from couponctl.models import Claimants, Coupon, CouponPage, ServerStats, Sort
+from couponctl.models import Claim, Claimants, Coupon, CouponPage, ServerStats, Sort
 from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
@@ -70,6 +70,20 @@ async def claimants(session: Session, coupon: Coupon, *, limit: int, after: str 
     users = (await session.execute(query.order_by(claims.c.user_id).limit(limit + 1))).scalars().all()
     page = tuple(users[:limit])
     return Claimants(coupon, page, next=page[-1] if len(users) > limit else None)
+
+
+async def newest_claimants(session: Session, name: str, limit: int) -> tuple[Claim, ...]:
+    """Who claimed the coupon last, newest first; of the older shape, those without a time come last.
+
+    No index knows the times, so all claims of the coupon are read (of the older shape, all there are).
+    """
+    newest = (
+        select(claims.c.user_id, claims.c.created_at)
+        .where(claims.c.coupon_name == name)
+        .order_by(claims.c.created_at.desc().nulls_last(), claims.c.user_id)
+        .limit(limit)
+    )
+    return tuple(Claim(row.user_id, row.created_at) for row in await session.execute(newest))
 
 
 _SERVER_STATS = text("""

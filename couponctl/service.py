@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from couponctl.claims import Strategy
     from couponctl.database import Database
     from couponctl.libpq import Server
-    from couponctl.models import Audit, Claimants, Coupon, CouponPage, PoolStats, ServerStats
+    from couponctl.models import Audit, Claim, Claimants, Coupon, CouponPage, PoolStats, ServerStats
     from couponctl.settings import Settings
 
 
@@ -173,6 +173,15 @@ class CouponService:
             if coupon is None:
                 raise CouponNotFound(name)
             return await questions.claimants(session, coupon, limit=limit, after=after)
+
+    async def newest_claimants(self, name: str, *, limit: int = 10) -> tuple[Claim, ...]:
+        """Who claimed the coupon last, newest first; nobody where there is no such coupon.
+
+        It reads every claim of the coupon: callers that repeat it bound how often. Raises Invalid.
+        """
+        check_asked("coupon name", name)
+        async with self.database.session("AUTOCOMMIT") as session:
+            return await questions.newest_claimants(session, name, limit)
 
     async def list(
         self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
