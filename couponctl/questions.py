@@ -86,7 +86,14 @@ async def newest_claimants(session: Session, name: str, limit: int) -> tuple[Cla
     return tuple(Claim(row.user_id, row.created_at) for row in await session.execute(newest))
 
 
-_SERVER_STATS = text("""
+CLIENT_BACKEND = """
+    (backend_type = 'client backend'
+     OR (backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL))
+"""
+"""What a row of pg_stat_activity is when it is a client's: a role without pg_read_all_stats sees the
+backends of others, but not of which type they are; those of the system itself have no user."""
+
+_SERVER_STATS = text(f"""
     SELECT current_setting('server_version') AS version,
            current_setting('max_connections')::int AS max_connections,
            count(*) AS backends,
@@ -95,8 +102,8 @@ _SERVER_STATS = text("""
            count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waits,
            count(*) FILTER (WHERE application_name LIKE 'couponctl/%') AS own_backends
     FROM pg_stat_activity
-    WHERE datname = current_database() AND backend_type = 'client backend'
-""")
+    WHERE datname = current_database() AND {CLIENT_BACKEND}
+""")  # noqa: S608 - a constant
 
 
 async def server_stats(session: Session) -> ServerStats:
