@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.dialects.postgresql import insert
 
 from couponctl import guards, questions
+from couponctl.activity import look
 from couponctl.audit import audit
 from couponctl.cancellation import cancelled_once
 from couponctl.claims import STATEMENT
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from couponctl.claims import Strategy
     from couponctl.database import Database
     from couponctl.libpq import Server
-    from couponctl.models import Audit, Claim, Claimants, Coupon, CouponPage, PoolStats, ServerStats
+    from couponctl.models import Activity, Audit, Claim, Claimants, Coupon, CouponPage, PoolStats, ServerStats
     from couponctl.settings import Settings
 
 
@@ -209,6 +210,10 @@ class CouponService:
     async def server_stats(self) -> ServerStats:
         async with self.database.session("AUTOCOMMIT") as session:
             return await questions.server_stats(session)
+
+    async def activity(self) -> Activity:
+        """The server and its backends, over the pool; `ActivityWatch` looks from outside."""
+        return await look(self.database)
 
 
 def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None:
