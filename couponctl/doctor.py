@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from couponctl.questions import CLIENT_BACKEND
 from couponctl.schema import missing_columns, missing_rules
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Diagnosis:
     remedy: str = ""
 
 
-_FACTS = text("""
+_FACTS = text(f"""
     SELECT current_setting('server_version') AS version,
            current_setting('server_version_num')::int / 10000 AS major,
            current_user AS role,
@@ -50,12 +51,12 @@ _FACTS = text("""
            current_setting('fsync')::bool AND current_setting('full_page_writes')::bool
                AND current_setting('synchronous_commit') <> 'off' AS durable,
            current_setting('max_connections')::int AS max_connections,
-           (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS in_use,
+           (SELECT count(*) FROM pg_stat_activity WHERE {CLIENT_BACKEND}) AS in_use,
            coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,
            quote_ident(coalesce(current_schema(), 'public')) AS quoted_schema,
            quote_ident(current_user) AS quoted_role,
            quote_ident(current_database()) AS quoted_database
-""")
+""")  # noqa: S608 - a constant
 
 _PRIVILEGES = text("""
     SELECT relation, privilege FROM (VALUES

@@ -93,6 +93,15 @@ class Claimants:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """One unit, and who has it."""
+
+    user_id: str
+    created_at: datetime | None
+    """None only in a database of the older shape, where the column is nullable."""
+
+
+@dataclass(frozen=True, slots=True)
 class Phases:
     """Where one attempt spent its time, in seconds; None where the strategy cannot tell."""
 
@@ -135,6 +144,85 @@ class ServerStats:
     """Backends waiting for a lock."""
     own_backends: int
     """Backends opened by couponctl, this command's included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One connection of a client, as the server sees it at one moment and the role that asks may know it."""
+
+    pid: int
+    application: str
+    """What the client calls itself; anything at all."""
+    user: str
+    """The role; empty for a process of the server itself, which is listed only where it blocks a client."""
+    state: str
+    """PostgreSQL's word for it, such as `idle in transaction`; empty where hidden."""
+    wait: str
+    """What it waits for, such as `Lock:transactionid`; empty where it does not wait, or hidden."""
+    age: float | None
+    """Seconds: of its wait for a lock; without one, of its statement; without one, of its state.
+
+    None where hidden.
+    """
+    query: str | None
+    """How the statement that it works at begins, or the last one that it worked at; None where hidden."""
+    blocked_by: tuple[int, ...] = ()
+    """Those that it waits for, by pid; 0 stands for a prepared transaction, which has no process."""
+
+    @property
+    def own(self) -> bool:
+        """Opened by couponctl."""
+        return self.application.startswith("couponctl/")
+
+    @property
+    def hidden(self) -> bool:
+        """The role that asks may not see what it does; pg_read_all_stats would let it."""
+        return self.query is None
+
+    @property
+    def waits_for_lock(self) -> bool:
+        return bool(self.blocked_by) or self.wait.startswith("Lock:")
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the server does for one database at one moment."""
+
+    stats: ServerStats
+    backends: tuple[Backend, ...]
+    """Without the one that looked; first those who block, those who wait, those who work, longest first."""
+    truncated: bool
+    """There are more backends than are listed."""
+    commits: int
+    """Transactions since the database's counters began; a backend adds its own about once a second."""
+    rollbacks: int
+    """The same; a pool that tries a connection out before it lends it rolls back each time."""
+    at: float
+    """The moment, in seconds of the monotonic clock: two of them make a rate of the counters."""
+
+    @property
+    def hidden(self) -> int:
+        """Listed backends of which the role that asks may not see what they do."""
+        return sum(backend.hidden for backend in self.backends)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """One who makes others wait for a lock, or one who waits: a row of a forest, in the order of reading."""
+
+    pid: int
+    """0 stands for the prepared transactions."""
+    backend: Backend | None
+    """None for prepared transactions, and for who has left meanwhile."""
+    depth: int
+    """0 waits for nobody, and the others for the last row above that is one less deep."""
+    below: int | None
+    """The pid of that row; a backend that waits for several stands only there."""
+
+    @property
+    def circular(self) -> bool:
+        """It waits for who waits for it, and stands here because a circle has no beginning."""
+        return self.below is None and self.backend is not None and bool(self.backend.blocked_by)
 
 
 class FindingKind(StrEnum):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from couponctl.models import Coupon, Finding, PoolStats, ServerStats
+    from couponctl.models import Backend, Blocking, Coupon, Finding, PoolStats, ServerStats
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -90,5 +91,87 @@ def stats_lines(pool: PoolStats, server: ServerStats) -> Iterator[str]:
     )
 
 
+def hidden_line(backends: int) -> str:
+    """Why so many listed backends say nothing of themselves."""
+    return f"hidden  what {counted(backends, 'backend')} of other roles do: pg_read_all_stats would show it"
+
+
 def milliseconds(value: float) -> str:
     return f"{value:,.1f} ms" if value < 100 else f"{value:,.0f} ms"
+
+
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def span(seconds: float) -> str:
+    """How long something lasts, rounded down: `0.8 s`, `2 min`, `3 h`, `1 d`."""
+    for size, unit in _SPANS:
+        if seconds >= size:
+            return f"{int(seconds / size)} {unit}"
+    return f"{int(seconds * 10) / 10:.1f} s"
+
+
+def cut(text: str, width: int) -> str:
+    """A safe text in that many terminal cells at most, one at least; what lacks something ends in `…`."""
+    if cells(text) <= width:
+        return text
+    kept = sum(taken < width for taken in accumulate(map(cells, text)))
+    return f"{text[:kept]}…"
+
+
+BACKEND_COLUMNS = ("PID", "APPLICATION", "USER", "STATE", "WAITS FOR", "AGE", "QUERY")
+
+
+def backend_row(backend: Backend, query_width: int) -> tuple[str, ...]:
+    """Safe texts for BACKEND_COLUMNS, the query in that many cells at most."""
+    return (
+        str(backend.pid),
+        safe(backend.application),
+        safe(backend.user),
+        "hidden" if backend.hidden else safe(backend.state),
+        safe(backend.wait),
+        "" if backend.age is None else span(backend.age),
+        query_words(backend, query_width),
+    )
+
+
+def query_words(backend: Backend, width: int) -> str:
+    """The statement on one line of that many cells at most."""
+    if backend.query is None:
+        return cut("hidden from this role", width)
+    return cut(safe(" ".join(backend.query.split())), width)
+
+
+_NAMED = 3
+"""Blockers that are named in a line; in a queue everybody waits for all that came before."""
+
+
+def blocking_line(row: Blocking, query_width: int = 60) -> str:
+    """Who blocks or waits, for how long and at what, indented by its depth; one line of safe text."""
+    indent = "  " * row.depth
+    if row.backend is None:
+        return f"{indent}{_process(row.pid)}{', which has left meanwhile' if row.pid else ''}"
+    backend = row.backend
+    user = f"({safe(backend.user)})" if backend.user else ""
+    words = [str(row.pid), safe(backend.application), user, _doing(row, backend)]
+    line = indent + " ".join(filter(None, words))
+    if not backend.query:
+        return line
+    at = ": " if backend.state == "active" else ", last: "
+    return f"{line}{at}{query_words(backend, query_width)}"
+
+
+def _doing(row: Blocking, backend: Backend) -> str:
+    if backend.hidden:
+        return "hidden from this role"
+    lasted = "" if backend.age is None else f" {span(backend.age)}"
+    if not backend.waits_for_lock:
+        return f"{safe(backend.state)}{lasted}"
+    blockers = sorted(backend.blocked_by, key=lambda pid: pid != row.below)
+    names = ", ".join(_process(pid) for pid in blockers[:_NAMED]) or "a lock"
+    more = f" and {len(blockers) - _NAMED} more" if len(blockers) > _NAMED else ""
+    return f"waits{lasted} for {names}{more}{', in a circle' if row.circular else ''}"
+
+
+def _process(pid: int) -> str:
+    return str(pid) if pid else "a prepared transaction"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import extract, func, literal, select, text, tuple_
 
 from couponctl.errors import CouponNotFound
-from couponctl.models import Claimants, Coupon, CouponPage, ServerStats, Sort
+from couponctl.models import Claim, Claimants, Coupon, CouponPage, ServerStats, Sort
 from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
@@ -72,7 +72,28 @@ async def claimants(session: Session, coupon: Coupon, *, limit: int, after: str 
     return Claimants(coupon, page, next=page[-1] if len(users) > limit else None)
 
 
-_SERVER_STATS = text("""
+async def newest_claimants(session: Session, name: str, limit: int) -> tuple[Claim, ...]:
+    """Who claimed the coupon last, newest first; of the older shape, those without a time come last.
+
+    No index knows the times, so all claims of the coupon are read (of the older shape, all there are).
+    """
+    newest = (
+        select(claims.c.user_id, claims.c.created_at)
+        .where(claims.c.coupon_name == name)
+        .order_by(claims.c.created_at.desc().nulls_last(), claims.c.user_id)
+        .limit(limit)
+    )
+    return tuple(Claim(row.user_id, row.created_at) for row in await session.execute(newest))
+
+
+CLIENT_BACKEND = """
+    (backend_type = 'client backend'
+     OR (backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL))
+"""
+"""What a row of pg_stat_activity is when it is a client's: a role without pg_read_all_stats sees the
+backends of others, but not of which type they are; those of the system itself have no user."""
+
+_SERVER_STATS = text(f"""
     SELECT current_setting('server_version') AS version,
            current_setting('max_connections')::int AS max_connections,
            count(*) AS backends,
@@ -81,8 +102,8 @@ _SERVER_STATS = text("""
            count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waits,
            count(*) FILTER (WHERE application_name LIKE 'couponctl/%') AS own_backends
     FROM pg_stat_activity
-    WHERE datname = current_database() AND backend_type = 'client backend'
-""")
+    WHERE datname = current_database() AND {CLIENT_BACKEND}
+""")  # noqa: S608 - a constant
 
 
 async def server_stats(session: Session) -> ServerStats:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.dialects.postgresql import insert
 
 from couponctl import guards, questions
+from couponctl.activity import look
 from couponctl.audit import audit
 from couponctl.cancellation import cancelled_once
 from couponctl.claims import STATEMENT
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from couponctl.claims import Strategy
     from couponctl.database import Database
     from couponctl.libpq import Server
-    from couponctl.models import Audit, Claimants, Coupon, CouponPage, PoolStats, ServerStats
+    from couponctl.models import Activity, Audit, Claim, Claimants, Coupon, CouponPage, PoolStats, ServerStats
     from couponctl.settings import Settings
 
 
@@ -174,6 +175,15 @@ class CouponService:
                 raise CouponNotFound(name)
             return await questions.claimants(session, coupon, limit=limit, after=after)
 
+    async def newest_claimants(self, name: str, *, limit: int = 10) -> tuple[Claim, ...]:
+        """Who claimed the coupon last, newest first; nobody where there is no such coupon.
+
+        It reads every claim of the coupon: callers that repeat it bound how often. Raises Invalid.
+        """
+        check_asked("coupon name", name)
+        async with self.database.session("AUTOCOMMIT") as session:
+            return await questions.newest_claimants(session, name, limit)
+
     async def list(
         self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
     ) -> CouponPage:
@@ -200,6 +210,10 @@ class CouponService:
     async def server_stats(self) -> ServerStats:
         async with self.database.session("AUTOCOMMIT") as session:
             return await questions.server_stats(session)
+
+    async def activity(self) -> Activity:
+        """The server and its backends, over the pool; `ActivityWatch` looks from outside."""
+        return await look(self.database)
 
 
 def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None:

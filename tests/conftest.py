@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -136,6 +137,22 @@ async def observer(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close(timeout=5)
+
+
+@pytest.fixture
+async def clerk(other_session: asyncpg.Connection) -> AsyncIterator[str]:
+    """A role that may use the tables, and nothing else."""
+    role = f"clerk_{secrets.token_hex(4)}"
+    await other_session.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'clerk'")
+    await other_session.execute(f"GRANT SELECT, INSERT, UPDATE ON coupons, claims TO {role}")
+    yield role
+    await other_session.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def as_clerk(server: Server, role: str) -> Server:
+    """The same server for the clerk."""
+    url = replace(server, user=role).public_url
+    return replace(server_at(url, source="the test", password="clerk"), hosts=(server.hosts[0],))
 
 
 @pytest.fixture

@@ -143,6 +143,9 @@ async def test_an_older_database_is_used_as_it_is(
     assert (page.coupon.remaining_amount, page.coupon.created_at, page.claimed_by) == (0, None, ("a", "b"))
     assert (await service.verify()).ok
     assert [c.name for c in (await service.list()).coupons] == ["OLD"]
+    await other_session.execute("UPDATE claims SET created_at = NULL WHERE user_id = 'b'")
+    newest = await service.newest_claimants("OLD")
+    assert [(claim.user_id, claim.created_at is None) for claim in newest] == [("a", False), ("b", True)]
 
 
 @pytest.mark.parametrize(

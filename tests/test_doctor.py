@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import pytest
 
 from couponctl.database import open_database
 from couponctl.doctor import Diagnosis, State, diagnose
-from couponctl.libpq import server_at
+from tests.conftest import as_clerk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     import asyncpg
 
     from couponctl.database import Database
@@ -22,21 +16,8 @@ if TYPE_CHECKING:
     from couponctl.settings import Limits
 
 
-@pytest.fixture
-async def clerk(other_session: asyncpg.Connection) -> AsyncIterator[str]:
-    """A role that may use the tables, and nothing else."""
-    role = f"clerk_{secrets.token_hex(4)}"
-    await other_session.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'clerk'")
-    await other_session.execute(f"GRANT SELECT, INSERT, UPDATE ON coupons, claims TO {role}")
-    yield role
-    await other_session.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
-
-
 async def examined(server: Server, limits: Limits, role: str) -> list[Diagnosis]:
-    host = server.hosts[0]
-    url = replace(server, user=role).public_url
-    as_clerk = replace(server_at(url, source="the test", password="clerk"), hosts=(host,))
-    async with open_database(as_clerk, limits, application="couponctl/test") as database:
+    async with open_database(as_clerk(server, role), limits, application="couponctl/test") as database:
         return [finding for finding in await diagnose(database) if finding.state is not State.OK]
 
 
@@ -51,6 +32,18 @@ async def test_a_role_that_may_claim_only_lacks_the_right_to_drill(
 
     assert (finding.subject, finding.state) == ("drills", State.WARNING)
     assert f"GRANT CREATE ON DATABASE {server.database} TO {clerk};" in finding.remedy
+
+
+async def test_a_role_without_privileges_counts_the_connections_of_others_too(
+    server: Server, limits: Limits, database: Database, clerk: str
+) -> None:
+    async with open_database(as_clerk(server, clerk), limits, application="couponctl/test") as clerks:
+        await diagnose(database)
+        of_the_clerk = await diagnose(clerks)
+        of_the_owner = await diagnose(database)
+
+    (said,) = [finding for finding in of_the_clerk if finding.subject == "connections"]
+    assert said in of_the_owner
 
 
 async def test_claims_of_the_older_shape_need_their_sequence(

@@ -28,7 +28,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"driver_errors": {"sqlalchemy", "asyncpg"}, "guards": set(), "reach": set()},
     {"database": {"sqlalchemy", "asyncpg"}},
     {"claims": {"sqlalchemy"}, "questions": {"sqlalchemy"}, "schema": {"sqlalchemy"}},
-    {"audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},
+    {"activity": {"sqlalchemy"}, "audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},
     {"service": {"sqlalchemy"}, "faults": {"sqlalchemy"}, "wire": set()},
     {"drills": {"sqlalchemy"}},
     {"cli": {"click"}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,6 +56,23 @@ async def test_pages_of_claimants_together_are_everybody(service: CouponService)
 
     assert [len(page) for page in pages] == [10, 10, 5]
     assert [user for page in pages for user in page] == [f"user-{number:02}" for number in range(25)]
+
+
+async def test_the_newest_claimants_come_first(service: CouponService, coupon: Coupon) -> None:
+    await service.create("OTHER", 1)
+    for user in ("first", "a", "z", "last"):
+        await service.claim(coupon.name, user)
+    await service.claim("OTHER", "elsewhere")
+
+    newest = await service.newest_claimants(coupon.name, limit=3)
+
+    assert [claim.user_id for claim in newest] == ["last", "z", "a"]
+    times = [claim.created_at for claim in newest]
+    assert all(earlier < later for later, earlier in pairwise(times) if later and earlier)
+    assert None not in times
+    assert await service.newest_claimants("NEVER") == ()
+    with pytest.raises(Invalid):
+        await service.newest_claimants("a\0b")
 
 
 @pytest.mark.parametrize(

@@ -10,31 +10,59 @@ import click
 
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
-from couponctl.present import stats_lines
+from couponctl.errors import Unavailable
+from couponctl.present import blocking_line, hidden_line, stats_lines
 
 if TYPE_CHECKING:
+    from couponctl.models import Activity, PoolStats
     from couponctl.service import CouponService
 
 
 @click.command("stats")
-@click.option("--watch", is_flag=True, help="Again and again, until Ctrl-C.")
+@click.option(
+    "--watch", is_flag=True, help="Again and again, until Ctrl-C; a server that goes is waited for."
+)
 @click.option("--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds.")
 @common_options
 @pass_invocation
 def command(invocation: Invocation, watch: bool, interval: float) -> None:
-    """Show the pool and the server: connections in use, idle and waiting, backends, lock waits."""
+    """Show the pool and the server: connections in use, idle and waiting, backends, who waits for a lock."""
 
     async def look(service: CouponService) -> None:
-        while True:
-            server = await service.server_stats()
-            pool = service.pool_stats()
-            if invocation.json:
-                invocation.print_json({"pool": asdict(pool), "server": asdict(server)})
-            else:
-                for line in stats_lines(pool, server):
-                    invocation.print(line)
-            if not watch:
-                return
+        _show(invocation, await service.activity(), service.pool_stats())
+        stale = ""
+        while watch:
             await asyncio.sleep(interval)
+            try:
+                activity = await service.activity()
+            except Unavailable as exc:
+                if exc.message != stale:
+                    stale = exc.message
+                    invocation.say(f"couponctl: stale: {stale}")
+            else:
+                stale = ""
+                _show(invocation, activity, service.pool_stats())
 
     with_service(invocation, "stats", look)
+
+
+def _show(invocation: Invocation, activity: Activity, pool: PoolStats) -> None:
+    from couponctl.activity import blocking_chains  # noqa: PLC0415 - it imports SQLAlchemy
+
+    blocking = blocking_chains(activity.backends)
+    if invocation.json:
+        invocation.print_json(
+            {
+                "pool": asdict(pool),
+                "server": asdict(activity.stats),
+                "blocking": [asdict(row) for row in blocking],
+                "hidden": activity.hidden,
+            }
+        )
+        return
+    for line in stats_lines(pool, activity.stats):
+        invocation.print(line)
+    for row in blocking:
+        invocation.print(blocking_line(row))
+    if activity.hidden:
+        invocation.print(hidden_line(activity.hidden))

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from couponctl.database import open_database
 from couponctl.errors import MayNotDrill, NoHeadRoom, ReadOnlyServer
+from couponctl.questions import CLIENT_BACKEND
 
 if TYPE_CHECKING:
     from couponctl.database import Database
@@ -111,14 +112,10 @@ async def inspect(server: Server, limits: Limits, needed: int) -> Premises:
         return await admitted(database, needed)
 
 
-# A role without pg_read_all_stats sees the backends of others, but not of which type they are; those of
-# the system itself have no user. What is kept back stays so even for roles that may use it: whoever must
-# stop a drill has to get in. A superuser is exempt from the limits of roles and databases.
-_FACTS = text("""
-    WITH backends AS (
-        SELECT datid, usesysid FROM pg_stat_activity
-         WHERE backend_type = 'client backend'
-            OR (backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL))
+# What is kept back stays so even for roles that may use it: whoever must stop a drill has to get in.
+# A superuser is exempt from the limits of roles and databases.
+_FACTS = text(f"""
+    WITH backends AS (SELECT datid, usesysid FROM pg_stat_activity WHERE {CLIENT_BACKEND})
     SELECT current_setting('server_version') AS version,
            current_user AS role,
            format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), current_user) AS grant,
@@ -134,7 +131,7 @@ _FACTS = text("""
            (SELECT count(*) FROM backends WHERE datid = here.oid) AS taken_in_database
       FROM pg_roles AS login, pg_database AS here
      WHERE login.rolname = session_user AND here.datname = current_database()
-""")
+""")  # noqa: S608 - a constant
 
 
 async def _look(database: Database) -> Premises:

@@ -8,6 +8,7 @@ import re
 import secrets
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -95,6 +96,16 @@ def login(url: str, user: str, password: str, *, database: str | None = None) ->
     query = "&".join(pair for pair in parts.query.split("&") if not pair.startswith("passfile="))
     path = parts.path if database is None else f"/{database}"
     return parts._replace(netloc=f"{user}:{password}@", path=path, query=query).geturl()
+
+
+@contextmanager
+def held(url: str, statement: str) -> Iterator[None]:
+    """Hold the statement's locks in an open transaction."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(url))
+        runner.run(connection.execute(f"BEGIN; {statement}"))
+        yield
+        runner.run(connection.close())
 
 
 @pytest.fixture

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import socket
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
-from tests.cli.conftest import PASSWORD, assert_discreet, login
+from tests.cli.conftest import PASSWORD, assert_discreet, held, login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -259,21 +256,11 @@ def test_what_nobody_expected_is_one_line_and_its_details_are_for_who_asks(
 def locked_coupon(database_url: str, sql: Sql) -> Iterator[str]:
     """A coupon whose row another session has locked."""
     sql("INSERT INTO coupons VALUES ('HELD', 5, 5)")
-    with _held(database_url, "SELECT * FROM coupons FOR UPDATE"):
+    with held(database_url, "SELECT * FROM coupons FOR UPDATE"):
         yield "HELD"
 
 
 @pytest.fixture
 def locked_tables(database_url: str) -> Iterator[None]:
-    with _held(database_url, "LOCK TABLE coupons"):
+    with held(database_url, "LOCK TABLE coupons"):
         yield
-
-
-@contextmanager
-def _held(url: str, statement: str) -> Iterator[None]:
-    """Hold the statement's locks in an open transaction."""
-    with asyncio.Runner() as runner:
-        connection = runner.run(asyncpg.connect(url))
-        runner.run(connection.execute(f"BEGIN; {statement}"))
-        yield
-        runner.run(connection.close())
