@@ -31,6 +31,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},
     {"service": {"sqlalchemy"}, "faults": {"sqlalchemy"}, "wire": set()},
     {"drills": {"sqlalchemy"}},
+    {"runs": {"platformdirs"}},
     {"cli": {"click"}},
     {"__main__": set()},
 )
@@ -95,7 +96,9 @@ def test_a_clean_interpreter_loads_no_more_than_it_needs(imported: str, absent: 
     assert not _loaded_by(f"import {imported}") & absent
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["create", "--help"], ["show", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["create", "--help"], ["show", "--help"]]
+)
 def test_help_loads_neither_the_database_nor_the_console(arguments: list[str]) -> None:
     loaded = _loaded_by(f"from couponctl.cli import run; run({arguments!r})")
 
@@ -103,7 +106,8 @@ def test_help_loads_neither_the_database_nor_the_console(arguments: list[str]) -
 
 
 @pytest.mark.parametrize(
-    "command", ["create X 1", "claim X u", "list", "verify", "stats", "drill list", "doctor", "db init"]
+    "command",
+    ["create X 1", "claim X u", "list", "verify", "stats", "drill list", "doctor", "db init"],
 )
 def test_headless_commands_load_no_console(command: str, database_url: str) -> None:
     loaded = _loaded_by(
