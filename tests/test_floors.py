@@ -96,9 +96,7 @@ def test_a_clean_interpreter_loads_no_more_than_it_needs(imported: str, absent: 
     assert not _loaded_by(f"import {imported}") & absent
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["create", "--help"], ["show", "--help"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["create", "--help"], ["show", "--help"]])
 def test_help_loads_neither_the_database_nor_the_console(arguments: list[str]) -> None:
     loaded = _loaded_by(f"from couponctl.cli import run; run({arguments!r})")
 
@@ -107,7 +105,7 @@ def test_help_loads_neither_the_database_nor_the_console(arguments: list[str]) -
 
 @pytest.mark.parametrize(
     "command",
-    ["create X 1", "claim X u", "list", "verify", "stats", "drill list", "doctor", "db init"],
+    ["create X 1", "claim X u", "list", "verify", "stats", "drill list", "runs list", "doctor", "db init"],
 )
 def test_headless_commands_load_no_console(command: str, database_url: str) -> None:
     loaded = _loaded_by(
