@@ -7,6 +7,7 @@ CouponctlError
 │   ├── SoldOut
 │   └── AlreadyClaimed
 ├── Invalid             the input is wrong
+├── RunNotFound         no kept run is named so
 ├── Unavailable         the database cannot answer now
 │   ├── Unreachable
 │   ├── PoolExhausted
@@ -133,6 +134,18 @@ class Invalid(CouponctlError):
     status = 400
     what: str
     reason: str
+
+
+@dataclass(eq=False)
+class RunNotFound(CouponctlError):
+    """There is no kept run "{name}".
+
+    `couponctl runs list` shows what there is; `couponctl drill scale` makes one.
+    """
+
+    code = "run_not_found"
+    status = 404
+    name: str
 
 
 class Unavailable(CouponctlError):

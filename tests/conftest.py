@@ -34,6 +34,13 @@ for variable in [name for name in os.environ if name.startswith(("PG", "COUPONCT
         del os.environ[variable]
 
 
+@pytest.fixture(autouse=True)
+def state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test keeps its runs: not among the developer's."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
 @pytest.fixture(scope="session")
 def open_directory() -> Iterator[Path]:
     """A short path that the server's account may pass through when root runs the tests."""

@@ -58,6 +58,7 @@ def test_every_error_stands_in_the_drawing_below_its_parent(kind: type[errors.Co
         (errors.SoldOut, 10),
         (errors.AlreadyClaimed, 11),
         (errors.Invalid, 2),
+        (errors.RunNotFound, 12),
         (errors.Unavailable, 3),
         (errors.Unreachable, 3),
         (errors.PoolExhausted, 3),

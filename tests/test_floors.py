@@ -31,6 +31,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"activity": {"sqlalchemy"}, "audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},
     {"service": {"sqlalchemy"}, "faults": {"sqlalchemy"}, "wire": set()},
     {"drills": {"sqlalchemy"}},
+    {"runs": {"platformdirs"}},
     {"cli": {"click"}},
     {"__main__": set()},
 )
@@ -103,7 +104,8 @@ def test_help_loads_neither_the_database_nor_the_console(arguments: list[str]) -
 
 
 @pytest.mark.parametrize(
-    "command", ["create X 1", "claim X u", "list", "verify", "stats", "drill list", "doctor", "db init"]
+    "command",
+    ["create X 1", "claim X u", "list", "verify", "stats", "drill list", "runs list", "doctor", "db init"],
 )
 def test_headless_commands_load_no_console(command: str, database_url: str) -> None:
     loaded = _loaded_by(

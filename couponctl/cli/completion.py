@@ -1,4 +1,4 @@
-"""Completion of coupon names in the shell."""
+"""Completion of coupon names and of kept runs in the shell."""
 
 from __future__ import annotations
 
@@ -44,6 +44,17 @@ def coupon_names(context: click.Context, _parameter: click.Parameter, incomplete
         return [] if _is_yet_to_be_made(invocation) else with_service(invocation, "completion", look)
     except CouponctlError:
         return []
+
+
+def run_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Kept runs, newest first, whose name begins with what was typed."""
+    from couponctl.runs import RunStore, default_directory  # noqa: PLC0415 - it loads SQLAlchemy
+
+    try:
+        names = ("last", *RunStore(default_directory()).run_ids())
+    except CouponctlError:
+        return []
+    return [name for name in names if name.startswith(incomplete)][:_MOST]
 
 
 def _offers(name: str, incomplete: str) -> bool:

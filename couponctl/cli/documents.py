@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from couponctl.drills.drill import Drill
     from couponctl.models import Audit, Coupon
+    from couponctl.runs import KeptRun
     from couponctl.service import Attempt
 
 
@@ -50,4 +51,22 @@ def drill_document(drill: Drill[Any]) -> dict[str, Any]:
             {"name": each.name, "default": each.default, "meaning": each.meaning}
             for each in drill.parameters.described()
         ],
+    }
+
+
+def run_document(run: KeptRun) -> dict[str, Any]:
+    """A kept run in a listing; the percentiles are those of `latency_of`."""
+    report = run.report
+    latency = report.latency[report.leading] if report.leading else None
+    return {
+        "run_id": report.run_id,
+        "at": run.at.isoformat(),
+        "made_by": run.made_by,
+        "drill": report.drill,
+        "verdict": report.verdict.value,
+        "attempts": report.answers,
+        "latency_of": report.leading,
+        "p50_ms": latency and latency.p50,
+        "p99_ms": latency and latency.p99,
+        "claims_per_s": report.claims_per_s,
     }

@@ -17,6 +17,7 @@ from couponctl.cli.consent import ask, consent_options, wanted_consent
 from couponctl.cli.documents import drill_document
 from couponctl.cli.exits import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
+from couponctl.cli.keeping import Keeper
 from couponctl.cli.opened import settings_of, with_database
 from couponctl.cli.outputs import Output, output_options, outputs_of, write_all
 from couponctl.cli.running import Interrupted, run
@@ -182,8 +183,14 @@ def _carry_out(
         return _dry_run(invocation, plan, settings)
     ask(invocation, settings, plan.lines(), yes=wishes.yes, confirm=wishes.confirm)
     reports: list[Report] = []
+    keeper = Keeper(invocation)
+
+    def ended(report: Report) -> None:
+        reports.append(held_to(report, wishes.slo))
+        keeper.keep(reports[-1])
+
     try:
-        _run(invocation, plan, settings, lambda report: reports.append(held_to(report, wishes.slo)))
+        _run(invocation, plan, settings, ended)
     except (CouponctlError, Interrupted):
         if reports and outputs:
             write_all(invocation, outputs, reports)

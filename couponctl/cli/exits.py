@@ -37,6 +37,7 @@ _BY_ERROR: dict[type[errors.CouponctlError], ExitCode] = {
     errors.SoldOut: ExitCode.SOLD_OUT,
     errors.AlreadyClaimed: ExitCode.ALREADY_CLAIMED,
     errors.Invalid: ExitCode.INVALID,
+    errors.RunNotFound: ExitCode.NOT_FOUND,
     errors.TimedOut: ExitCode.TIMED_OUT,
     errors.OutcomeUnknown: ExitCode.TIMED_OUT,
     errors.Unavailable: ExitCode.UNAVAILABLE,

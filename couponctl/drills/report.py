@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.database import nearest_rank
 from couponctl.drills.drill import Check, Verdict
-from couponctl.drills.histogram import BOUNDS_MS, histogram
+from couponctl.drills.histogram import BOUNDS_MS, BUCKETS, histogram
+from couponctl.drills.phases import Spread
+from couponctl.drills.reading import Facts, flat, of, whole
+from couponctl.drills.slo import Level
+from couponctl.errors import Invalid
+from couponctl.faults import Fault
+from couponctl.models import Outcome, PoolStats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from couponctl.drills.histogram import Histogram
     from couponctl.drills.journal import Entry
-    from couponctl.drills.phases import Spread
-    from couponctl.drills.slo import Level
-    from couponctl.faults import Fault
-    from couponctl.models import Outcome, PoolStats
 
 SCHEMA_VERSION = 1
 
@@ -84,8 +86,26 @@ class Report:
             return Verdict.INCONCLUSIVE
         return Verdict.PASS
 
+    @property
+    def answers(self) -> int:
+        """How many attempts there were; each was answered, if only as unknown."""
+        return sum(self.outcomes.values())
+
+    @property
+    def leading(self) -> Outcome | None:
+        """The outcome whose latency speaks for the run: claimed, or the most frequent where nobody won."""
+        if Outcome.CLAIMED in self.latency:
+            return Outcome.CLAIMED
+        return max(self.latency, key=lambda outcome: self.latency[outcome].n, default=None)
+
+    @property
+    def claims_per_s(self) -> float | None:
+        """Claims won a second of the claim phase, to three decimals; None where there was none."""
+        won = self.outcomes.get(Outcome.CLAIMED, 0)
+        return round(won / self.claim_phase, 3) if self.claim_phase else None
+
     def as_json(self) -> dict[str, Any]:
-        """The documented shape; times in milliseconds."""
+        """The documented shape; times in milliseconds. What it leaves out is the journal."""
         return {
             "schema": SCHEMA_VERSION,
             "drill": self.drill,
@@ -111,7 +131,7 @@ class Report:
                 for outcome, phases in self.phases.items()
             },
             "slos": [level.as_json() for level in self.slos],
-            "pool": self._pool_as_json(),
+            "pool": self.pool and asdict(self.pool),
             "claim_phase_ms": round(self.claim_phase * 1000, 3),
             "elapsed_ms": round(self.elapsed * 1000, 3),
             "server": dict(self.server),
@@ -119,17 +139,60 @@ class Report:
             "left_behind": self.left_behind,
         }
 
-    def _pool_as_json(self) -> dict[str, Any] | None:
-        if self.pool is None:
-            return None
-        return {
-            "size": self.pool.size,
-            "peak_in_use": self.pool.peak_in_use,
-            "peak_waiting": self.pool.peak_waiting,
-            "acquire_failures": self.pool.acquire_failures,
-            "acquire_p50_ms": self.pool.acquire_p50_ms,
-            "acquire_p99_ms": self.pool.acquire_p99_ms,
-        }
+    @classmethod
+    def from_json(cls, document: object) -> Report:
+        """The report that `as_json` told of, but for its journal; fields of other names are left alone.
+
+        The verdict is not read, it follows from the checks. Raises Invalid for what is no such document.
+        """
+        facts = Facts(document)
+        if facts.one("schema", int) != SCHEMA_VERSION:
+            raise Invalid("report", "it is of another couponctl")
+        pool = facts.perhaps("pool", dict)
+        return cls(
+            drill=facts.one("drill", str),
+            run_id=facts.one("run_id", str),
+            parameters=facts.numbers("params"),
+            seed=facts.one("seed", int),
+            strategy=facts.one("strategy", str),
+            server=facts.table("server"),
+            checks=tuple(flat(Check, check) for check in facts.items("checks")),
+            outcomes={outcome: whole(count, outcome) for outcome, count in _by_outcome(facts, "outcomes")},
+            latency={outcome: flat(Latency, each) for outcome, each in _by_outcome(facts, "latency_ms")},
+            histogram=_histograms(Facts(facts.table("histogram"))),
+            phases={outcome: _spreads(each) for outcome, each in _by_outcome(facts, "phases_ms")},
+            recovered=facts.one("recovered", int),
+            faults=tuple(flat(Fault, fault) for fault in facts.items("faults")),
+            pool=None if pool is None else flat(PoolStats, pool),
+            claim_phase=facts.number("claim_phase_ms") / 1000,
+            elapsed=facts.number("elapsed_ms") / 1000,
+            unfinished=facts.perhaps("unfinished", str) or "",
+            left_behind=facts.perhaps("left_behind", str),
+            slos=tuple(map(Level.from_json, facts.items("slos"))),
+        )
+
+
+def _by_outcome(facts: Facts, field: str) -> Iterator[tuple[Outcome, Any]]:
+    for name, value in facts.table(field).items():
+        try:
+            yield Outcome(name), value
+        except ValueError as exc:
+            raise Invalid("report", f"{field} is of an outcome that there is not") from exc
+
+
+def _spreads(phases: object) -> dict[str, Spread]:
+    return {phase: flat(Spread, spread) for phase, spread in of(dict, phases, "phases_ms").items()}
+
+
+def _histograms(facts: Facts) -> dict[Outcome, Histogram]:
+    """Raises Invalid where other bounds were used: their buckets would be taken for ours."""
+    histograms = {
+        outcome: tuple(whole(count, "histogram") for count in of(list, counts, "histogram"))
+        for outcome, counts in _by_outcome(facts, "counts")
+    }
+    if facts.items("bounds_ms") != list(BOUNDS_MS) or {*map(len, histograms.values())} - {BUCKETS}:
+        raise Invalid("report", "its histogram has other buckets")
+    return histograms
 
 
 def _rounded(times: Mapping[str, float]) -> dict[str, float]:

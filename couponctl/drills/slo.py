@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from couponctl.drills.reading import Facts
 from couponctl.errors import Invalid
 from couponctl.models import Outcome
 
@@ -80,7 +81,7 @@ class Level:
 
     objective: Objective
     observed: float | None
-    """None where there was nothing to measure; milliseconds where it is a time."""
+    """To three decimals, as it is shown; None where there was nothing to measure; a time in milliseconds."""
 
     @property
     def met(self) -> bool | None:
@@ -92,11 +93,17 @@ class Level:
         """What was observed, for people."""
         if self.observed is None:
             return "nothing to measure"
-        return f"{round(self.observed, 3):,}{' ms' if self.objective.metric in TIMES else ''}"
+        return f"{self.observed:,}{' ms' if self.objective.metric in TIMES else ''}"
 
     def as_json(self) -> dict[str, Any]:
-        observed = None if self.observed is None else round(self.observed, 3)
-        return {"expression": self.objective.expression, "observed": observed, "met": self.met}
+        return {"expression": self.objective.expression, "observed": self.observed, "met": self.met}
+
+    @classmethod
+    def from_json(cls, document: object) -> Level:
+        """The level that `as_json` told of; whether it is met follows from it. Raises Invalid."""
+        facts = Facts(document)
+        observed = None if facts.anything("observed") is None else facts.number("observed")
+        return cls(parse(facts.one("expression", str)), observed)
 
 
 def parse(expression: str) -> Objective:
@@ -118,8 +125,13 @@ def parse(expression: str) -> Objective:
 
 def held_to(report: Report, objectives: Iterable[Objective]) -> Report:
     """The report with every objective held against it."""
-    levels = (Level(objective, _observed(objective.metric, report)) for objective in objectives)
-    return replace(report, slos=tuple(levels))
+    return replace(report, slos=tuple(_held(objective, report) for objective in objectives))
+
+
+def _held(objective: Objective, report: Report) -> Level:
+    observed = _observed(objective.metric, report)
+    # What is judged is what is shown: nobody could make sense of a missed "<=250ms" beside 250.0 ms.
+    return Level(objective, None if observed is None else round(observed, 3))
 
 
 def _observed(metric: str, report: Report) -> float | None:
@@ -132,8 +144,7 @@ def _observed(metric: str, report: Report) -> float | None:
         case ["claim_phase"]:
             return report.claim_phase * 1000
         case ["claims_per_s"]:
-            won = report.outcomes.get(Outcome.CLAIMED, 0)
-            return won / report.claim_phase if report.claim_phase else None
+            return report.claims_per_s
         case ["pool", fact]:
             return None if report.pool is None else float(getattr(report.pool, fact))
         case [outcome, "n"]:

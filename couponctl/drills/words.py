@@ -61,10 +61,10 @@ def progress_words(view: View) -> str:
 
 
 def report_lines(report: Report) -> Iterator[str]:
-    """The verdict, every check, latencies and the pool, each on a line."""
+    """The verdict, every check, latencies and the pool, each on a line; the report may come from a file."""
     parameters = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in report.parameters.items())
-    yield f"{report.drill}  {verdict_words([report])}"
-    yield f"  {parameters}, strategy {report.strategy}, seed {report.seed}"
+    yield f"{safe(report.drill)}  {verdict_words([report])}"
+    yield safe(f"  {parameters}, strategy {report.strategy}, seed {report.seed}")
     yield ""
     for line in aligned([check_row(check) for check in report.checks], "<<<"):
         yield f"  {line}"
@@ -73,7 +73,7 @@ def report_lines(report: Report) -> Iterator[str]:
     if report.unfinished:
         yield f"  ? {safe(report.unfinished)}"
     if report.left_behind:
-        yield f"  ? schema {report.left_behind} is left: `couponctl drill clean` removes it"
+        yield safe(f"  ? schema {report.left_behind} is left: `couponctl drill clean` removes it")
     if report.latency:
         yield ""
         for line in aligned(list(latency_rows(report)), "<>>>>>>"):

@@ -1,0 +1,28 @@
+"""Drill runs are kept as they end, for `couponctl runs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from couponctl.errors import CouponctlError
+from couponctl.runs import RunStore, default_directory
+
+if TYPE_CHECKING:
+    from couponctl.cli.invocation import Invocation
+    from couponctl.drills.report import Report
+
+
+class Keeper:
+    """Keeps the runs of one command. Where that is impossible it says so once, and the command goes on."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._refused = False
+
+    def keep(self, report: Report) -> None:
+        try:
+            RunStore(default_directory()).keep(report, made_by="cli")
+        except CouponctlError as error:
+            if not self._refused:
+                self._invocation.say(f"couponctl: this run is not kept: {error}")
+            self._refused = True

@@ -1,0 +1,100 @@
+"""`couponctl runs`: the drill runs that are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from couponctl.cli.completion import run_names
+from couponctl.cli.documents import run_document
+from couponctl.cli.invocation import Invocation, common_options, pass_invocation
+from couponctl.present import aligned, counted
+
+if TYPE_CHECKING:
+    from couponctl.runs import RunStore
+
+
+@click.group("runs")
+@common_options
+def command() -> None:
+    """List the drill runs that are kept, show one, compare two.
+
+    Every run of `couponctl drill` is kept as it ends, whatever its verdict.
+    """
+
+
+@command.command("list")
+@click.option("--drill", metavar="NAME", help="Only runs of this drill.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Runs at most.")
+@common_options
+@pass_invocation
+def list_runs(invocation: Invocation, drill: str | None, limit: int) -> None:
+    """List kept runs, the newest first.
+
+    P50 and P99 are of claims won, or of the most frequent answer where nobody won.
+    """
+    from couponctl.runs import run_rows  # noqa: PLC0415 - it loads SQLAlchemy
+
+    listing = _store().list(drill=drill, limit=limit)
+    if invocation.json:
+        runs = [run_document(run) for run in listing.runs]
+        invocation.print_json({"runs": runs, "skipped": listing.skipped, "more": listing.more})
+    elif listing.runs:
+        invocation.print_lines(aligned(list(run_rows(listing.runs)), "<<<<>>><>"))
+    elif drill is not None:
+        invocation.say(f'no run of "{drill}" is kept; `couponctl drill list` names the drills')
+    elif not listing.skipped:
+        invocation.say("no runs are kept yet: `couponctl drill scale` makes one")
+    if listing.skipped:
+        invocation.say(f"{counted(listing.skipped, 'file')} skipped: broken, or of another couponctl")
+    if listing.more and not invocation.json:
+        invocation.say("more: the same with a higher --limit")
+
+
+@command.command("show")
+@click.argument("name", metavar="RUN", shell_complete=run_names)
+@common_options
+@pass_invocation
+def show(invocation: Invocation, name: str) -> None:
+    """Show a kept run as its drill did.
+
+    RUN is the beginning of its id, or last, last~1 (the one before), last~2 and so on.
+    """
+    from couponctl.drills.words import report_lines  # noqa: PLC0415 - as above
+    from couponctl.runs import origin_words  # noqa: PLC0415
+
+    run = _store().find(name)
+    if invocation.json:
+        invocation.print_json(run.as_json())
+        return
+    invocation.print_lines(report_lines(run.report))
+    invocation.print(f"  {origin_words(run)}")
+
+
+@command.command("diff")
+@click.argument("before", metavar="[RUN]", default="last~1", shell_complete=run_names)
+@click.argument("after", metavar="[RUN]", default="last", shell_complete=run_names)
+@common_options
+@pass_invocation
+def diff(invocation: Invocation, before: str, after: str) -> None:
+    """Compare two kept runs, the earlier one first.
+
+    RUN is named as for `couponctl runs show`. One alone is compared with the last one; without any, the
+    last two are compared.
+    """
+    from couponctl.drills.comparison import compare, comparison_lines  # noqa: PLC0415 - as above
+
+    store = _store()
+    comparison = compare(store.find(before).report, store.find(after).report)
+    if invocation.json:
+        invocation.print_json(comparison.as_json())
+    else:
+        invocation.print_lines(comparison_lines(comparison))
+
+
+def _store() -> RunStore:
+    # With the drills it loads SQLAlchemy, which takes a quarter of a second: no help should.
+    from couponctl.runs import RunStore, default_directory  # noqa: PLC0415
+
+    return RunStore(default_directory())
