@@ -72,6 +72,17 @@ async def claimants(session: Session, coupon: Coupon, *, limit: int, after: str 
     return Claimants(coupon, page, next=page[-1] if len(users) > limit else None)
 
 
+async def find_claim(session: Session, name: str, user_id: str) -> Claim | None:
+    """The user's claim of the coupon; None where there is none."""
+    mine = (
+        select(claims.c.user_id, claims.c.created_at)
+        .where(claims.c.coupon_name == name, claims.c.user_id == user_id)
+        .limit(1)
+    )
+    row = (await session.execute(mine)).one_or_none()
+    return None if row is None else Claim(row.user_id, row.created_at)
+
+
 async def newest_claimants(session: Session, name: str, limit: int) -> tuple[Claim, ...]:
     """Who claimed the coupon last, newest first; of the older shape, those without a time come last.
 

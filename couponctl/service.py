@@ -184,6 +184,15 @@ class CouponService:
         async with self.database.session("AUTOCOMMIT") as session:
             return await questions.newest_claimants(session, name, limit)
 
+    async def find_claim(self, name: str, user_id: str) -> Claim | None:
+        """Whether this user got it: the claim, or None. Raises Invalid, CouponNotFound."""
+        check_asked("coupon name", name)
+        check_asked("user id", user_id)
+        async with self.database.session("AUTOCOMMIT") as session:
+            if await questions.find_coupon(session, name) is None:
+                raise CouponNotFound(name)
+            return await questions.find_claim(session, name, user_id)
+
     async def list(
         self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
     ) -> CouponPage:

@@ -32,6 +32,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"service": {"sqlalchemy"}, "faults": {"sqlalchemy"}, "wire": set()},
     {"drills": {"sqlalchemy"}},
     {"runs": {"platformdirs"}},
+    {"tui": {"rich", "textual"}},
     {"cli": {"click"}},
     {"__main__": set()},
 )

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from couponctl.runs import RunStore
-
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.progress import View
 from couponctl.errors import AlreadyClaimed, CouponctlError, CouponExists, CouponNotFound, SoldOut
@@ -27,6 +25,7 @@ from couponctl.models import (
     ServerStats,
     Sort,
 )
+from couponctl.runs import RunStore
 from couponctl.service import Attempt
 from couponctl.settings import Embedded, Settings
 from couponctl.tui.desk import Desk

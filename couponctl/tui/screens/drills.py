@@ -16,7 +16,7 @@ from couponctl.errors import CouponctlError
 from couponctl.guards import may_attack, may_write, name_to_type
 from couponctl.settings import Embedded
 from couponctl.tui.screens.confirm import Confirm, Consent
-from couponctl.tui.screens.drill_form import DrillForm, Draft
+from couponctl.tui.screens.drill_form import Draft, DrillForm
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.text import Tone, joined, lines, literal
 from couponctl.tui.widgets.event_pane import EventPane
