@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help install drill check lint types test drills bench clean
+.PHONY: help install tui drill check lint types test drills bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -16,6 +16,9 @@ $(INSTALLED): pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || { echo "this Python has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+tui: $(INSTALLED) ## the console, on a private PostgreSQL
+	@$(BIN)/couponctl tui
 
 drill: $(INSTALLED) ## 500 users race for 50 coupons on a private PostgreSQL
 	$(BIN)/couponctl drill scale --n 500

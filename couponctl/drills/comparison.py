@@ -85,6 +85,16 @@ class Comparison:
     rows: tuple[Row, ...]
 
     @property
+    def well(self) -> tuple[Row, ...]:
+        """The checks that held in both runs."""
+        return tuple(row for row in self.rows if row.section == _CHECKS and row.before == row.after == HELD)
+
+    @property
+    def told(self) -> tuple[Row, ...]:
+        """All other rows: what a reader wants to see one by one."""
+        return tuple(row for row in self.rows if row not in self.well)
+
+    @property
     def of_one_drill(self) -> bool:
         return self.before.drill == self.after.drill
 
@@ -121,8 +131,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     yield from aligned(heads, "<<<<")
     if not comparison.of_one_drill:
         yield "two different drills: their numbers need not mean the same"
-    well = [row for row in comparison.rows if row.section == _CHECKS and row.before == row.after == HELD]
-    told = [row for row in comparison.rows if row not in well]
+    told = comparison.told
     cells = [("", "before", "after", "change")]
     for index, row in enumerate(told):
         if index and row.section != told[index - 1].section:
@@ -131,7 +140,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield from aligned(cells, "<>>>")
     yield ""
-    yield f"{counted(len(well), 'check')} held in both runs"
+    yield f"{counted(len(comparison.well), 'check')} held in both runs"
 
 
 def _rows(section: str, before: Mapping[str, Any], after: Mapping[str, Any], unit: str = "") -> Iterator[Row]:

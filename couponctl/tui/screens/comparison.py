@@ -8,6 +8,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from couponctl.drills.words import verdict_words
+from couponctl.present import counted
 from couponctl.tui.text import Tone, glyph_tone, lines, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures
@@ -47,9 +48,10 @@ class ComparisonScreen(ModalScreen[None]):
         heads = [literal(f"{when}  {run.run_id}  {run.drill}  {verdict_words([run])}") for when, run in runs]
         if not self._comparison.of_one_drill:
             heads.append(literal("two different drills: their numbers need not mean the same", Tone.WARN))
+        heads.append(literal(f"{counted(len(self._comparison.well), 'check')} held in both runs", Tone.DIM))
         self.query_one("#compared", Figures).show(lines(*heads))
         rows = []
-        for number, row in enumerate(self._comparison.rows):
+        for number, row in enumerate(self._comparison.told):
             what, before, after, change = row.cells
             cells = (cell(what), cell(before), cell(after), cell(change, glyph_tone(change)))
             rows.append(Row(str(number), cells))

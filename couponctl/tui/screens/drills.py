@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -12,13 +13,14 @@ from textual.widgets.option_list import Option
 
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.plan import Plan
+from couponctl.drills.words import GLYPHS
 from couponctl.errors import CouponctlError
 from couponctl.guards import may_attack, may_write, name_to_type
 from couponctl.settings import Embedded
 from couponctl.tui.screens.confirm import Confirm, Consent
 from couponctl.tui.screens.drill_form import Draft, DrillForm
 from couponctl.tui.screens.mode import ModeScreen
-from couponctl.tui.text import Tone, joined, lines, literal
+from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.event_pane import EventPane
 from couponctl.tui.widgets.pane import Pane
 from couponctl.tui.widgets.run_panes import ChecksPane, HistogramPane, RunPane, WaitingPane
@@ -30,9 +32,10 @@ if TYPE_CHECKING:
     from textual.content import Content
     from textual.widget import Widget
 
-    from couponctl.drills.drill import Drill
+    from couponctl.drills.drill import Drill, Verdict
+    from couponctl.drills.report import Report
     from couponctl.tui.desk import Desk
-    from couponctl.tui.snapshot import DrillState, Snapshot
+    from couponctl.tui.snapshot import Snapshot
 
 
 class Drills(ModeScreen):
@@ -49,7 +52,8 @@ class Drills(ModeScreen):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._drafts = {drill.name: Draft(drill, drill.parameters()) for drill in DRILLS}
-        self._shown: DrillState | None = None
+        self._verdicts: dict[str, Verdict] = {}
+        """The last one of each drill."""
 
     def panes(self) -> Iterable[Widget]:
         options = [Option(_entry(drill), id=drill.name) for drill in DRILLS]
@@ -64,6 +68,26 @@ class Drills(ModeScreen):
             id="stage",
         )
 
+    def on_mount(self) -> None:
+        self.run_worker(self._recall(), exit_on_error=False)
+
+    async def _recall(self) -> None:
+        """The verdicts of earlier sessions."""
+        try:
+            listing = await asyncio.to_thread(self.desk.runs.list)
+        except CouponctlError:
+            return  # the runs' own screen says why
+        for run in reversed(listing.runs):
+            self._note(run.report)
+
+    def _note(self, report: Report) -> None:
+        verdict = report.verdict
+        catalog = self.query_one(OptionList)
+        if self._verdicts.get(report.drill) is verdict or report.drill not in self._drafts:
+            return
+        self._verdicts[report.drill] = verdict
+        catalog.replace_option_prompt(report.drill, _entry(self._drafts[report.drill].drill, verdict))
+
     @property
     def drill(self) -> Drill[Any]:
         """The one under the cursor."""
@@ -72,6 +96,8 @@ class Drills(ModeScreen):
     def apply(self, snapshot: Snapshot) -> None:
         super().apply(snapshot)
         state = snapshot.drill
+        if state is not None and state.report is not None:
+            self._note(state.report)
         if state is not None and not state.running and state.name != self.drill.name:
             state = None
         view = state.view if state else None
@@ -152,8 +178,10 @@ class Drills(ModeScreen):
         self.app.push_screen(Confirm("Refused", [str(error)]))
 
 
-def _entry(drill: Drill[Any]) -> Content:
-    return lines(literal(drill.name, Tone.STRONG), literal(drill.title, Tone.DIM))
+def _entry(drill: Drill[Any], verdict: Verdict | None = None) -> Content:
+    glyph = GLYPHS[verdict] if verdict else " "
+    name = joined(literal(f"{glyph} ", glyph_tone(glyph)), literal(drill.name, Tone.STRONG))
+    return lines(name, literal(f"  {drill.title}", Tone.DIM))
 
 
 def _description(draft: Draft) -> Content:

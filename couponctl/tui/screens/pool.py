@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
@@ -51,14 +50,6 @@ _SORTS: dict[str, Callable[[Backend], tuple[object, ...]] | None] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Transactions per second between two looks."""
-
-    commits: float
-    rollbacks: float
-
-
 class Pool(ModeScreen):
     """Client pools above, the server's view of all its backends below."""
 
@@ -74,8 +65,7 @@ class Pool(ModeScreen):
         super().__init__(desk)
         self._activity = Feed(desk.look_at_server, clock=desk.clock)
         self.feeds = (self._activity,)
-        self._before: Activity | None = None
-        self._pace: Pace | None = None
+        self._commits_per_s: float | None = None
         self._shown: Activity | None = None
         self._paused = False
         self._locks_only = False
@@ -100,18 +90,18 @@ class Pool(ModeScreen):
         self.query_one("#drill-pool", PoolPane).apply(snapshot.drill.view.pool if snapshot.drill else None)
         activity = self._activity.value
         if activity is not None and activity is not self._shown:
-            self._note_pace(activity)
+            self._note_commits(activity)
             self._show(activity)
 
-    def _note_pace(self, activity: Activity) -> None:
+    def _note_commits(self, activity: Activity) -> None:
+        # Not the rollbacks: a pool that tries a connection out before it lends it rolls back each time.
         before, self._shown = self._shown, activity
         if before is not None and activity.at > before.at:
-            seconds = activity.at - before.at
-            commits = max(0, activity.commits - before.commits) / seconds
-            self._pace = Pace(commits, max(0, activity.rollbacks - before.rollbacks) / seconds)
+            commits = max(0, activity.commits - before.commits)
+            self._commits_per_s = commits / (activity.at - before.at)
 
     def _show(self, activity: Activity) -> None:
-        self.query_one("#server-figures", Figures).show(_server_content(activity, self._pace))
+        self.query_one("#server-figures", Figures).show(_server_content(activity, self._commits_per_s))
         backends = [b for b in activity.backends if not self._locks_only or _in_a_lock(b, activity)]
         key = _SORTS[self._sort]
         if key is not None:
@@ -165,9 +155,9 @@ def _row(backend: Backend) -> Row:
     )
 
 
-def _server_content(activity: Activity, pace: Pace | None) -> Content:
+def _server_content(activity: Activity, commits_per_s: float | None) -> Content:
     stats = activity.stats
-    commits = "–" if pace is None else f"{pace.commits:,.0f}/s, {pace.rollbacks:,.0f}/s rolled back"
+    commits = "–" if commits_per_s is None else f"{commits_per_s:,.0f}/s"
     figures = {
         "version": (f"PostgreSQL {stats.version}", Tone.PLAIN),
         "backends": (
