@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from couponctl.models import Backend, Blocking, Coupon, Finding, PoolStats, ServerStats
+    from couponctl.models import Backend, Blocking, Claim, Coupon, Finding, PoolStats, ServerStats
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -65,6 +65,13 @@ def stock_line(coupon: Coupon) -> str:
         f"{safe(coupon.name)}  {stock_state(coupon)}  {coupon.remaining_amount:,} of {coupon.amount:,} left, "
         f"{coupon.claimed_amount:,} claimed, created {moment(coupon.created_at)}"
     )
+
+
+def claim_words(coupon: str, user: str, claim: Claim | None) -> str:
+    """Whether the user got it; `claim` is None where not."""
+    if claim is None:
+        return f"✘ {safe(user)} has not claimed {safe(coupon)}"
+    return f"✔ {safe(user)} claimed {safe(coupon)} at {moment(claim.created_at)}"
 
 
 def coupon_table(coupons: Sequence[Coupon]) -> Iterator[str]:

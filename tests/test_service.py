@@ -58,6 +58,20 @@ async def test_pages_of_claimants_together_are_everybody(service: CouponService)
     assert [user for page in pages for user in page] == [f"user-{number:02}" for number in range(25)]
 
 
+async def test_whether_a_user_got_it_is_answered_from_the_ledger(
+    service: CouponService, sold_out_coupon: Coupon
+) -> None:
+    claim = await service.find_claim(sold_out_coupon.name, "winner")
+
+    assert claim is not None
+    assert (claim.user_id, claim.created_at is not None) == ("winner", True)
+    assert await service.find_claim(sold_out_coupon.name, "loser") is None
+    with pytest.raises(CouponNotFound):
+        await service.find_claim("NEVER", "winner")
+    with pytest.raises(Invalid):
+        await service.find_claim(sold_out_coupon.name, "a\0b")
+
+
 async def test_the_newest_claimants_come_first(service: CouponService, coupon: Coupon) -> None:
     await service.create("OTHER", 1)
     for user in ("first", "a", "z", "last"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from couponctl.drills.drill import Drill
-    from couponctl.models import Audit, Coupon
+    from couponctl.models import Audit, Claim, Coupon
     from couponctl.runs import KeptRun
     from couponctl.service import Attempt
 
@@ -17,6 +17,13 @@ def coupon_document(coupon: Coupon) -> dict[str, Any]:
         "amount": coupon.amount,
         "remaining_amount": coupon.remaining_amount,
         "created_at": coupon.created_at.isoformat() if coupon.created_at else None,
+    }
+
+
+def claim_document(claim: Claim) -> dict[str, Any]:
+    return {
+        "user_id": claim.user_id,
+        "created_at": claim.created_at.isoformat() if claim.created_at else None,
     }
 
 

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from couponctl.cli.completion import coupon_names
-from couponctl.cli.documents import coupon_document
+from couponctl.cli.documents import claim_document, coupon_document
+from couponctl.cli.exits import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
-from couponctl.present import safe, stock_line
+from couponctl.present import claim_words, safe, stock_line
+
+if TYPE_CHECKING:
+    from couponctl.models import Claimants
 
 
 @click.command("show")
 @click.argument("name", shell_complete=coupon_names)
+@click.option("--user", metavar="USER", help="Say whether this user got it; exit code 12 if not.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Users a page.")
 @click.option("--after", metavar="USER", help="The page behind this user.")
 @common_options
 @pass_invocation
-def command(invocation: Invocation, name: str, limit: int, after: str | None) -> None:
+def command(invocation: Invocation, name: str, user: str | None, limit: int, after: str | None) -> ExitCode:
     """Show a coupon's stock, and who claimed it, by user id."""
+    if user is not None:
+        return _show_claim(invocation, name, user)
     page = with_service(invocation, "show", lambda service: service.show(name, limit=limit, after=after))
+    _show_page(invocation, page)
+    return ExitCode.OK
+
+
+def _show_claim(invocation: Invocation, name: str, user: str) -> ExitCode:
+    claim = with_service(invocation, "show", lambda service: service.find_claim(name, user))
+    if invocation.json:
+        invocation.print_json({"name": name, "user_id": user, "claim": claim and claim_document(claim)})
+    else:
+        invocation.print(claim_words(name, user, claim))
+    return ExitCode.NOT_FOUND if claim is None else ExitCode.OK
+
+
+def _show_page(invocation: Invocation, page: Claimants) -> None:
     if invocation.json:
         invocation.print_json(
             {**coupon_document(page.coupon), "claimed_by": list(page.claimed_by), "next": page.next}

@@ -88,6 +88,23 @@ def test_show_says_the_stock_and_who_claimed(couponctl: Couponctl) -> None:
     assert (answer.exit_code, answer.err) == (0, "")
 
 
+def test_show_says_whether_one_user_got_it(couponctl: Couponctl) -> None:
+    couponctl("create", "SPRING", "2")
+    couponctl("claim", "SPRING", "alice")
+
+    won, lost = couponctl("show", "SPRING", "--user", "alice"), couponctl("show", "SPRING", "--user", "bob")
+    told = (
+        couponctl("--json", "show", "SPRING", "--user", "alice"),
+        couponctl("--json", "show", "SPRING", "--user", "bob"),
+    )
+
+    assert won.exit_code == 0
+    assert won.out.startswith("✔ alice claimed SPRING at 20")
+    assert (lost.exit_code, lost.out) == (12, "✘ bob has not claimed SPRING\n")
+    assert json.loads(told[0].out)["claim"]["user_id"] == "alice"
+    assert (told[1].exit_code, json.loads(told[1].out)["claim"]) == (12, None)
+
+
 def test_show_answers_with_the_coupon_and_a_page_of_claimants(couponctl: Couponctl, answered: Json) -> None:
     couponctl("create", "SPRING", "3")
     couponctl("claim", "SPRING", "bob", "alice")

@@ -10,7 +10,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from couponctl.errors import CouponctlError
-from couponctl.present import counted, moment, stock_line
+from couponctl.present import claim_words, counted, stock_line
+from couponctl.tui.events import operands
 from couponctl.tui.text import Tone, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures
@@ -91,7 +92,8 @@ class ClaimantsScreen(ModalScreen[None]):
         except CouponctlError as error:
             answer.show(literal(str(error), Tone.WARN))
             return
-        if claim is None:
-            answer.show(literal(f"✘ {user} has not claimed it", Tone.WARN))
-        else:
-            answer.show(literal(f"✔ {user} claimed it at {moment(claim.created_at)}", Tone.GOOD))
+        words = claim_words(self._coupon, user, claim)
+        tone = Tone.WARN if claim is None else Tone.GOOD
+        answer.show(literal(words, tone))
+        command = ("show", "--user", user, *operands(self._coupon))
+        self._desk.events.add(words, command=command, tone=tone)
