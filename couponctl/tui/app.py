@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding
+from textual.filter import NoColor
 
 from couponctl import interruption
 from couponctl.drills.words import verdict_words
@@ -30,10 +32,11 @@ from couponctl.tui.theme import THEMES, first_theme
 from couponctl.tui.widgets.run_panes import VERDICT_TONES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from textual.app import SystemCommand
     from textual.binding import BindingType
+    from textual.filter import LineFilter
     from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
@@ -72,7 +75,7 @@ class CouponApp(App[int]):
         self._lag_ms = 0
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = first_theme(self.console.color_system, no_color=self.no_color)
+        self.theme = self._first_theme(os.environ.get("TEXTUAL_THEME", ""))
         for mode, screen in (("coupons", Coupons), ("drills", Drills), ("pool", Pool), ("runs", Runs)):
             self.add_mode(mode, partial(screen, desk))
 
@@ -84,6 +87,12 @@ class CouponApp(App[int]):
         if self._refresh_hz:
             self.set_interval(1 / self._refresh_hz, self.tick)
         self.run_worker(self._look_for_leavings(), group="leavings", exit_on_error=False)
+
+    def _first_theme(self, wished: str) -> str:
+        if wished and wished not in self.available_themes:
+            self.desk.events.add(f"no theme is called {wished}", tone=Tone.WARN)
+            wished = ""
+        return first_theme(self.console.color_system, no_color=self.no_color, wished=wished)
 
     def tick(self) -> None:
         """Draw what has changed."""
@@ -209,6 +218,10 @@ class CouponApp(App[int]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The colour of frames, for themes that are not ours."""
         return {"line": "ansi_bright_black" if self.current_theme.ansi else "#808080"}
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        # Textual chooses how to obey NO_COLOR before it knows the theme, and would draw black on black.
+        return [NoColor()] if self.no_color else super().get_line_filters()
 
     async def run_to_the_end(self) -> int:
         """Run until the operator leaves; the exit code. Raises whatever fault has ended the console."""

@@ -12,6 +12,7 @@ from textual.widgets import Input
 from couponctl.errors import CouponctlError
 from couponctl.present import counted, moment, stock_line
 from couponctl.tui.text import Tone, literal
+from couponctl.tui.widgets.line import Line
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from couponctl.tui.desk import Desk
+
 
 PAGE = 500
 """Claimants of one page."""
@@ -47,7 +49,7 @@ class ClaimantsScreen(ModalScreen[None]):
             dialog.border_title = literal(self._coupon)
             dialog.border_subtitle = literal("/ ask for a user · > next page · < first page · esc close")
             yield Figures(id="stock")
-            yield Input(placeholder="user id: did this user get it?", id="user")
+            yield Line(placeholder="user id: did this user get it?", id="user")
             yield Figures(id="answer")
             yield LiveTable((Column("User id", 20, grows=True),), id="claimants")
 
