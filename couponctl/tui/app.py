@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding
+from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import NoColor
 
 from couponctl import interruption
@@ -27,6 +29,7 @@ from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.screens.pool import Pool
 from couponctl.tui.screens.runs import Runs
 from couponctl.tui.snapshot import Snapshot
+from couponctl.tui.terminal import TerminalDriver
 from couponctl.tui.text import Tone
 from couponctl.tui.theme import THEMES, first_theme
 from couponctl.tui.widgets.run_panes import VERDICT_TONES
@@ -34,8 +37,10 @@ from couponctl.tui.widgets.run_panes import VERDICT_TONES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from rich.console import RenderableType
     from textual.app import SystemCommand
     from textual.binding import BindingType
+    from textual.driver import Driver
     from textual.filter import LineFilter
     from textual.notifications import SeverityLevel
     from textual.screen import Screen
@@ -44,8 +49,7 @@ if TYPE_CHECKING:
     from couponctl.tui.desk import Desk
     from couponctl.tui.drill_process import RunningDrill
 
-_MOST_FRAMES_WAITING = 4
-"""Writes that a slow terminal may have before it; the next frame is then skipped."""
+_HUNG_UP = interruption.exit_code(signal.SIGHUP)
 
 
 class CouponApp(App[int]):
@@ -73,6 +77,7 @@ class CouponApp(App[int]):
         self._refresh_hz = refresh_hz
         self._last_tick: float | None = None
         self._lag_ms = 0
+        self._leaving = False
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._first_theme(os.environ.get("TEXTUAL_THEME", ""))
@@ -96,21 +101,18 @@ class CouponApp(App[int]):
 
     def tick(self) -> None:
         """Draw what has changed."""
-        if self._terminal_is_slow:
-            return
+        terminal = self._driver
+        if isinstance(terminal, TerminalDriver):
+            if terminal.gone:
+                self._leave(_HUNG_UP)
+            if terminal.gone or terminal.behind:
+                return
         self._measure_lag()
         if (ended := self.desk.stage.just_ended()) is not None:
             self._announce(ended)
         screen = self.screen_stack[0]
         if isinstance(screen, ModeScreen) and screen.is_mounted:
             screen.apply(Snapshot(self.desk.sale.pool_stats(), self.desk.stage.state(), self._lag_ms))
-
-    @property
-    def _terminal_is_slow(self) -> bool:
-        # Textual blocks its event loop while its thirty writes wait for the terminal; there is no public
-        # way to see that coming. A test holds this to the version of Textual in use.
-        writer = getattr(self._driver, "_writer_thread", None)
-        return writer is not None and writer._queue.qsize() >= _MOST_FRAMES_WAITING  # noqa: SLF001
 
     def _measure_lag(self) -> None:
         now = self.desk.clock()
@@ -205,7 +207,9 @@ class CouponApp(App[int]):
         self._leave(exit_code)
 
     def _leave(self, exit_code: int) -> None:
-        self.run_worker(self._end_drill_and_exit(exit_code), group="leaving", exclusive=True)
+        if not self._leaving:
+            self._leaving = True
+            self.run_worker(self._end_drill_and_exit(exit_code), group="leaving")
 
     async def _end_drill_and_exit(self, exit_code: int) -> None:
         await asyncio.to_thread(self.desk.stage.end)
@@ -218,6 +222,14 @@ class CouponApp(App[int]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The colour of frames, for themes that are not ours."""
         return {"line": "ansi_bright_black" if self.current_theme.ansi else "#808080"}
+
+    def get_driver_class(self) -> type[Driver]:
+        usual = super().get_driver_class()
+        return TerminalDriver if usual is LinuxDriver else usual
+
+    def panic(self, *_renderables: RenderableType) -> None:
+        # Textual shows a traceback when it cannot read its terminal any more; mostly that was closed.
+        self._leave(_HUNG_UP)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         # Textual chooses how to obey NO_COLOR before it knows the theme, and would draw black on black.
