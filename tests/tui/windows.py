@@ -47,7 +47,7 @@ class _Screen:
 
     def feed(self, more: bytes) -> None:
         text = self._rest + self._decoder.decode(more)
-        begun = text.rfind("\x1b", max(0, len(text) - 32))
+        begun = text.rfind("\x1b", max(0, len(text) - 64))
         whole = begun < 0 or _SEQUENCE.match(text, begun) is not None
         text, self._rest = (text, "") if whole else (text[:begun], text[begun:])
         at = 0
@@ -126,7 +126,6 @@ class Window(Terminal):
         self.type("r")
         self.see(f"Run {name}?")
         self.type("y")
-        self.see(f"{name} has begun")
 
 
 def unspoken(seen: bytes) -> str:
