@@ -112,7 +112,10 @@ class DrillProcess:
     @property
     def running(self) -> bool:
         self._hear()
-        return not (self.report or self.failure)
+        ended = bool(self.report or self.failure)
+        if ended:
+            self._process.poll()  # or it would stay as a zombie
+        return not ended
 
     def view(self) -> View:
         """How it stood when it was last asked, which it is now again."""
@@ -131,6 +134,7 @@ class DrillProcess:
 
     def kill(self) -> None:
         self._process.kill()
+        self._process.wait()
 
     def _say(self, word: str) -> bool:
         try:

@@ -177,6 +177,17 @@ async def test_a_drill_whose_console_is_gone_cleans_up(
     assert held_up._process.wait(DEADLINE) == 0
 
 
+async def test_an_ended_drill_leaves_no_process(launch: Launch) -> None:
+    """Not even one that waits for its parent to take note of its end."""
+    drill = launch(FLASH_SALE)
+
+    async def is_there() -> bool:
+        return drill.running or await asyncio.to_thread(Path(f"/proc/{drill._process.pid}").exists)
+
+    await until(is_there, expected=False)
+    assert drill.report is not None
+
+
 async def test_a_server_that_fails_is_told_of_in_its_own_sentence(launch: Launch, target: Target) -> None:
     nowhere = replace(target, server=server_at("postgresql://shop@127.0.0.1:1/sale", source="the test"))
     drill = launch(FLASH_SALE, on=nowhere)
