@@ -78,6 +78,7 @@ class CouponApp(App[int]):
         self._last_tick: float | None = None
         self._lag_ms = 0
         self._leaving = False
+        self._missed_a_frame = False
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._first_theme(os.environ.get("TEXTUAL_THEME", ""))
@@ -101,18 +102,33 @@ class CouponApp(App[int]):
 
     def tick(self) -> None:
         """Draw what has changed."""
-        terminal = self._driver
-        if isinstance(terminal, TerminalDriver):
-            if terminal.gone:
-                self._leave(_HUNG_UP)
-            if terminal.gone or terminal.behind:
-                return
+        terminal = self._terminal
+        if terminal is not None and terminal.gone:
+            self._leave(_HUNG_UP)
+            return
+        if terminal is not None and terminal.behind:
+            return
+        if self._missed_a_frame:
+            self._missed_a_frame = False
+            self.screen.refresh()
         self._measure_lag()
         if (ended := self.desk.stage.just_ended()) is not None:
             self._announce(ended)
         screen = self.screen_stack[0]
         if isinstance(screen, ModeScreen) and screen.is_mounted:
             screen.apply(Snapshot(self.desk.sale.pool_stats(), self.desk.stage.state(), self._lag_ms))
+
+    @property
+    def _terminal(self) -> TerminalDriver | None:
+        """None in tests, which draw for themselves."""
+        return self._driver if isinstance(self._driver, TerminalDriver) else None
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # Whatever is drawn comes by here, be it a tick's or a key's; the event loop must not wait for it.
+        if self._terminal is not None and self._terminal.behind:
+            self._missed_a_frame = True
+        else:
+            super()._display(screen, renderable)
 
     def _measure_lag(self) -> None:
         now = self.desk.clock()
