@@ -111,11 +111,9 @@ class DrillProcess:
 
     @property
     def running(self) -> bool:
+        """Until it has said how it ended, and its process is gone."""
         self._hear()
-        ended = bool(self.report or self.failure)
-        if ended:
-            self._process.poll()  # or it would stay as a zombie
-        return not ended
+        return not (self.report or self.failure) or self._process.poll() is None
 
     def view(self) -> View:
         """How it stood when it was last asked, which it is now again."""

@@ -82,8 +82,11 @@ def test_a_wrong_password_is_told_of_and_shown_nowhere(locked_out: str) -> None:
     assert PASSWORD.encode() not in done.out
 
 
-@pytest.mark.parametrize("method", ["apply", "panes", "action_new"], ids=["timer", "start", "key"])
-@pytest.mark.parametrize("verbose", [False, True], ids=["quiet", "-v"])
+@pytest.mark.parametrize(
+    ("method", "verbose"),
+    [("apply", False), ("apply", True), ("panes", False), ("action_new", True)],
+    ids=["timer", "timer, -v", "start", "key, -v"],
+)
 def test_a_console_that_breaks_says_so_and_shows_details_to_those_who_ask(
     reader: str, method: str, *, verbose: bool
 ) -> None:

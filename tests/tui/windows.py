@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TERMINAL = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "TEXTUAL_ANIMATIONS": "none"}
 
-ESCAPE, ENTER, DOWN = "\x1b", "\r", "\x1b[B"
+ESCAPE, ENTER, DOWN, HOME = "\x1b", "\r", "\x1b[B", "\x1b[H"
 
 _SEQUENCE = re.compile(
     r"\x1b\]22;[a-z]+\x07"  # the pointer's shape
@@ -120,8 +120,8 @@ class Window(Terminal):
     def run_drill(self, name: str) -> None:
         """Go to a drill in the catalogue, start it, and agree to it."""
         self.type("2")
-        self.see(f"─ {DRILLS[0].name} ─")
-        self.type(DOWN * [drill.name for drill in DRILLS].index(name))
+        self.see("─ Drills ─")
+        self.type(HOME + DOWN * [drill.name for drill in DRILLS].index(name))
         self.see(f"─ {name} ─")
         self.type("r")
         self.see(f"Run {name}?")
