@@ -6,6 +6,7 @@ import asyncio
 import os
 import pickle
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -236,11 +237,12 @@ async def test_the_leaks_of_others_are_not_counted_as_its_own(launch: Launch, da
 
 def test_the_password_is_in_no_command_line(launch: Launch, role: Role, limits: Limits) -> None:
     drill = launch(POOL_EXHAUSTION, on=Target(server_at(role(), source="the test"), limits))
-    own = _command_line(Path(f"/proc/{drill._process.pid}"))
+    ends = time.monotonic() + DEADLINE
+    while b"drill_process" not in (own := _command_line(Path(f"/proc/{drill._process.pid}"))):
+        assert time.monotonic() < ends, f"it never became a drill: {own!r}"
     everybody = [_command_line(process) for process in Path("/proc").glob("[0-9]*")]
     assert drill.wait(DEADLINE)
 
-    assert b"drill_process" in own
     assert own in everybody
     assert not any(PASSWORD.encode() in each for each in everybody)
     assert "CREATE" in drill.failure, "it never logged in"
