@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import time
 from io import StringIO
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 
-from couponctl.tui.terminal import TerminalDriver
+from couponctl.tui.terminal import TerminalDriver, _Vanishing
 from tests.sessions import TRACES, Watch
 from tests.tui.windows import Window, modes_left, window
 
@@ -75,6 +76,25 @@ def test_it_knows_that_the_writer_of_this_version_of_textual_lags_behind() -> No
 
     assert (behind[0], behind[-1]) == (False, True)
     assert MAX_QUEUED_WRITES > 10, "it would wait before it knows"
+
+
+class ClosedWindow(StringIO):
+    """A terminal that is no longer there."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def flush(self) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_what_is_written_to_a_terminal_that_is_gone_is_lost_and_nothing_more() -> None:
+    """Textual's writer would end, and whoever then writes wait for ever."""
+    lost = _Vanishing(ClosedWindow())
+
+    lost.flush()
+    lost.write("a picture")
+    lost.flush()
 
 
 def test_a_signal_ends_the_drill_at_once_and_the_console_as_soon_as_it_can_restore_the_terminal(
