@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 import pytest
@@ -24,6 +25,7 @@ from couponctl.service import CouponService
 from couponctl.settings import Limits
 from tests import servers
 from tests.clones import Clones
+from tests.sessions import PASSWORD, Watch, execute, login
 
 if TYPE_CHECKING:
     from couponctl.models import Coupon
@@ -94,6 +96,61 @@ def empty_database_url(clones: Clones) -> Iterator[str]:
     """A database without any tables."""
     with clones.database(template="template1") as url:
         yield url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_reach_the_children() -> Iterator[None]:
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def sql(database_url: str) -> Sql:
+    """Runs SQL behind couponctl's back; the rows of the last statement."""
+    return lambda statement, *values: execute(database_url, statement, *values)
+
+
+@pytest.fixture
+def plant(sql: Sql) -> Callable[..., None]:
+    """Puts a coupon and its claims into the tables, whatever couponctl would say to their names."""
+
+    def plant(name: str, amount: int = 10, users: tuple[str, ...] = ()) -> None:
+        sql("INSERT INTO coupons VALUES ($1, $2, $3)", name, amount, amount - len(users))
+        for user in users:
+            sql("INSERT INTO claims VALUES ($1, $2)", name, user)
+
+    return plant
+
+
+@pytest.fixture
+def role(database_url: str) -> Iterator[Role]:
+    """Makes a role without any rights but to log in; gives its URL, with the password in it."""
+    made: list[str] = []
+
+    def make(options: str = "", *, database: str | None = None) -> str:
+        name = f"couponctl_role_{secrets.token_hex(4)}"
+        execute(database_url, f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}' {options}")
+        made.append(name)
+        return login(database_url, name, PASSWORD, database=database)
+
+    yield make
+    for name in made:
+        execute(database_url, f"DROP OWNED BY {name}")
+        execute(database_url, f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def watch(database_url: str) -> Iterator[Watch]:
+    watch = Watch(database_url)
+    yield watch
+    watch.close()
+
+
+@pytest.fixture
+def environment(database_url: str) -> dict[str, str]:
+    return {"COUPONCTL_URL": database_url}
 
 
 @pytest.fixture
@@ -185,6 +242,8 @@ class Answer(NamedTuple):
 
 
 Couponctl = Callable[..., Answer]
+Sql = Callable[..., list[Any]]
+Role = Callable[..., str]
 
 
 @pytest.fixture

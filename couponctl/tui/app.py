@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding
+from textual.drivers.linux_driver import LinuxDriver
+from textual.filter import NoColor
 
 from couponctl import interruption
 from couponctl.drills.words import verdict_words
@@ -25,15 +29,19 @@ from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.screens.pool import Pool
 from couponctl.tui.screens.runs import Runs
 from couponctl.tui.snapshot import Snapshot
+from couponctl.tui.terminal import TerminalDriver
 from couponctl.tui.text import Tone
 from couponctl.tui.theme import THEMES, first_theme
 from couponctl.tui.widgets.run_panes import VERDICT_TONES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from rich.console import RenderableType
     from textual.app import SystemCommand
     from textual.binding import BindingType
+    from textual.driver import Driver
+    from textual.filter import LineFilter
     from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
@@ -41,8 +49,7 @@ if TYPE_CHECKING:
     from couponctl.tui.desk import Desk
     from couponctl.tui.drill_process import RunningDrill
 
-_MOST_FRAMES_WAITING = 4
-"""Writes that a slow terminal may have before it; the next frame is then skipped."""
+_HUNG_UP = interruption.exit_code(signal.SIGHUP)
 
 
 class CouponApp(App[int]):
@@ -70,9 +77,11 @@ class CouponApp(App[int]):
         self._refresh_hz = refresh_hz
         self._last_tick: float | None = None
         self._lag_ms = 0
+        self._leaving = False
+        self._missed_a_frame = False
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = first_theme(self.console.color_system, no_color=self.no_color)
+        self.theme = self._first_theme(os.environ.get("TEXTUAL_THEME", ""))
         for mode, screen in (("coupons", Coupons), ("drills", Drills), ("pool", Pool), ("runs", Runs)):
             self.add_mode(mode, partial(screen, desk))
 
@@ -85,10 +94,23 @@ class CouponApp(App[int]):
             self.set_interval(1 / self._refresh_hz, self.tick)
         self.run_worker(self._look_for_leavings(), group="leavings", exit_on_error=False)
 
+    def _first_theme(self, wished: str) -> str:
+        if wished and wished not in self.available_themes:
+            self.desk.events.add(f"no theme is called {wished}", tone=Tone.WARN)
+            wished = ""
+        return first_theme(self.console.color_system, no_color=self.no_color, wished=wished)
+
     def tick(self) -> None:
         """Draw what has changed."""
-        if self._terminal_is_slow:
+        terminal = self._terminal
+        if terminal is not None and terminal.gone:
+            self._leave(_HUNG_UP)
             return
+        if terminal is not None and terminal.behind:
+            return
+        if self._missed_a_frame:
+            self._missed_a_frame = False
+            self.screen.refresh()
         self._measure_lag()
         if (ended := self.desk.stage.just_ended()) is not None:
             self._announce(ended)
@@ -97,11 +119,16 @@ class CouponApp(App[int]):
             screen.apply(Snapshot(self.desk.sale.pool_stats(), self.desk.stage.state(), self._lag_ms))
 
     @property
-    def _terminal_is_slow(self) -> bool:
-        # Textual blocks its event loop while its thirty writes wait for the terminal; there is no public
-        # way to see that coming. A test holds this to the version of Textual in use.
-        writer = getattr(self._driver, "_writer_thread", None)
-        return writer is not None and writer._queue.qsize() >= _MOST_FRAMES_WAITING  # noqa: SLF001
+    def _terminal(self) -> TerminalDriver | None:
+        """None in tests, which draw for themselves."""
+        return self._driver if isinstance(self._driver, TerminalDriver) else None
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # Whatever is drawn comes by here, be it a tick's or a key's; the event loop must not wait for it.
+        if self._terminal is not None and self._terminal.behind:
+            self._missed_a_frame = True
+        else:
+            super()._display(screen, renderable)
 
     def _measure_lag(self) -> None:
         now = self.desk.clock()
@@ -196,7 +223,9 @@ class CouponApp(App[int]):
         self._leave(exit_code)
 
     def _leave(self, exit_code: int) -> None:
-        self.run_worker(self._end_drill_and_exit(exit_code), group="leaving", exclusive=True)
+        if not self._leaving:
+            self._leaving = True
+            self.run_worker(self._end_drill_and_exit(exit_code), group="leaving")
 
     async def _end_drill_and_exit(self, exit_code: int) -> None:
         await asyncio.to_thread(self.desk.stage.end)
@@ -209,6 +238,18 @@ class CouponApp(App[int]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The colour of frames, for themes that are not ours."""
         return {"line": "ansi_bright_black" if self.current_theme.ansi else "#808080"}
+
+    def get_driver_class(self) -> type[Driver]:
+        usual = super().get_driver_class()
+        return TerminalDriver if usual is LinuxDriver else usual
+
+    def panic(self, *_renderables: RenderableType) -> None:
+        # Textual shows a traceback when it cannot read its terminal any more; mostly that was closed.
+        self._leave(_HUNG_UP)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        # Textual chooses how to obey NO_COLOR before it knows the theme, and would draw black on black.
+        return [NoColor()] if self.no_color else super().get_line_filters()
 
     async def run_to_the_end(self) -> int:
         """Run until the operator leaves; the exit code. Raises whatever fault has ended the console."""

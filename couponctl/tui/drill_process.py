@@ -111,8 +111,9 @@ class DrillProcess:
 
     @property
     def running(self) -> bool:
+        """Until it has said how it ended, and its process is gone."""
         self._hear()
-        return not (self.report or self.failure)
+        return not (self.report or self.failure) or self._process.poll() is None
 
     def view(self) -> View:
         """How it stood when it was last asked, which it is now again."""
@@ -131,6 +132,7 @@ class DrillProcess:
 
     def kill(self) -> None:
         self._process.kill()
+        self._process.wait()
 
     def _say(self, word: str) -> bool:
         try:

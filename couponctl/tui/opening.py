@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from couponctl.tui.events import EventLog
 from couponctl.tui.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from couponctl.database import Database
     from couponctl.drills.drill import Drill, Parameters
@@ -44,33 +45,38 @@ class ServerLeavings:
         await remove_all(self.database, found)
 
 
-async def run_console(settings: Settings, server: Server, prefix: Sequence[str], refresh_hz: float) -> int:
-    """Run the console until it is left; the exit code.
+@asynccontextmanager
+async def open_desk(settings: Settings, server: Server, prefix: Sequence[str]) -> AsyncIterator[Desk]:
+    """A desk on a server; a drill that still runs when it is left is aborted.
 
-    `prefix` names the database in the command lines of the event log. Raises whatever fault has ended the
-    console.
+    `prefix` names the database in the command lines of the event log.
     """
 
     def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> DrillProcess:
         target = Target(server, settings.limits, find_strategy(strategy))
         return DrillProcess(Order(drill, parameters, target, seed))
 
+    stage = Stage(launch)
     own = replace(settings.limits, pool_size=min(_CONNECTIONS, settings.limits.pool_size))
     async with (
         open_service(replace(settings, limits=own), server, application="couponctl/tui") as service,
         open_watch(server, settings.limits) as watch,
     ):
-        stage = Stage(launch)
-        desk = Desk(
-            settings=settings,
-            sale=service,
-            look_at_server=watch.look,
-            leavings=ServerLeavings(service.database),
-            runs=RunStore(default_directory()),
-            stage=stage,
-            events=EventLog(datetime.now, tuple(prefix)),
-        )
         try:
-            return await CouponApp(desk, refresh_hz=refresh_hz).run_to_the_end()
+            yield Desk(
+                settings=settings,
+                sale=service,
+                look_at_server=watch.look,
+                leavings=ServerLeavings(service.database),
+                runs=RunStore(default_directory()),
+                stage=stage,
+                events=EventLog(datetime.now, tuple(prefix)),
+            )
         finally:
             stage.end()
+
+
+async def run_console(settings: Settings, server: Server, prefix: Sequence[str], refresh_hz: float) -> int:
+    """Run the console until it is left; the exit code. Raises whatever fault has ended it."""
+    async with open_desk(settings, server, prefix) as desk:
+        return await CouponApp(desk, refresh_hz=refresh_hz).run_to_the_end()

@@ -49,10 +49,12 @@ class Stage:
     def end(self) -> None:
         """Abort what runs, and wait for its clean-up; what does not end in time is killed."""
         drill = self._current
-        if drill is not None and drill.running:
+        if drill is None:
+            return
+        if drill.running:
             drill.abort()
-            if not drill.wait(_PATIENCE):
-                drill.kill()
+        if not drill.wait(_PATIENCE):
+            drill.kill()
 
     def just_ended(self) -> RunningDrill | None:
         """The drill that has ended since the last call."""

@@ -48,12 +48,13 @@ LIGHT = Theme(
 
 THEMES = (DARK, LIGHT)
 
-FEW_COLORS = "ansi-dark"
+_ANSI = "ansi-"
+FEW_COLORS = f"{_ANSI}dark"
 """Uses the terminal's own sixteen colours, and none at all under NO_COLOR."""
 
 
 def first_theme(color_system: str | None, *, no_color: bool, wished: str = "") -> str:
-    """The theme to start with: what was wished for, else what the terminal can show."""
+    """The theme to start with: what was wished for as far as the terminal can show it."""
     if no_color or color_system in {None, "standard"}:
-        return FEW_COLORS
+        return wished if wished.startswith(_ANSI) else FEW_COLORS
     return wished or DARK.name

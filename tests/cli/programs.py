@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tests.waiting import DEADLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 COUPONCTL = (sys.executable, "-m", "couponctl")
 
@@ -63,11 +63,19 @@ def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[subproc
 class Terminal:
     """couponctl on a controlling terminal, whose every byte is kept."""
 
-    def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str],
+        program: Sequence[str] = COUPONCTL,
+        size: tuple[int, int] = (80, 24),
+    ) -> None:
+        """`program` is what runs; `size` is in columns and rows."""
         self._master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, size[::-1])
         self.seen = b""
         self.process = subprocess.Popen(
-            [*COUPONCTL, *arguments],
+            [*program, *arguments],
             env={**os.environ, "TERM": "xterm", **environment},
             stdin=slave,
             stdout=slave,
@@ -76,6 +84,11 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread runs here
         )
         os.close(slave)
+
+    @property
+    def attributes(self) -> list[object]:
+        """How the terminal treats what is typed and shown."""
+        return list(termios.tcgetattr(self._master))
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())

@@ -12,8 +12,7 @@ from tests.cli.programs import finished, shown
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import Sql
-    from tests.conftest import Couponctl
+    from tests.conftest import Couponctl, Sql
 
 
 @pytest.fixture

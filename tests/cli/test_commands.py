@@ -13,8 +13,8 @@ from couponctl import __version__
 from tests.cli.programs import finished
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Json, Sql
-    from tests.conftest import Couponctl
+    from tests.cli.conftest import Json
+    from tests.conftest import Couponctl, Sql
 
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"
 

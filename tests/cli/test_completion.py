@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.cli.conftest import Sql
+    from tests.conftest import Sql
 
 NOTHING = Finished(0, b"\n", b"")
 HOSTILE = ["a\x1b]52;c;UFdORUQ=\x07", "a\nplain,b", "a\u202eb", "a\u200bb", "a\x9bb"]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.cli.conftest import Context, Json, Role, Sql
-    from tests.conftest import Couponctl
+    from tests.cli.conftest import Context, Json
+    from tests.conftest import Couponctl, Role, Sql
 
 SALE = ("drill", "flash-sale", "--n", "6", "--stock", "2", "--pool-size", "3")
 DRILL = (*SALE, "--yes")

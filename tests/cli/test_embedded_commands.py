@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl import embedded
-from tests.cli.conftest import PASSWORD, execute
 from tests.cli.programs import finished, terminal
+from tests.sessions import PASSWORD, execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ from tests.cli.programs import shown, terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import Context, Sql
-    from tests.conftest import Couponctl
+    from tests.cli.conftest import Context
+    from tests.conftest import Couponctl, Sql
 
 LEFTOVER = "couponctl_drill_0badcafe"
 DRILL = ("drill", "flash-sale", "--n", "4", "--stock", "2")

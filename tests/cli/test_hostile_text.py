@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.present import safe
-from tests.cli.conftest import execute
 from tests.cli.programs import finished, shown, terminal
+from tests.sessions import execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,9 +11,9 @@ from couponctl.models import Sort
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.cli.conftest import Json, Sql
+    from tests.cli.conftest import Json
     from tests.clones import Clones
-    from tests.conftest import Couponctl
+    from tests.conftest import Couponctl, Sql
 
 COUPONS = 23
 SHELF = r"""

@@ -12,19 +12,19 @@ from couponctl.cli import drill
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.engine import run_drill
 from couponctl.errors import Unavailable
-from tests.cli.conftest import PASSWORD
 from tests.cli.programs import finished
 from tests.cli.test_commands import MOMENT
 from tests.cli.test_completion import completed
 from tests.cli.test_hostile_text import INVISIBLE, assert_harmless
+from tests.sessions import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from couponctl.drills.report import Report
-    from tests.cli.conftest import Json, Role
-    from tests.conftest import Answer, Couponctl
+    from tests.cli.conftest import Json
+    from tests.conftest import Answer, Couponctl, Role
 
 SALE = ("drill", "flash-sale", "--n", "6", "--stock", "2", "--pool-size", "3", "--yes")
 FAILING = ("drill", "pool-exhaustion", "--n", "2", "--wait", "5", "--timeout", "0.2", "--yes")

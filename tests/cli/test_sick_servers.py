@@ -10,14 +10,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cli.conftest import PASSWORD, assert_discreet, held, login
+from tests.cli.conftest import assert_discreet
+from tests.sessions import PASSWORD, held, login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.cli.conftest import Context, Role, Sql
-    from tests.conftest import Couponctl
+    from tests.cli.conftest import Context
+    from tests.conftest import Couponctl, Role, Sql
 
 
 @pytest.fixture

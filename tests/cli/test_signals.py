@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
 from couponctl import embedded
 from tests.cli.programs import COUPONCTL, running, terminal
+from tests.sessions import TRACES, Watch
 from tests.waiting import DEADLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.conftest import Couponctl
@@ -32,48 +29,6 @@ MOMENTS = {
     "as claims queue for the row": "SELECT FROM pg_stat_activity WHERE application_name LIKE"
     " 'couponctl/drill-%' AND wait_event_type = 'Lock'",
 }
-
-TRACES = """
-    SELECT nspname FROM pg_namespace WHERE nspname LIKE 'couponctl_drill_%'
-    UNION ALL
-    SELECT application_name FROM pg_stat_activity
-     WHERE application_name LIKE 'couponctl/%' AND datname = current_database()
-"""
-
-
-class Watch:
-    """A connection of the test's own, which looks until it sees."""
-
-    def __init__(self, url: str) -> None:
-        self._runner = asyncio.Runner()
-        self._connection = self._runner.run(asyncpg.connect(url))
-
-    def query(self, statement: str) -> list[Any]:
-        return list(self._runner.run(self._connection.fetch(statement)))
-
-    def until(self, statement: str, *, found: bool = True) -> list[Any]:
-        """The rows as soon as there are any, or none."""
-        ends = time.monotonic() + DEADLINE
-        while bool(rows := self.query(statement)) is not found:
-            assert time.monotonic() < ends, f"{rows} after {DEADLINE:g} s of {statement}"
-        return rows
-
-    def close(self) -> None:
-        if not self._connection.is_closed():
-            self._connection.terminate()
-        self._runner.close()
-
-
-@pytest.fixture
-def watch(database_url: str) -> Iterator[Watch]:
-    watch = Watch(database_url)
-    yield watch
-    watch.close()
-
-
-@pytest.fixture
-def environment(database_url: str) -> dict[str, str]:
-    return {"COUPONCTL_URL": database_url}
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:

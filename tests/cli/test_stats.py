@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from couponctl.errors import SchemaMissing, Unreachable
 from couponctl.service import CouponService
-from tests.cli.conftest import held
 from tests.cli.programs import running, terminal
 from tests.cli.test_hostile_text import assert_harmless
+from tests.sessions import held
 from tests.waiting import DEADLINE
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pytest
 
     from couponctl.models import Activity
-    from tests.cli.conftest import Json, Role, Sql
-    from tests.conftest import Couponctl
+    from tests.cli.conftest import Json
+    from tests.conftest import Couponctl, Role, Sql
 
 
 def test_stats_names_who_holds_the_row_and_who_waits(

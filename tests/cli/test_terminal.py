@@ -11,14 +11,9 @@ import pytest
 from tests.cli.programs import COUPONCTL, finished, shown, terminal
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Sql
+    from tests.conftest import Sql
 
 DRILL = ("drill", "flash-sale", "--n", "4", "--stock", "2", "--yes")
-
-
-@pytest.fixture
-def environment(database_url: str) -> dict[str, str]:
-    return {"COUPONCTL_URL": database_url}
 
 
 def colours(output: bytes) -> bool:

@@ -16,8 +16,8 @@ from couponctl.drills.preflight import Premises, Room, admitted, connections_of,
 from couponctl.drills.sale import FLASH_SALE, Sale
 from couponctl.errors import CouponctlError, MayNotDrill, NoHeadRoom, ReadOnlyServer
 from couponctl.libpq import Server, server_at
-from tests.cli.conftest import PASSWORD, login
 from tests.drills.leftovers import assert_nothing_left
+from tests.sessions import PASSWORD, login
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from couponctl.errors import CouponctlError
 from couponctl.present import claim_words, counted, stock_line
 from couponctl.tui.events import operands
 from couponctl.tui.text import Tone, literal
+from couponctl.tui.widgets.line import Line
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from couponctl.tui.desk import Desk
+
 
 PAGE = 500
 """Claimants of one page."""
@@ -48,7 +50,7 @@ class ClaimantsScreen(ModalScreen[None]):
             dialog.border_title = literal(self._coupon)
             dialog.border_subtitle = literal("/ ask for a user · > next page · < first page · esc close")
             yield Figures(id="stock")
-            yield Input(placeholder="user id: did this user get it?", id="user")
+            yield Line(placeholder="user id: did this user get it?", id="user")
             yield Figures(id="answer")
             yield LiveTable((Column("User id", 20, grows=True),), id="claimants")
 

@@ -12,6 +12,7 @@ from textual.widgets import Button, Input, Static
 
 from couponctl.tui.text import lines as stacked
 from couponctl.tui.text import literal
+from couponctl.tui.widgets.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ class Confirm(ModalScreen[Consent]):
                 yield Static(stacked(*map(literal, self._consequences)), markup=False)
             if self._word:
                 yield Static(literal(f"Type {self._word} to go on"), classes="label", markup=False)
-                yield Input(id="word")
+                yield Line(id="word")
             with Horizontal(classes="buttons"):
                 yield Button(self._action, id="agree", variant="warning", compact=True)
                 yield Button("No", id="refuse", variant="primary", compact=True)

@@ -23,6 +23,7 @@ from couponctl.tui.text import Tone, glyph_tone, literal
 from couponctl.tui.widgets.event_pane import EventPane
 from couponctl.tui.widgets.gauges import gauge
 from couponctl.tui.widgets.integrity import IntegrityPane
+from couponctl.tui.widgets.line import Line
 from couponctl.tui.widgets.live_table import Cell, Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures, Pane
 from couponctl.tui.widgets.pool_pane import PoolPane
@@ -125,7 +126,7 @@ class Coupons(ModeScreen):
         self._drawn = -1
 
     def panes(self) -> Iterable[Widget]:
-        search = Input(placeholder="filter by name", id="filter")
+        search = Line(placeholder="filter by name", id="filter")
         table = LiveTable(_COLUMNS, id="coupon-table")
         yield Pane("Coupons", search, table, Figures(classes="empty"), id="coupons")
         yield Vertical(

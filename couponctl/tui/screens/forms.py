@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, Static
 from couponctl.errors import CouponctlError, Invalid
 from couponctl.tui.events import operands
 from couponctl.tui.text import Tone, literal
+from couponctl.tui.widgets.line import Line
 from couponctl.tui.widgets.pane import Figures
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Form(ModalScreen[T | None], Generic[T]):
             with VerticalScroll(classes="fields", can_focus=False):
                 for field in self._fields:
                     yield Static(literal(field.label), classes="label")
-                    yield Input(field.initial, id=f"field-{field.name}", select_on_focus=True)
+                    yield Line(field.initial, id=f"field-{field.name}")
                     if field.hint:
                         yield Static(literal(field.hint, Tone.DIM), classes="hint")
             yield Figures(id="problem")
