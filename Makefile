@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help install tui drill check lint types test drills bench clean
+.PHONY: help install tui drill check lint types test drills bench screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +42,9 @@ drills: $(INSTALLED) ## the drills as tests, as CI runs them
 
 bench: $(INSTALLED) ## ratios measured side by side
 	$(BIN)/pytest -m benchmark -s
+
+screenshots: $(INSTALLED) ## the README's pictures, from a session on real data
+	$(BIN)/python -m tests.tui.screenshots .github/assets
 
 clean: ## remove what make built
 	rm -rf $(VENV) build dist reports .mypy_cache .pytest_cache .ruff_cache .hypothesis
