@@ -58,7 +58,8 @@ class DrillForm(Form[Draft]):
         fields = [_field(each, draft, prefilled or {}) for each in self._drill.parameters.described()]
         fields.append(Field(STRATEGY, "strategy", draft.strategy, f"how claims are made: {names}"))
         seed = "" if draft.seed is None else str(draft.seed)
-        fields.append(Field(SEED, "seed", seed, "repeats the random choices of a run; drawn unless given"))
+        hint = "repeats the random choices of a run; drawn unless given"
+        fields.append(Field(SEED, "seed", seed, hint, optional=True))
         super().__init__(f"{self._drill.name}: {self._drill.title}", fields, action="Run")
 
     async def act(self, values: Mapping[str, str]) -> Draft:
@@ -85,7 +86,8 @@ def _field(parameter: Parameter, draft: Draft, prefilled: Mapping[str, float]) -
     )
     initial = "" if value is None or follows else f"{value:g}" if parameter.kind is float else str(value)
     bounds = f"{parameter.at_least:,g} to {parameter.at_most:,g}"
-    return Field(parameter.name, parameter.name.replace("_", " "), initial, f"{parameter.meaning}; {bounds}")
+    label, hint = parameter.name.replace("_", " "), f"{parameter.meaning}; {bounds}"
+    return Field(parameter.name, label, initial, hint, optional=True)
 
 
 def _number(parameter: Parameter, text: str) -> float:
