@@ -9,9 +9,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from couponctl.errors import CouponctlError
 from couponctl.present import counted, moment, stock_line
-from couponctl.tui.text import Tone, literal
+from couponctl.tui.text import Tone, literal, sentence_of
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures
 
@@ -71,8 +70,8 @@ class ClaimantsScreen(ModalScreen[None]):
         stock = self.query_one("#stock", Figures)
         try:
             page = await self._desk.sale.show(self._coupon, limit=PAGE, after=after)
-        except CouponctlError as error:
-            stock.show(literal(str(error), Tone.WARN))
+        except Exception as error:  # noqa: BLE001 - see sentence_of
+            stock.show(literal(sentence_of(error), Tone.WARN))
             return
         self._next = page.next
         more = "more behind" if page.next is not None else "the last page"
@@ -88,8 +87,8 @@ class ClaimantsScreen(ModalScreen[None]):
         answer = self.query_one("#answer", Figures)
         try:
             claim = await self._desk.sale.find_claim(self._coupon, user)
-        except CouponctlError as error:
-            answer.show(literal(str(error), Tone.WARN))
+        except Exception as error:  # noqa: BLE001 - see sentence_of
+            answer.show(literal(sentence_of(error), Tone.WARN))
             return
         if claim is None:
             answer.show(literal(f"✘ {user} has not claimed it", Tone.WARN))
