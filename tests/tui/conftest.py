@@ -29,6 +29,8 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same pictures whatever terminal the tests run in."""
     for variable in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_COLOR_SYSTEM"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from rich.cells import cell_len
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 if TYPE_CHECKING:
@@ -55,13 +56,24 @@ class Console:
         await self.pilot.press(*keys)
         await self.settle()
 
+    def place_of(self, text: str) -> tuple[int, int]:
+        """Where a text begins on the screen."""
+        for y, line in enumerate(self.lines):
+            if (at := line.find(text)) >= 0:
+                return cell_len(line[:at]), y
+        raise AssertionError(f"{text} is not on the screen:\n{self.picture}")
+
+    async def click(self, text: str) -> None:
+        await self.pilot.click(offset=self.place_of(text))
+        await self.settle()
+
     async def type(self, text: str) -> None:
         await self.press(*("space" if character == " " else character for character in text))
 
     async def settle(self) -> None:
         """Let every reading that was asked for come in, and draw it."""
         for _ in range(3):
-            await self.pilot.pause()
+            await self.pilot.pause(0)
             self.app.tick()
         await self.pilot.pause()
 

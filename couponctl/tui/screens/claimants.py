@@ -13,6 +13,7 @@ from couponctl.present import counted, moment, stock_line
 from couponctl.tui.text import Tone, literal, sentence_of
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures
+from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -46,7 +47,7 @@ class ClaimantsScreen(ModalScreen[None]):
             dialog.border_title = literal(self._coupon)
             dialog.border_subtitle = literal("/ ask for a user · > next page · < first page · esc close")
             yield Figures(id="stock")
-            yield Input(placeholder="user id: did this user get it?", id="user")
+            yield Typed(placeholder="user id: did this user get it?", id="user")
             yield Figures(id="answer")
             yield LiveTable((Column("User id", 20, grows=True),), id="claimants")
 

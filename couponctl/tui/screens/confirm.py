@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, Static
 from couponctl.tui.text import lines as stacked
 from couponctl.tui.text import literal
 from couponctl.tui.widgets.pane import Figures
+from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ class Confirm(ModalScreen[Consent]):
             with Vertical(classes="foot"):
                 if self._word:
                     yield Figures(id="wish", classes="label")
-                    yield Input(id="word")
+                    yield Typed(id="word")
                 with Horizontal(classes="buttons"):
                     if self._action:
                         yield Button(self._action, id="agree", variant="warning", compact=True)

@@ -27,6 +27,7 @@ from couponctl.tui.widgets.live_table import Cell, Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures, Pane
 from couponctl.tui.widgets.pool_pane import PoolPane
 from couponctl.tui.widgets.selected import SelectedPane
+from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -125,7 +126,7 @@ class Coupons(ModeScreen):
         self._drawn = -1
 
     def panes(self) -> Iterable[Widget]:
-        search = Input(placeholder="filter by name", id="filter")
+        search = Typed(placeholder="filter by name", id="filter")
         table = LiveTable(_COLUMNS, id="coupon-table")
         yield Pane("Coupons", search, table, Figures(classes="empty"), id="coupons")
         yield Vertical(

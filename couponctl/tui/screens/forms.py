@@ -16,6 +16,7 @@ from couponctl.present import safe
 from couponctl.tui.events import operands
 from couponctl.tui.text import Tone, literal
 from couponctl.tui.widgets.pane import Figures
+from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ class Form(ModalScreen[T | None], Generic[T]):
             with VerticalScroll(classes="fields", can_focus=False):
                 for field in self._fields:
                     yield Static(literal(field.label), classes="label")
-                    yield Input(field.initial, id=f"field-{field.name}", select_on_focus=True)
+                    yield Typed(field.initial, id=f"field-{field.name}", select_on_focus=True)
                     if field.hint:
                         yield Static(literal(field.hint, Tone.DIM), classes="hint")
             with Vertical(classes="foot"):
