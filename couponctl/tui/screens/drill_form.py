@@ -37,10 +37,7 @@ class Draft:
         for each in self.drill.parameters.described():
             value = getattr(self.parameters, each.name)
             if value != getattr(defaults, each.name):
-                words += [
-                    f"--{each.name.replace('_', '-')}",
-                    f"{value:g}" if each.kind is float else str(value),
-                ]
+                words += [f"--{each.name.replace('_', '-')}", _digits(value)]
         if self.strategy != STRATEGIES[0].name:
             words += ["--strategy", self.strategy]
         if self.seed is not None:
@@ -84,10 +81,15 @@ def _field(parameter: Parameter, draft: Draft, prefilled: Mapping[str, float]) -
         and parameter.name not in prefilled
         and value == getattr(draft.drill.parameters(), parameter.name)
     )
-    initial = "" if value is None or follows else f"{value:g}" if parameter.kind is float else str(value)
+    initial = "" if value is None or follows else _digits(value)
     bounds = f"{parameter.at_least:,g} to {parameter.at_most:,g}"
     label, hint = parameter.name.replace("_", " "), f"{parameter.meaning}; {bounds}"
     return Field(parameter.name, label, initial, hint, optional=True)
+
+
+def _digits(value: float) -> str:
+    """All of them: what is read back must be the same number."""
+    return str(value).removesuffix(".0")
 
 
 def _number(parameter: Parameter, text: str) -> float:
