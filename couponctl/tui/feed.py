@@ -66,12 +66,6 @@ class Feed(Generic[T]):
         """Read at once: something has changed."""
         self._poked.set()
 
-    def forget(self) -> None:
-        """What was read is the answer to another question than the next one."""
-        self.value = None
-        self._read_at = None
-        self.poke()
-
     async def follow(self) -> None:
         """Read as long as the task lives."""
         while True:

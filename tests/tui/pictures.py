@@ -46,6 +46,9 @@ class Console:
         """Every line of the screen, without the blanks at its end."""
         return "\n".join(line.rstrip() for line in self.lines) + "\n"
 
+    def shows(self, words: str) -> bool:
+        return words in self.picture
+
     @property
     def lines(self) -> list[str]:
         """The same as the terminal gets it, blanks included."""

@@ -54,10 +54,6 @@ def assert_harmless(console: Console) -> None:
         assert cell_len(line) == console.app.size.width, line
 
 
-def is_shown(console: Console, words: str) -> bool:
-    return words in console.picture
-
-
 def assert_shows_all(console: Console, texts: tuple[str, ...] = TEXTS) -> None:
     picture = console.picture
     assert [text for text in texts if shown(text) not in picture] == []
@@ -203,7 +199,7 @@ async def test_the_palette_finds_every_coupon_whatever_others_are_called(
         for text in (BOMB, "A[/]B", "$accent", "SPRING"):
             await console.pilot.press("ctrl+p")
             console.app.screen.query_one(Input).value = text
-            await console.until(partial(is_shown, console, f"claim {text}"))
+            await console.until(partial(console.shows, f"claim {text}"))
             assert_harmless(console)
             await console.press("escape")
 
