@@ -157,10 +157,10 @@ class CouponApp(App[int]):
                 await asyncio.sleep(2)
         if not dead:
             return
-        while len(self.screen_stack) > 1:
-            await asyncio.sleep(0.1)  # nobody who types into a form may answer this by accident
         for leftover in dead:
             self.desk.events.add(f"{leftover.schema} is left of a drill that crashed", tone=Tone.WARN)
+        while len(self.screen_stack) > 1:
+            await asyncio.sleep(0.1)  # nobody who types into a form may answer this by accident
         settings = self.desk.settings
         word = name_to_type(settings)
         question = Confirm(

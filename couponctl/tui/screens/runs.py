@@ -194,8 +194,9 @@ class Runs(ModeScreen):
         run = self.run
         if run is None:
             return
-        path = Path(f"couponctl-run-{run.report.run_id}.json").absolute()
+        path = Path(f"couponctl-run-{run.report.run_id}.json")
         try:
+            path = path.absolute()  # which a directory that was removed meanwhile cannot tell
             path.write_text(json.dumps(run.as_json(), indent=2) + "\n", "utf-8")
         except OSError as exc:
             self.notify(f"{path.name} cannot be written: {exc.strerror}", severity="error", markup=False)
