@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.progress import View
-from couponctl.errors import AlreadyClaimed, CouponctlError, CouponExists, CouponNotFound, SoldOut
+from couponctl.errors import AlreadyClaimed, CouponExists, CouponNotFound, SoldOut
 from couponctl.models import (
     Activity,
     Audit,
@@ -213,7 +213,7 @@ class StillServer:
     """What the server does, as the test says."""
 
     activity: Activity
-    failure: CouponctlError | None = None
+    failure: Exception | None = None
 
     async def look(self) -> Activity:
         if self.failure is not None:
@@ -233,7 +233,7 @@ class StillLeavings:
 
     found: tuple[Leftover, ...] = ()
     removed: list[Leftover] = field(default_factory=list)
-    failure: CouponctlError | None = None
+    failure: Exception | None = None
 
     async def find(self) -> tuple[Leftover, ...]:
         if self.failure is not None:
