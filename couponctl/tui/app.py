@@ -30,7 +30,7 @@ from couponctl.tui.screens.pool import Pool
 from couponctl.tui.screens.runs import Runs
 from couponctl.tui.snapshot import Snapshot
 from couponctl.tui.terminal import TerminalDriver
-from couponctl.tui.text import Tone
+from couponctl.tui.text import Tone, sentence_of
 from couponctl.tui.theme import THEMES, first_theme
 from couponctl.tui.widgets.run_panes import VERDICT_TONES
 
@@ -140,23 +140,29 @@ class CouponApp(App[int]):
     def _announce(self, ended: RunningDrill) -> None:
         report = ended.report
         if report is None:
-            self.desk.events.add(f"{ended.drill.name}: {ended.failure}", tone=Tone.WARN)
-            self.say(f"{ended.drill.name}: {ended.failure}", severity="warning")
+            words = f"{ended.drill.name}: {ended.failure}"
+            self.desk.events.add(words, tone=Tone.WARN)
+            self._say_unless_shown(ended, words, severity="warning")
         else:
             words = f"{report.drill}: {verdict_words([report])}"
             tone = VERDICT_TONES[report.verdict]
             self.desk.events.add(words, command=("runs", "show", report.run_id), tone=tone)
-            self.say(words, severity="information" if tone is Tone.GOOD else "error")
+            self._say_unless_shown(ended, words, severity="information" if tone is Tone.GOOD else "error")
             self.run_worker(self._keep(report), group="keeping", exit_on_error=False)
         if ended.left_behind:
             left = f"schema {ended.left_behind} is left on the server"
             self.desk.events.add(left, command=("drill", "clean"), tone=Tone.BAD)
 
+    def _say_unless_shown(self, ended: RunningDrill, words: str, *, severity: SeverityLevel) -> None:
+        screen = self.screen
+        if not (isinstance(screen, Drills) and screen.shows_end_of(ended.drill.name)):
+            self.say(words, severity=severity)
+
     async def _keep(self, report: Report) -> None:
         try:
             await asyncio.to_thread(self.desk.runs.keep, report, made_by="console")
-        except (CouponctlError, OSError) as error:
-            self.desk.events.add(f"this run is not kept: {error}", tone=Tone.WARN)
+        except Exception as error:  # noqa: BLE001 - see sentence_of
+            self.desk.events.add(f"this run is not kept: {sentence_of(error)}", tone=Tone.WARN)
 
     def say(self, words: str, *, severity: SeverityLevel = "information") -> None:
         """A toast; whatever is in the words is shown literally."""
@@ -177,6 +183,8 @@ class CouponApp(App[int]):
             return
         for leftover in dead:
             self.desk.events.add(f"{leftover.schema} is left of a drill that crashed", tone=Tone.WARN)
+        while len(self.screen_stack) > 1:
+            await asyncio.sleep(0.1)  # nobody who types into a form may answer this by accident
         settings = self.desk.settings
         word = name_to_type(settings)
         question = Confirm(

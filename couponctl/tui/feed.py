@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from couponctl.cancellation import cancelled_once
-from couponctl.errors import CouponctlError
+from couponctl.tui.text import sentence_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -66,12 +66,6 @@ class Feed(Generic[T]):
         """Read at once: something has changed."""
         self._poked.set()
 
-    def forget(self) -> None:
-        """What was read is the answer to another question than the next one."""
-        self.value = None
-        self._read_at = None
-        self.poke()
-
     async def follow(self) -> None:
         """Read as long as the task lives."""
         while True:
@@ -89,10 +83,8 @@ class Feed(Generic[T]):
         self._asked_at = self._clock()
         try:
             value = await cancelled_once(self._read())
-        except CouponctlError as error:
-            self.failure = error.message
-        except Exception as error:  # noqa: BLE001 - the console outlives whatever a reading runs into
-            self.failure = f"unexpected: {type(error).__name__}"
+        except Exception as error:  # noqa: BLE001 - see sentence_of
+            self.failure = sentence_of(error)
         else:
             self.value, self.failure = value, ""
             self._read_at = self._clock()

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from textual.content import Content
 
+from couponctl.errors import CouponctlError
 from couponctl.present import safe
 
 
@@ -37,6 +38,11 @@ _STYLES = {
 def literal(text: str, tone: Tone = Tone.PLAIN) -> Content:
     """Any text, its controlling characters spelled out, on one line."""
     return Content.styled(safe(text), _STYLES[tone])
+
+
+def sentence_of(error: Exception) -> str:
+    """What went wrong, for the operator; the console outlives whatever it runs into."""
+    return error.message if isinstance(error, CouponctlError) else f"unexpected: {type(error).__name__}"
 
 
 def lines(*contents: Content) -> Content:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from couponctl.libpq import server_at
+from couponctl.settings import Settings
 from couponctl.tui.app import CouponApp
 from tests.tui.desks import Scene, coupon, scene
-from tests.tui.pictures import Console
+from tests.tui.kept import BROKEN, keep, kept
+from tests.tui.pictures import Console, TextPicture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SIZES = ((120, 36), (80, 24))
+    from syrupy.assertion import SnapshotAssertion
 
 Opened = Callable[..., AbstractAsyncContextManager[Console]]
 
@@ -25,6 +29,24 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same pictures whatever terminal the tests run in."""
     for variable in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_COLOR_SYSTEM"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+
+
+@pytest.fixture(autouse=True)
+def an_hour_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is not UTC here, and the same on every machine."""
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "CET-1")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture
+def golden(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """The picture that is kept of this test."""
+    return snapshot.use_extension(TextPicture)
 
 
 @pytest.fixture
@@ -36,6 +58,34 @@ def shop(tmp_path: Path) -> Scene:
 @pytest.fixture
 def empty_shop(tmp_path: Path) -> Scene:
     return scene(tmp_path / "runs")
+
+
+@pytest.fixture
+def shop_with_runs(shop: Scene) -> Scene:
+    """Three coupons, and three runs of drills: of yesterday, one that failed, one that has just passed."""
+    keep(
+        shop,
+        kept("00000001", minutes_ago=24 * 60),
+        kept("00000002", minutes_ago=90, checks=BROKEN, drill="stampede"),
+        kept("00000003", minutes_ago=3, made_by="console", claim_phase=1.5),
+    )
+    return shop
+
+
+@pytest.fixture
+def production_shop(tmp_path: Path) -> Scene:
+    """A coupon on a server that is marked as production."""
+    server = server_at("postgresql://ops@db.example:5432/shop", source="the test")
+    return scene(
+        tmp_path / "runs", coupon("SPRING", 100), settings=Settings(server, environment="production")
+    )
+
+
+@pytest.fixture
+def read_only_shop(tmp_path: Path) -> Scene:
+    """A coupon on a server that is marked as read-only."""
+    server = server_at("postgresql://ops@db.example:5432/shop", source="the test")
+    return scene(tmp_path / "runs", coupon("SPRING", 100), settings=Settings(server, read_only=True))
 
 
 @pytest.fixture

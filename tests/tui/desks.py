@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.progress import View
-from couponctl.errors import AlreadyClaimed, CouponctlError, CouponExists, CouponNotFound, SoldOut
+from couponctl.errors import AlreadyClaimed, CouponExists, CouponNotFound, SoldOut
 from couponctl.models import (
     Activity,
     Audit,
@@ -33,6 +33,7 @@ from couponctl.tui.events import EventLog
 from couponctl.tui.stage import Stage
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -78,7 +79,9 @@ class StillSale:
     def __init__(self, *coupons: Coupon) -> None:
         self.coupons = {each.name: each for each in coupons}
         self.claims: dict[str, dict[str, Claim]] = {each.name: {} for each in coupons}
-        self.failure: CouponctlError | None = None
+        self.failure: Exception | None = None
+        self.gate: asyncio.Event | None = None
+        """What writers wait for, where there is one."""
         self.asked: list[tuple[Any, ...]] = []
 
     def _answer(self, *question: Any) -> None:
@@ -93,6 +96,8 @@ class StillSale:
 
     async def create(self, name: str, amount: int) -> Coupon:
         self._answer("create", name, amount)
+        if self.gate is not None:
+            await self.gate.wait()
         if name in self.coupons:
             raise CouponExists(name)
         self.coupons[name] = coupon(name, amount)
@@ -131,6 +136,7 @@ class StillSale:
             (c for c in self.coupons.values() if matching.lower() in c.name.lower()), key=keys[sort]
         )
         if after is not None:
+            self._find(after)
             found = found[[c.name for c in found].index(after) + 1 :]
         return CouponPage(tuple(found[:limit]), found[limit - 1].name if len(found) > limit else None)
 
@@ -207,7 +213,7 @@ class StillServer:
     """What the server does, as the test says."""
 
     activity: Activity
-    failure: CouponctlError | None = None
+    failure: Exception | None = None
 
     async def look(self) -> Activity:
         if self.failure is not None:
@@ -227,7 +233,7 @@ class StillLeavings:
 
     found: tuple[Leftover, ...] = ()
     removed: list[Leftover] = field(default_factory=list)
-    failure: CouponctlError | None = None
+    failure: Exception | None = None
 
     async def find(self) -> tuple[Leftover, ...]:
         if self.failure is not None:

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from rich.cells import cell_len
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from syrupy.assertion import SnapshotAssertion
     from textual.pilot import Pilot
 
     from couponctl.tui.app import CouponApp
+    from couponctl.tui.feed import Feed
+    from couponctl.tui.screens.mode import ModeScreen
     from tests.tui.desks import Scene
+
+
+SIZES = ((120, 36), (80, 24))
+"""A comfortable terminal, and the smallest that people have."""
+
+
+class TextPicture(SingleFileSnapshotExtension):
+    """A picture that is kept as a file to look at."""
+
+    file_extension = "txt"
+    _write_mode = WriteMode.TEXT
 
 
 @dataclass
@@ -26,11 +44,30 @@ class Console:
     @property
     def picture(self) -> str:
         """Every line of the screen, without the blanks at its end."""
+        return "\n".join(line.rstrip() for line in self.lines) + "\n"
+
+    def shows(self, words: str) -> bool:
+        return words in self.picture
+
+    @property
+    def lines(self) -> list[str]:
+        """The same as the terminal gets it, blanks included."""
         strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips) + "\n"
+        return ["".join(segment.text for segment in strip) for strip in strips]
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+        await self.settle()
+
+    def place_of(self, text: str) -> tuple[int, int]:
+        """Where a text begins on the screen."""
+        for y, line in enumerate(self.lines):
+            if (at := line.find(text)) >= 0:
+                return cell_len(line[:at]), y
+        raise AssertionError(f"{text} is not on the screen:\n{self.picture}")
+
+    async def click(self, text: str) -> None:
+        await self.pilot.click(offset=self.place_of(text))
         await self.settle()
 
     async def type(self, text: str) -> None:
@@ -39,9 +76,30 @@ class Console:
     async def settle(self) -> None:
         """Let every reading that was asked for come in, and draw it."""
         for _ in range(3):
-            await self.pilot.pause()
+            await self.pilot.pause(0)
             self.app.tick()
         await self.pilot.pause()
+
+    async def resize(self, width: int, height: int) -> None:
+        await self.pilot.resize_terminal(width, height)
+        await self.settle()
+
+    async def assert_looks_as(self, golden: SnapshotAssertion) -> None:
+        """Compare the picture with the one that is kept, at each size."""
+        taken = {}
+        for width, height in SIZES:
+            await self.resize(width, height)
+            taken[f"{width}x{height}"] = self.picture
+        for size, picture in taken.items():
+            assert picture == golden(name=size)
+
+    async def read_again(self) -> None:
+        """Have the mode ask for everything anew, without waiting for its turn."""
+        for feed in cast("ModeScreen", self.app.screen_stack[0]).feeds:
+            before = feed.version
+            feed.poke()
+            await self.until(partial(_newer, feed, before))
+        await self.settle()
 
     async def until(self, condition: Callable[[], object], *, seconds: float = 10) -> None:
         """Draw until the condition holds."""
@@ -50,3 +108,7 @@ class Console:
                 await self.pilot.pause(0.02)
                 self.app.tick()
         await self.pilot.pause()
+
+
+def _newer(feed: Feed[Any], version: int) -> bool:
+    return feed.version > version

@@ -57,7 +57,6 @@ async def session(settings: Settings, server: Server, directory: Path) -> None:
                 await desk.sale.claim(name, f"user-{user:04}")
         app = CouponApp(desk)
         async with app.run_test(size=SIZE) as pilot:
-
             app.theme = DARK.name
 
             def picture(name: str) -> None:

@@ -9,13 +9,12 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from couponctl.errors import CouponctlError
 from couponctl.present import claim_words, counted, stock_line
 from couponctl.tui.events import operands
-from couponctl.tui.text import Tone, literal
-from couponctl.tui.widgets.line import Line
+from couponctl.tui.text import Tone, literal, sentence_of
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures
+from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -50,7 +49,7 @@ class ClaimantsScreen(ModalScreen[None]):
             dialog.border_title = literal(self._coupon)
             dialog.border_subtitle = literal("/ ask for a user · > next page · < first page · esc close")
             yield Figures(id="stock")
-            yield Line(placeholder="user id: did this user get it?", id="user")
+            yield Typed(placeholder="user id: did this user get it?", id="user")
             yield Figures(id="answer")
             yield LiveTable((Column("User id", 20, grows=True),), id="claimants")
 
@@ -74,8 +73,8 @@ class ClaimantsScreen(ModalScreen[None]):
         stock = self.query_one("#stock", Figures)
         try:
             page = await self._desk.sale.show(self._coupon, limit=PAGE, after=after)
-        except CouponctlError as error:
-            stock.show(literal(str(error), Tone.WARN))
+        except Exception as error:  # noqa: BLE001 - see sentence_of
+            stock.show(literal(sentence_of(error), Tone.WARN))
             return
         self._next = page.next
         more = "more behind" if page.next is not None else "the last page"
@@ -91,8 +90,8 @@ class ClaimantsScreen(ModalScreen[None]):
         answer = self.query_one("#answer", Figures)
         try:
             claim = await self._desk.sale.find_claim(self._coupon, user)
-        except CouponctlError as error:
-            answer.show(literal(str(error), Tone.WARN))
+        except Exception as error:  # noqa: BLE001 - see sentence_of
+            answer.show(literal(sentence_of(error), Tone.WARN))
             return
         words = claim_words(self._coupon, user, claim)
         tone = Tone.WARN if claim is None else Tone.GOOD

@@ -12,7 +12,8 @@ from textual.widgets import Button, Input, Static
 
 from couponctl.tui.text import lines as stacked
 from couponctl.tui.text import literal
-from couponctl.tui.widgets.line import Line
+from couponctl.tui.widgets.pane import Figures
+from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,10 @@ class Confirm(ModalScreen[Consent]):
     def __init__(
         self, title: str, consequences: Sequence[str], *, word: str = "", action: str = "Yes"
     ) -> None:
-        """`word` is the name that must be typed, empty for a plain question."""
+        """`word` is the name that must be typed, empty for a plain question.
+
+        Without an `action` nothing is asked: the operator reads and closes it.
+        """
         super().__init__()
         self._title = title
         self._consequences = tuple(consequences)
@@ -53,25 +57,34 @@ class Confirm(ModalScreen[Consent]):
             dialog.border_title = literal(self._title)
             with VerticalScroll(classes="fields", can_focus=False):
                 yield Static(stacked(*map(literal, self._consequences)), markup=False)
-            if self._word:
-                yield Static(literal(f"Type {self._word} to go on"), classes="label", markup=False)
-                yield Line(id="word")
-            with Horizontal(classes="buttons"):
-                yield Button(self._action, id="agree", variant="warning", compact=True)
-                yield Button("No", id="refuse", variant="primary", compact=True)
+            with Vertical(classes="foot"):
+                if self._word:
+                    yield Figures(id="wish", classes="label")
+                    yield Typed(id="word")
+                with Horizontal(classes="buttons"):
+                    if self._action:
+                        yield Button(self._action, id="agree", variant="warning", compact=True)
+                    no = "No" if self._action else "Close"
+                    yield Button(no, id="refuse", variant="primary", compact=True)
 
     def on_mount(self) -> None:
+        if self._word:
+            self._wish("to go on")
         self.query_one("#word" if self._word else "#refuse").focus()
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#agree")
     def action_agree(self) -> None:
         if not self._word:
-            self.dismiss(Consent(agreed=True))
+            self.dismiss(Consent(agreed=bool(self._action)))
         elif (typed := self.query_one("#word", Input).value) == self._word:
             self.dismiss(Consent(agreed=True, typed=typed))
         else:
+            self._wish("to go on: what stands there is something else")
             self.query_one("#word", Input).focus()
+
+    def _wish(self, why: str) -> None:
+        self.query_one("#wish", Figures).show(literal(f"Type {self._word} {why}"))
 
     @on(Button.Pressed, "#refuse")
     def action_refuse(self) -> None:

@@ -10,24 +10,24 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import DataTable, Input
 
-from couponctl.errors import CouponctlError, CouponNotFound
+from couponctl.errors import CouponNotFound
 from couponctl.models import Sort
-from couponctl.present import counted, stock_state
+from couponctl.present import counted, safe, stock_state
 from couponctl.tui.events import operands
 from couponctl.tui.feed import Feed
 from couponctl.tui.rates import Rates, rate_words
 from couponctl.tui.screens.claimants import ClaimantsScreen
 from couponctl.tui.screens.forms import ClaimCoupon, NewCoupon
 from couponctl.tui.screens.mode import ModeScreen
-from couponctl.tui.text import Tone, glyph_tone, literal
+from couponctl.tui.text import Tone, glyph_tone, literal, sentence_of
 from couponctl.tui.widgets.event_pane import EventPane
 from couponctl.tui.widgets.gauges import gauge
 from couponctl.tui.widgets.integrity import IntegrityPane
-from couponctl.tui.widgets.line import Line
 from couponctl.tui.widgets.live_table import Cell, Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures, Pane
 from couponctl.tui.widgets.pool_pane import PoolPane
 from couponctl.tui.widgets.selected import SelectedPane
+from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,7 +126,7 @@ class Coupons(ModeScreen):
         self._drawn = -1
 
     def panes(self) -> Iterable[Widget]:
-        search = Line(placeholder="filter by name", id="filter")
+        search = Typed(placeholder="filter by name", id="filter")
         table = LiveTable(_COLUMNS, id="coupon-table")
         yield Pane("Coupons", search, table, Figures(classes="empty"), id="coupons")
         yield Vertical(
@@ -290,15 +290,18 @@ class Coupons(ModeScreen):
         pane = self.query_one(IntegrityPane)
         try:
             audit = await self.desk.sale.verify()
-        except CouponctlError as error:
-            pane.failed(error.message)
-            self.desk.events.add(f"verify: {error.message}", command=("verify",), tone=Tone.WARN)
+        except Exception as error:  # noqa: BLE001 - see sentence_of
+            pane.failed(sentence_of(error))
+            self._tell_of_audit(f"verify: {sentence_of(error)}", Tone.WARN)
             return
         pane.found(audit, self.desk.now())
-        words = "balanced" if audit.ok else counted(len(audit.findings), "finding")
-        self.desk.events.add(
-            f"ledger: {words}", command=("verify",), tone=Tone.GOOD if audit.ok else Tone.BAD
-        )
+        words = "ledger: balanced" if audit.ok else f"ledger: {counted(len(audit.findings), 'finding')}"
+        self._tell_of_audit(words, Tone.GOOD if audit.ok else Tone.BAD)
+
+    def _tell_of_audit(self, words: str, tone: Tone) -> None:
+        self.desk.events.add(words, command=("verify",), tone=tone)
+        if not self.query_one(IntegrityPane).size:  # there is no room for it
+            self.notify(safe(words), severity="information" if tone is Tone.GOOD else "error", markup=False)
 
     async def action_flash_sale(self) -> None:
         """The drill with this coupon's stock and ten times as many users, as far as a rehearsal needs."""

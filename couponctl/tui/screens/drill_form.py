@@ -37,10 +37,7 @@ class Draft:
         for each in self.drill.parameters.described():
             value = getattr(self.parameters, each.name)
             if value != getattr(defaults, each.name):
-                words += [
-                    f"--{each.name.replace('_', '-')}",
-                    f"{value:g}" if each.kind is float else str(value),
-                ]
+                words += [f"--{each.name.replace('_', '-')}", _digits(value)]
         if self.strategy != STRATEGIES[0].name:
             words += ["--strategy", self.strategy]
         if self.seed is not None:
@@ -58,7 +55,8 @@ class DrillForm(Form[Draft]):
         fields = [_field(each, draft, prefilled or {}) for each in self._drill.parameters.described()]
         fields.append(Field(STRATEGY, "strategy", draft.strategy, f"how claims are made: {names}"))
         seed = "" if draft.seed is None else str(draft.seed)
-        fields.append(Field(SEED, "seed", seed, "repeats the random choices of a run; drawn unless given"))
+        hint = "repeats the random choices of a run; drawn unless given"
+        fields.append(Field(SEED, "seed", seed, hint, optional=True))
         super().__init__(f"{self._drill.name}: {self._drill.title}", fields, action="Run")
 
     async def act(self, values: Mapping[str, str]) -> Draft:
@@ -83,9 +81,15 @@ def _field(parameter: Parameter, draft: Draft, prefilled: Mapping[str, float]) -
         and parameter.name not in prefilled
         and value == getattr(draft.drill.parameters(), parameter.name)
     )
-    initial = "" if value is None or follows else f"{value:g}" if parameter.kind is float else str(value)
+    initial = "" if value is None or follows else _digits(value)
     bounds = f"{parameter.at_least:,g} to {parameter.at_most:,g}"
-    return Field(parameter.name, parameter.name.replace("_", " "), initial, f"{parameter.meaning}; {bounds}")
+    label, hint = parameter.name.replace("_", " "), f"{parameter.meaning}; {bounds}"
+    return Field(parameter.name, label, initial, hint, optional=True)
+
+
+def _digits(value: float) -> str:
+    """All of them: what is read back must be the same number."""
+    return str(value).removesuffix(".0")
 
 
 def _number(parameter: Parameter, text: str) -> float:

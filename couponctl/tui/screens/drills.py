@@ -102,7 +102,8 @@ class Drills(ModeScreen):
             state = None
         view = state.view if state else None
         if state is None:
-            self.query_one(RunPane).describe(self.drill.name, _description(self._drafts[self.drill.name]))
+            title = f"{self.drill.name}: {self.drill.title}"
+            self.query_one(RunPane).describe(title, _description(self._drafts[self.drill.name]))
         else:
             self.query_one(RunPane).apply(state)
         self.query_one(HistogramPane).apply(view.histogram if view else {})
@@ -110,6 +111,10 @@ class Drills(ModeScreen):
         self.query_one(ChecksPane).apply(checks, more=bool(state and state.running))
         self.query_one(WaitingPane).apply(view)
         self.query_one(EventPane).apply()
+
+    def shows_end_of(self, name: str) -> bool:
+        """The operator sees by himself that this drill has ended, and how."""
+        return self.is_active and self.drill.name == name
 
     def offer(self, name: str, prefilled: Mapping[str, float] | None = None) -> None:
         """Bring a drill under the cursor and open its form."""
@@ -175,7 +180,7 @@ class Drills(ModeScreen):
 
     def _refused(self, error: CouponctlError) -> None:
         self.desk.events.add(error.message, tone=Tone.WARN)
-        self.app.push_screen(Confirm("Refused", [str(error)]))
+        self.app.push_screen(Confirm("Refused", [str(error)], action=""))
 
 
 def _entry(drill: Drill[Any], verdict: Verdict | None = None) -> Content:
@@ -184,17 +189,14 @@ def _entry(drill: Drill[Any], verdict: Verdict | None = None) -> Content:
     return lines(name, literal(f"  {drill.title}", Tone.DIM))
 
 
-def _description(draft: Draft) -> Content:
+def _description(draft: Draft) -> dict[str, str]:
     drill = draft.drill
-    facts = {
+    return {
         "promise": drill.promise,
         "blast radius": drill.blast_radius,
         "faults": ", ".join(drill.faults) or "none",
         "parameters": ", ".join(_parameters(draft)),
     }
-    return lines(
-        *(joined(literal(f"{name:<13}", Tone.DIM), literal(words)) for name, words in facts.items()),
-    )
 
 
 def _parameters(draft: Draft) -> Iterable[str]:

@@ -11,6 +11,7 @@ from textual.widgets import DataTable
 
 from couponctl.tui.text import Tone, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
+from couponctl.tui.widgets.pane import Figures
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -41,6 +42,7 @@ class EventsScreen(ModalScreen[None]):
             dialog.border_title = literal("Events")
             dialog.border_subtitle = literal("y copy the command line · esc close")
             yield LiveTable(columns, id="event-table")
+            yield Figures(id="command")
 
     def on_mount(self) -> None:
         self.query_one(LiveTable).show(
@@ -50,9 +52,19 @@ class EventsScreen(ModalScreen[None]):
             ]
         )
 
+    @property
+    def _command(self) -> str:
+        """The command line of the event under the cursor."""
+        selected = self.query_one(LiveTable).selected
+        return "" if selected is None else self._events[int(selected)].command
+
+    @on(DataTable.RowHighlighted)
+    def _selection_moved(self) -> None:
+        # In full: the column may have had no room for it.
+        self.query_one("#command", Figures).show(literal(self._command and f"$ {self._command}"))
+
     @on(DataTable.RowSelected)
     def action_copy(self) -> None:
-        selected = self.query_one(LiveTable).selected
-        if selected is not None and (command := self._events[int(selected)].command):
-            self.app.copy_to_clipboard(command)
+        if self._command:
+            self.app.copy_to_clipboard(self._command)
             self.notify("copied to the clipboard", timeout=2)

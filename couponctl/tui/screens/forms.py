@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import ScreenResume
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from couponctl.errors import CouponctlError, Invalid
+from couponctl.present import safe
 from couponctl.tui.events import operands
 from couponctl.tui.text import Tone, literal
-from couponctl.tui.widgets.line import Line
 from couponctl.tui.widgets.pane import Figures
+from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +39,8 @@ class Field:
     label: str
     initial: str = ""
     hint: str = ""
+    optional: bool = False
+    """Empty means something, so that nobody is sent there to fill it in."""
 
 
 class Form(ModalScreen[T | None], Generic[T]):
@@ -50,6 +54,8 @@ class Form(ModalScreen[T | None], Generic[T]):
         self._title = title
         self._fields = tuple(fields)
         self._action = action
+        self._busy = False
+        self._result: T | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
@@ -57,17 +63,18 @@ class Form(ModalScreen[T | None], Generic[T]):
             with VerticalScroll(classes="fields", can_focus=False):
                 for field in self._fields:
                     yield Static(literal(field.label), classes="label")
-                    yield Line(field.initial, id=f"field-{field.name}")
+                    yield Typed(field.initial, id=f"field-{field.name}")
                     if field.hint:
                         yield Static(literal(field.hint, Tone.DIM), classes="hint")
-            yield Figures(id="problem")
-            with Horizontal(classes="buttons"):
-                yield Button(self._action, id="submit", variant="primary", compact=True)
-                yield Button("Cancel", id="cancel", compact=True)
+            with Vertical(classes="foot"):
+                yield Figures(id="problem")
+                with Horizontal(classes="buttons"):
+                    yield Button(self._action, id="submit", variant="primary", compact=True)
+                    yield Button("Cancel", id="cancel", compact=True)
 
     def on_mount(self) -> None:
-        first_empty = next((f for f in self._fields if not f.initial), self._fields[0])
-        self.query_one(f"#field-{first_empty.name}", Input).focus()
+        wanted = next((f for f in self._fields if not f.initial and not f.optional), self._fields[0])
+        self.query_one(f"#field-{wanted.name}", Input).focus()
 
     async def act(self, values: Mapping[str, str]) -> T:
         """Do what the form is for. Raises CouponctlError, whose sentence the form then shows."""
@@ -76,7 +83,10 @@ class Form(ModalScreen[T | None], Generic[T]):
     @on(Input.Submitted)
     @on(Button.Pressed, "#submit")
     def submit(self) -> None:
-        self.run_worker(self._submit(), exclusive=True, exit_on_error=False)
+        if not self._busy:
+            self._busy = True
+            # Of the app: what was sent is not called back by closing the form, and its end is told of.
+            self.app.run_worker(self._submit(), group="forms", exit_on_error=False)
 
     @on(Button.Pressed, "#cancel")
     def action_give_up(self) -> None:
@@ -87,13 +97,27 @@ class Form(ModalScreen[T | None], Generic[T]):
         problem.show(literal("…", Tone.DIM))
         values = {f.name: self.query_one(f"#field-{f.name}", Input).value for f in self._fields}
         try:
-            result = await self.act(values)
+            self._result = await self.act(values)
         except CouponctlError as error:
-            problem.show(literal(str(error), Tone.BAD))
+            self._refused(str(error))
         except Exception as error:  # noqa: BLE001 - a form shows what went wrong; it does not end the console
-            problem.show(literal(f"Unexpected: {type(error).__name__}.", Tone.BAD))
+            self._refused(f"Unexpected: {type(error).__name__}.")
         else:
-            self.dismiss(result)
+            self._close_if_done()
+        finally:
+            self._busy = False
+
+    def _refused(self, sentence: str) -> None:
+        if self.is_attached:
+            self.query_one("#problem", Figures).show(literal(sentence, Tone.BAD))
+        else:
+            self.app.notify(safe(f"{self._title}: {sentence}"), severity="error", markup=False)
+
+    @on(ScreenResume)
+    def _close_if_done(self) -> None:
+        # Only from the top: Textual would close whatever else is there, such as the palette.
+        if self._result is not None and self.is_active:
+            self.dismiss(self._result)
 
 
 def whole_number(what: str, text: str) -> int:

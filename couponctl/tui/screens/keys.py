@@ -14,18 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import App, ComposeResult
-    from textual.binding import BindingType
+    from textual.binding import ActiveBinding, BindingType
     from textual.screen import Screen
+
+_OF_EVERY_SCREEN = ("app.focus_next", "app.focus_previous", "screen.copy_text")
+"""Actions of Textual itself: good to know, but last."""
 
 
 def keys_of(app: App[Any], screen: Screen[Any]) -> tuple[tuple[str, str], ...]:
-    """Keys of the screen and of what has focus in it, with their meanings; each meaning once."""
-    meanings: dict[str, str] = {}
-    for active in screen.active_bindings.values():
-        binding = active.binding
-        if binding.description and binding.description not in meanings.values():
-            meanings[app.get_key_display(binding)] = binding.description
-    return tuple(meanings.items())
+    """Keys with their meanings, each meaning once: those of the mode, then of what has focus in it."""
+
+    def place(active: ActiveBinding) -> int:
+        if active.binding.action in _OF_EVERY_SCREEN:
+            return 2
+        return 0 if active.node in {screen, app} else 1
+
+    keys: dict[str, str] = {}
+    for active in sorted(screen.active_bindings.values(), key=place):
+        meaning, key = active.binding.description, app.get_key_display(active.binding)
+        if meaning and len(key) < len(keys.get(meaning, key + " ")):
+            keys[meaning] = key
+    return tuple((key, meaning) for meaning, key in keys.items())
 
 
 class KeysScreen(ModalScreen[None]):
@@ -38,7 +47,7 @@ class KeysScreen(ModalScreen[None]):
         self._keys = tuple(keys)
 
     def compose(self) -> ComposeResult:
-        rows = [joined(literal(f"{key:>8}  ", Tone.ACCENT), literal(meaning)) for key, meaning in self._keys]
+        rows = [joined(literal(f"{key:>9}  ", Tone.ACCENT), literal(meaning)) for key, meaning in self._keys]
         with Vertical(classes="dialog tall") as dialog:
             dialog.border_title = literal("Keys")
             dialog.border_subtitle = literal("esc close")

@@ -58,4 +58,9 @@ class ModeScreen(Screen[None]):
 
     def apply(self, snapshot: Snapshot) -> None:
         """Draw what has changed since the last time."""
-        self.query_one(TopBar).apply(snapshot, stale=any(feed.stale for feed in self.feeds))
+        self.query_one(TopBar).apply(snapshot, stale=self.database_is_silent)
+
+    @property
+    def database_is_silent(self) -> bool:
+        """What this screen shows of the database is old."""
+        return any(feed.stale for feed in self.feeds)

@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 _COLUMNS = (
     Column("", 1),
     Column("When", 8),
-    Column("Drill", 12, grows=True),
-    Column("Verdict", 8),
+    Column("Drill", 15, grows=True),
+    Column("Verdict", 14),
     Column("Users", 7, right=True),
-    Column("p50", 8, right=True, rank=2),
+    Column("p50", 8, right=True, rank=3),
     Column("p99", 8, right=True, rank=1),
-    Column("Claims/s", 8, right=True, rank=3),
+    Column("Claims/s", 8, right=True, rank=2),
     Column("Run", 8, rank=4),
 )
 
@@ -77,6 +77,11 @@ class Runs(ModeScreen):
             HistogramPane(),
             id="kept-run",
         )
+
+    @property
+    def database_is_silent(self) -> bool:
+        """It is not asked here: runs are files."""
+        return False
 
     @property
     def run(self) -> KeptRun | None:
@@ -189,8 +194,9 @@ class Runs(ModeScreen):
         run = self.run
         if run is None:
             return
-        path = Path(f"couponctl-run-{run.report.run_id}.json").absolute()
+        path = Path(f"couponctl-run-{run.report.run_id}.json")
         try:
+            path = path.absolute()  # which a directory that was removed meanwhile cannot tell
             path.write_text(json.dumps(run.as_json(), indent=2) + "\n", "utf-8")
         except OSError as exc:
             self.notify(f"{path.name} cannot be written: {exc.strerror}", severity="error", markup=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from couponctl.present import safe
 from couponctl.tui.text import Tone, lines, literal
 from couponctl.tui.widgets.pane import Figures, Pane
 
@@ -11,6 +13,10 @@ if TYPE_CHECKING:
     from textual.content import Content
 
     from couponctl.tui.events import Event, EventLog
+
+
+_MOST_LINES = 3
+"""Of one event; ctrl+e shows the rest."""
 
 
 class EventPane(Pane):
@@ -22,19 +28,20 @@ class EventPane(Pane):
         super().__init__("Events", self._figures, id="events")
 
     def apply(self) -> None:
-        height = self._figures.size.height
+        width, height = self._figures.size
         shown: list[Content] = []
         for event in reversed(self._log.events):
             if len(shown) >= height:
                 break
-            shown[:0] = _event(event)
+            shown[:0] = _event(event, width)
         self._figures.show(
             lines(*shown[-height:]) if shown else literal("nothing has happened yet", Tone.DIM)
         )
 
 
-def _event(event: Event) -> list[Content]:
-    words = [literal(f"{event.time} {event.words}", event.tone)]
+def _event(event: Event, width: int) -> list[Content]:
+    told = wrap(safe(f"{event.time} {event.words}"), max(20, width), subsequent_indent="  ")
+    words = [literal(line, event.tone) for line in told[:_MOST_LINES]]
     if event.command:
         words.append(literal(f"  $ {event.command}", Tone.DIM))
     return words

@@ -40,10 +40,10 @@ class RunPane(Pane):
         self._figures = Figures(classes="fill")
         super().__init__("Drill", self._figures, id="run")
 
-    def describe(self, title: str, content: Content) -> None:
+    def describe(self, title: str, facts: Mapping[str, str]) -> None:
         """A drill that has not run yet."""
-        self._turn("", title)
-        self._figures.show(content)
+        self._turn("described", title)
+        self._figures.show(lines(*_facts(facts, self._figures.size.width)))
 
     def apply(self, state: DrillState) -> None:
         self._turn(_standing(state), state.name)
@@ -51,8 +51,15 @@ class RunPane(Pane):
 
     def _turn(self, standing: str, title: str) -> None:
         self.retitle(title)
-        for each in ("running", "PASS", "FAIL", "INCONCLUSIVE"):
+        for each in ("described", "running", "PASS", "FAIL", "INCONCLUSIVE"):
             self.set_class(each == standing, f"-{each.lower()}")
+
+
+def _facts(facts: Mapping[str, str], width: int) -> Iterator[Content]:
+    for name, words in facts.items():
+        heads = (f"{name:<13}", " " * 13)
+        for number, line in enumerate(wrap(words, max(20, width - 13))):
+            yield joined(literal(heads[min(number, 1)], Tone.DIM), literal(line))
 
 
 def _standing(state: DrillState) -> str:
@@ -123,7 +130,7 @@ class ChecksPane(Pane):
             shown.append(
                 literal("◌ more to come" if checks else "◌ decided when the claims are in", Tone.DIM)
             )
-        self._figures.show(lines(*shown) if shown else literal("none yet", Tone.DIM))
+        self._figures.show(lines(*shown) if shown else literal("none decided", Tone.DIM))
         held = sum(check.held for check in checks)
         self.count(f"{held} of {len(checks)} held" if checks else "")
 

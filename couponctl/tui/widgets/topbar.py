@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from textual.containers import Horizontal
@@ -12,12 +13,16 @@ from couponctl.tui.text import Tone, joined, literal
 from couponctl.tui.widgets.pane import Figures
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.app import ComposeResult
 
     from couponctl.settings import Settings
     from couponctl.tui.snapshot import Snapshot
 
 MODES = ("Coupons", "Drills", "Pool", "Runs")
+
+_GAP = "  "
 
 
 class TopBar(Horizontal):
@@ -41,18 +46,14 @@ class TopBar(Horizontal):
 
     def apply(self, snapshot: Snapshot, *, stale: bool) -> None:
         """`stale` says that the database does not answer."""
-        self.query_one("#badge", Figures).show(self._badge(stale=stale))
-        pool = snapshot.pool
-        drill = snapshot.drill
-        parts = [
-            literal(f"pool {pool.in_use}/{pool.size}"),
-            literal(f"wait {pool.waiting}", Tone.WARN if pool.waiting else Tone.PLAIN),
-            literal(f"lag {snapshot.lag_ms} ms", Tone.WARN if snapshot.lag_ms >= 50 else Tone.PLAIN),
-        ]
-        if drill is not None and drill.running:
-            done = f" {drill.view.done:,}/{drill.view.total:,}" if drill.view.total else ""
-            parts.insert(0, literal(f"▶ {drill.name}{done}", Tone.ACCENT))
-        self.query_one("#health", Figures).show(Content("  ").join(parts))
+        narrow = self.screen.has_class("-narrow")
+        badge = self._badge(stale=stale, brief=narrow)
+        self.query_one("#badge", Figures).show(badge)
+        parts = _health(snapshot, brief=narrow)
+        if narrow:
+            modes = sum(self._tab(i, mode).cell_length for i, mode in enumerate(MODES))
+            parts = _fitting(parts, self.size.width - modes - badge.cell_length - 4)
+        self.query_one("#health", Figures).show(Content(_GAP).join(parts))
 
     def _tab(self, number: int, mode: str) -> Content:
         words = f" {number} {mode} "
@@ -61,11 +62,34 @@ class TopBar(Horizontal):
         # The words are ours, so this is the one place where markup may make a click mean something.
         return Content.from_markup(f"[@click=app.mode('{mode.lower()}')]{words}[/]")
 
-    def _badge(self, *, stale: bool) -> Content:
+    def _badge(self, *, stale: bool, brief: bool = False) -> Content:
+        """Whose data this is; where there is no room for the address, at least whether it is production."""
         word = self._settings.environment
         light = literal("■ stale ", Tone.WARN) if stale else literal("● ", Tone.GOOD)
         named = (
             literal("PRODUCTION ", Tone.BAD) if word == PRODUCTION else literal(f"{word} " if word else "")
         )
-        read_only = literal(" read-only", Tone.WARN) if self._settings.read_only else ""
-        return joined(light, named, literal(self._settings.target.where), read_only)
+        read_only = literal("read-only", Tone.WARN) if self._settings.read_only else ""
+        where = "" if brief else f"{self._settings.target.where} "
+        return joined(light, named, literal(where), read_only).rstrip()
+
+
+def _health(snapshot: Snapshot, *, brief: bool) -> list[Content]:
+    """What matters most comes first."""
+    pool, drill = snapshot.pool, snapshot.drill
+    parts = [
+        literal(f"pool {pool.in_use}/{pool.size}"),
+        literal(f"wait {pool.waiting}", Tone.WARN if pool.waiting else Tone.PLAIN),
+        literal(f"lag {snapshot.lag_ms} ms", Tone.WARN if snapshot.lag_ms >= 50 else Tone.PLAIN),
+    ]
+    if drill is not None and drill.running:
+        done = f"{drill.view.done:,}/{drill.view.total:,}" if drill.view.total else ""
+        words = ("▶", "" if brief and done else drill.name, done)
+        parts.insert(0, literal(" ".join(filter(None, words)), Tone.ACCENT))
+    return parts
+
+
+def _fitting(parts: Sequence[Content], width: int) -> list[Content]:
+    """As many of the first parts as have room."""
+    ends = accumulate(part.cell_length + len(_GAP) for part in parts)
+    return [part for part, end in zip(parts, ends, strict=True) if end - len(_GAP) <= width]

@@ -1,4 +1,4 @@
-"""A line to type in, which shows whatever is in it without obeying it."""
+"""A line to type into, which shows whatever it is given without obeying it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class _Spelled(Highlighter):
         text.plain = "".join(c if safe(c) == c else "\N{REPLACEMENT CHARACTER}" for c in text.plain)
 
 
-class Line(Input):
-    """An input for text that may come from the database or the clipboard."""
+class Typed(Input):
+    """An Input that is prefilled from the database, or pasted into."""
 
     def __init__(
         self,
