@@ -81,7 +81,7 @@ class CouponApp(App[int]):
         self._missed_a_frame = False
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = self._first_theme(os.environ.get("TEXTUAL_THEME", ""))
+        self.theme = self._first_theme(os.environ.get("TEXTUAL_THEME", "").split(","))
         for mode, screen in (("coupons", Coupons), ("drills", Drills), ("pool", Pool), ("runs", Runs)):
             self.add_mode(mode, partial(screen, desk))
 
@@ -94,10 +94,11 @@ class CouponApp(App[int]):
             self.set_interval(1 / self._refresh_hz, self.tick)
         self.run_worker(self._look_for_leavings(), group="leavings", exit_on_error=False)
 
-    def _first_theme(self, wished: str) -> str:
-        if wished and wished not in self.available_themes:
-            self.desk.events.add(f"no theme is called {wished}", tone=Tone.WARN)
-            wished = ""
+    def _first_theme(self, wishes: Sequence[str]) -> str:
+        names = list(filter(None, map(str.strip, wishes)))
+        wished = next((name for name in names if name in self.available_themes), "")
+        if names and not wished:
+            self.desk.events.add(f"no theme is called {names[0]}", tone=Tone.WARN)
         return first_theme(self.console.color_system, no_color=self.no_color, wished=wished)
 
     def tick(self) -> None:
