@@ -75,10 +75,12 @@ class Console:
 
     async def settle(self) -> None:
         """Let every reading that was asked for come in, and draw it."""
-        for _ in range(3):
+        for _ in range(2):
             await self.pilot.pause(0)
             self.app.tick()
         await self.pilot.pause()
+        self.app.tick()
+        await self.pilot.pause(0)
 
     async def resize(self, width: int, height: int) -> None:
         await self.pilot.resize_terminal(width, height)

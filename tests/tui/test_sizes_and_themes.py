@@ -73,6 +73,7 @@ async def test_every_theme_suits_every_mode(shop_with_runs: Scene, opened: Opene
                 console.app.theme = theme
                 await console.pilot.pause(0)
                 console.app.tick()
+            await console.settle()
             assert console.app.is_running
         assert {theme.name for theme in THEMES} <= set(console.app.available_themes)
 
