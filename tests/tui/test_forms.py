@@ -237,7 +237,7 @@ def parsed(words: tuple[str, ...]) -> dict[str, Any]:
 def test_the_command_line_of_a_draft_means_the_same(drill: Any) -> None:
     described = drill.parameters.described()
     chosen = {p.name: p.at_most / 3 if p.kind is float else int(p.at_least) + 1 for p in described}
-    draft = Draft(drill, drill.parameters(**chosen), "transaction", 7)
+    draft = Draft(drill, chosen, "transaction", 7)
     given = parsed(draft.command)
 
     assert (given["strategy"], given["seed"]) == ("transaction", 7)
@@ -247,4 +247,4 @@ def test_the_command_line_of_a_draft_means_the_same(drill: Any) -> None:
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
 def test_a_draft_of_defaults_is_a_bare_command(drill: Any) -> None:
-    assert Draft(drill, drill.parameters()).command == ("drill", drill.name)
+    assert Draft(drill).command == ("drill", drill.name)

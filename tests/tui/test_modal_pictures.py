@@ -50,7 +50,7 @@ async def claimants(console: Console) -> None:
     await console.press("down", "down", "enter", "slash")
     await console.type("user-007")
     await console.press("enter")
-    await console.until(lambda: "claimed it at" in console.picture)
+    await console.until(lambda: "claimed SUMMER at" in console.picture)
 
 
 async def comparison(console: Console) -> None:

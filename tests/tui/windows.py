@@ -122,7 +122,7 @@ class Window(Terminal):
         self.type("2")
         self.see("─ Drills ─")
         self.type(HOME + DOWN * [drill.name for drill in DRILLS].index(name))
-        self.see(f"─ {name} ─")
+        self.see(f"─ {name}: ")
         self.type("r")
         self.see(f"Run {name}?")
         self.type("y")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -24,20 +24,24 @@ class Draft:
     """A drill as it is to be run."""
 
     drill: Drill[Any]
-    parameters: Parameters
+    given: Mapping[str, float] = field(default_factory=dict)
+    """Parameters; those that are not in it have their defaults, or follow from the others."""
     strategy: str = STRATEGIES[0].name
     seed: int | None = None
     """None draws one."""
 
     @property
+    def parameters(self) -> Parameters:
+        parameters: Parameters = self.drill.parameters(**self.given)
+        return parameters
+
+    @property
     def command(self) -> tuple[str, ...]:
         """The same on the command line, without what is the default anyway."""
-        defaults = self.drill.parameters()
         words = ["drill", self.drill.name]
         for each in self.drill.parameters.described():
-            value = getattr(self.parameters, each.name)
-            if value != getattr(defaults, each.name):
-                words += [f"--{each.name.replace('_', '-')}", _digits(value)]
+            if each.name in self.given and self.given[each.name] != each.default:
+                words += [f"--{each.name.replace('_', '-')}", _digits(self.given[each.name])]
         if self.strategy != STRATEGIES[0].name:
             words += ["--strategy", self.strategy]
         if self.seed is not None:
@@ -71,17 +75,12 @@ class DrillForm(Form[Draft]):
         seed = whole_number(SEED, values[SEED]) if values[SEED].strip() else None
         if seed is not None and seed < 0:
             raise Invalid(SEED, "is less than 0")
-        return Draft(self._drill, self._drill.parameters(**given), strategy, seed)
+        return Draft(self._drill, given, strategy, seed)
 
 
 def _field(parameter: Parameter, draft: Draft, prefilled: Mapping[str, float]) -> Field:
-    value = prefilled.get(parameter.name, getattr(draft.parameters, parameter.name))
-    follows = (
-        parameter.default is None
-        and parameter.name not in prefilled
-        and value == getattr(draft.drill.parameters(), parameter.name)
-    )
-    initial = "" if value is None or follows else _digits(value)
+    value = {parameter.name: parameter.default, **draft.given, **prefilled}[parameter.name]
+    initial = "" if value is None else _digits(value)
     bounds = f"{parameter.at_least:,g} to {parameter.at_most:,g}"
     label, hint = parameter.name.replace("_", " "), f"{parameter.meaning}; {bounds}"
     return Field(parameter.name, label, initial, hint, optional=True)

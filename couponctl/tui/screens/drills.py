@@ -51,7 +51,7 @@ class Drills(ModeScreen):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._drafts = {drill.name: Draft(drill, drill.parameters()) for drill in DRILLS}
+        self._drafts = {drill.name: Draft(drill) for drill in DRILLS}
         self._verdicts: dict[str, Verdict] = {}
         """The last one of each drill."""
 

@@ -76,7 +76,11 @@ def _progress(state: DrillState, width: int) -> Content:
         why = state.report.unfinished or next((c.promise for c in state.report.broken), "")
         word = joined(verdict, literal(f"  {why}" if why else ""))
     elif not state.running:
-        word = literal(f"? {state.failure}", Tone.WARN)
+        # A refusal may hold a statement to hand to somebody: it takes the room of the bar.
+        sentence = wrap(f"? {state.failure}", max(10, width - 2))
+        return lines(
+            figures_content(_figures(state), width), *(literal(each, Tone.WARN) for each in sentence)
+        )
     else:
         word = literal(f"{'aborting: ' if state.aborting else ''}{view.stage} …", Tone.ACCENT)
     bar = gauge_content(share, 1, max(4, width - 6), Tone.ACCENT if state.running else Tone.DIM)
