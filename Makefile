@@ -33,7 +33,7 @@ types: $(INSTALLED) ## mypy --strict
 	$(BIN)/mypy
 
 test: $(INSTALLED) ## all tests but the drills, on a private PostgreSQL
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=loadgroup
 
 drills: $(INSTALLED) ## the drills as tests, as CI runs them
 	$(BIN)/pytest -m ci

@@ -59,7 +59,23 @@ _SERVER = pytest.StashKey[str]()
 def server_url(open_directory: Path, pytestconfig: pytest.Config) -> Iterator[str]:
     with servers.test_server(open_directory / "server") as (name, url):
         pytestconfig.stash[_SERVER] = name
+        if (told := getattr(pytestconfig, "workeroutput", None)) is not None:
+            told["server"] = name
         yield url
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of pytest-xdist has ended."""
+    if name := node.workeroutput.get("server", ""):
+        node.config.stash[_SERVER] = name
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pictures drawn without a database go to all workers; what shares the server stays together."""
+    for item in items:
+        if "opened" not in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("server"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

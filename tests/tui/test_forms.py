@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from couponctl.cli.drill import command as drill_group
 from couponctl.drills.catalog import DRILLS
+from couponctl.drills.sale import SCALE
 from couponctl.errors import Unreachable
 from couponctl.tui.screens.drill_form import Draft, DrillForm
 from couponctl.tui.screens.forms import NewCoupon
@@ -243,6 +244,13 @@ def test_the_command_line_of_a_draft_means_the_same(drill: Any) -> None:
     assert (given["strategy"], given["seed"]) == ("transaction", 7)
     wanted = {name: value for name, value in given.items() if name in chosen and value is not None}
     assert drill.parameters(**wanted) == draft.parameters
+
+
+def test_what_follows_from_other_parameters_goes_on_following() -> None:
+    draft = Draft(SCALE, {"n": 500})
+
+    assert draft.parameters.stock == 50
+    assert draft.command == ("drill", "scale", "--n", "500")
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
