@@ -249,7 +249,7 @@ def test_the_command_line_of_a_draft_means_the_same(drill: Any) -> None:
 def test_what_follows_from_other_parameters_goes_on_following() -> None:
     draft = Draft(SCALE, {"n": 500})
 
-    assert draft.parameters.stock == 50
+    assert draft.parameters == SCALE.parameters(n=500, stock=50)
     assert draft.command == ("drill", "scale", "--n", "500")
 
 
