@@ -76,7 +76,7 @@ class Terminal:
         self.seen = b""
         self.process = subprocess.Popen(
             [*program, *arguments],
-            env={**os.environ, "TERM": "xterm", **environment},
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "", "LINES": "", **environment},
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -155,7 +155,7 @@ def test_no_colour_is_sent_that_the_terminal_cannot_show_or_nobody_wants(
         console.see("nobody has claimed it yet")
         for key, title in (("2", "Drills"), ("3", "Backends"), ("4", "Runs")):
             console.type(key)
-            console.see(f"─ {title}: ")
+            console.see(f"─ {title} ─")
 
         sent = {int(number) for each in colours(console.seen) for number in each.split(";")}
 
