@@ -10,18 +10,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String, bindparam, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from couponctl.database import Database
 from couponctl.models import Outcome
 from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
-    from couponctl.database import Isolation, Session
+    from couponctl.database import Direct, Loan, Session
+    from couponctl.models import Phases
 
 # Not named as columns are: SQLAlchemy would take such a parameter for a value to set.
 _NAME = bindparam("this_coupon", type_=String)
@@ -30,13 +33,19 @@ _USER = bindparam("this_user", type_=String)
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """A way to make one claim on a session of the kind that it asks for."""
+    """A way to make one claim on a loan of the kind that it asks for."""
 
     name: str
-    claim: Callable[[Session, str, str], Awaitable[Outcome]]
-    """(session, coupon name, user id) -> one of the four answers."""
-    isolation: Isolation
-    """Of the session that it wants."""
+    claim: Callable[[Any, str, str], Awaitable[Outcome]]
+    """(loan, coupon name, user id) -> one of the four answers."""
+    lend: Callable[..., AbstractAsyncContextManager[Loan]]
+    """(database, coupon=name) -> such a loan."""
+
+    async def claim_once(self, database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
+        """One attempt on a connection of this database."""
+        async with self.lend(database, coupon=name) as loan:
+            outcome = await self.claim(loan, name, user_id)
+        return outcome, loan.phases
 
 
 _own_claim = select(exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER))
@@ -76,7 +85,7 @@ async def _claim_in_transaction(session: Session, name: str, user_id: str) -> Ou
     return Outcome.CLAIMED
 
 
-TRANSACTION = Strategy("transaction", _claim_in_transaction, "READ COMMITTED")
+TRANSACTION = Strategy("transaction", _claim_in_transaction, Database.session)
 """Lock, check, insert, decrement, commit: five round trips, and the only one for Citus."""
 
 
@@ -109,28 +118,28 @@ _claim_statement = select(
 ).add_cte(_taken)
 
 
-async def _claim_in_statement(session: Session, name: str, user_id: str) -> Outcome:
+async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcome:
     who = {"this_coupon": name, "this_user": user_id}
-    facts = (await session.execute_committing(_claim_statement, who)).one()
-    session.lap("execute")
-    if facts.won:
+    locked, won, seen, claimed_before = await direct.fetch_row_committing(_claim_statement, who)
+    direct.lap("execute")
+    if won:
         return Outcome.CLAIMED
-    if facts.locked or facts.claimed_before:
+    if locked or claimed_before:
         return Outcome.ALREADY_CLAIMED
-    if facts.seen is None:
+    if seen is None:
         return Outcome.NOT_FOUND
-    if facts.seen <= 0:
+    if seen <= 0:
         return Outcome.SOLD_OUT
     # The last unit went while this waited for the lock, so its snapshot is older than the answer.
-    claimed_meanwhile = (await session.execute(_own_claim, who)).scalar_one()
-    session.lap("execute")
+    (claimed_meanwhile,) = await direct.fetch_row(_own_claim, who)
+    direct.lap("execute")
     return Outcome.ALREADY_CLAIMED if claimed_meanwhile else Outcome.SOLD_OUT
 
 
-STATEMENT = Strategy("statement", _claim_in_statement, "AUTOCOMMIT")
+STATEMENT = Strategy("statement", _claim_in_statement, Database.direct)
 """The whole claim in one statement, one round trip: the default."""
 
-STRATEGIES = (STATEMENT, TRANSACTION)
+STRATEGIES: tuple[Strategy, ...] = (STATEMENT, TRANSACTION)
 
 
 def find_strategy(name: str) -> Strategy:

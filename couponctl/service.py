@@ -131,7 +131,7 @@ class CouponService:
             if failures:
                 await asyncio.sleep(self._patience.wait(failures))
             try:
-                outcome, phases = await self._claim_once(name, user_id)
+                outcome, phases = await self.strategy.claim_once(self.database, name, user_id)
             except OutcomeUnknown as exc:
                 unknown = failure = exc
             except Unavailable as exc:
@@ -144,11 +144,6 @@ class CouponService:
         failure = unknown or failure
         assert failure.outcome is not None
         return Attempt(name, user_id, failure.outcome, failure)
-
-    async def _claim_once(self, name: str, user_id: str) -> tuple[Outcome, Phases]:
-        async with self.database.session(self.strategy.isolation) as session:
-            outcome = await self.strategy.claim(session, name, user_id)
-        return outcome, session.phases
 
     async def claim_many(self, name: str, users: Sequence[str], answered: Callable[[Attempt], None]) -> None:
         """Claim for each user in their order, the first first; every answer is handed over as it comes.

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from couponctl.cancellation import to_its_end
 from couponctl.claims import STATEMENT, TRANSACTION, Strategy
+from couponctl.database import Database
 from couponctl.errors import CouponNotFound, Invalid, SoldOut
 from couponctl.models import Coupon, Outcome
 from couponctl.service import Attempt, CouponService, Patience
@@ -272,17 +273,17 @@ class _Deaf(CouponService):
 
 MUTANTS = (
     Mutant("first come refused", sale=_Deaf),
-    Mutant("no lock", Strategy("check-then-act", _check_then_act, "READ COMMITTED")),
-    Mutant("decrement first", Strategy("decrement-first", _decrement_first, "READ COMMITTED")),
-    Mutant("no decrement", Strategy("no-decrement", _no_decrement, "READ COMMITTED")),
+    Mutant("no lock", Strategy("check-then-act", _check_then_act, Database.session)),
+    Mutant("decrement first", Strategy("decrement-first", _decrement_first, Database.session)),
+    Mutant("no decrement", Strategy("no-decrement", _no_decrement, Database.session)),
     Mutant(
         "duplicates let through",
-        Strategy("duplicates", _let_duplicates_through, "READ COMMITTED"),
+        Strategy("duplicates", _let_duplicates_through, Database.session),
         _WithoutKey,
     ),
-    Mutant("answer before commit", Strategy("early", _answer_before_commit, "READ COMMITTED")),
-    Mutant("error swallowed", Strategy("swallow", _swallow_in_transaction, "READ COMMITTED")),
-    Mutant("sold out when busy", Strategy("busy", _sold_out_when_busy, "READ COMMITTED")),
+    Mutant("answer before commit", Strategy("early", _answer_before_commit, Database.session)),
+    Mutant("error swallowed", Strategy("swallow", _swallow_in_transaction, Database.session)),
+    Mutant("sold out when busy", Strategy("busy", _sold_out_when_busy, Database.session)),
     Mutant("sold out too early", sale=_Hasty),
     Mutant("timeout is sold out", sale=_TimeoutIsSoldOut),
     Mutant("exhaustion is sold out", sale=_ExhaustionIsSoldOut),

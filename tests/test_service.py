@@ -166,8 +166,8 @@ async def test_the_pool_counts_what_it_lent(service: CouponService, coupon: Coup
 
     stats = service.pool_stats()
 
-    assert (stats.size, stats.peak_in_use, stats.in_use, stats.waiting) == (5, 5, 0, 0)
-    assert stats.peak_waiting >= 15
+    assert (stats.size, stats.peak_in_use, stats.in_use, stats.waiting) == (5, 3, 0, 0), "three abreast"
+    assert stats.peak_waiting == 17
     assert stats.acquires == 21
     assert stats.acquire_p50_ms is not None
     assert stats.acquire_p99_ms is not None

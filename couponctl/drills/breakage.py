@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from couponctl.cancellation import task_group, together
+from couponctl.claims import STATEMENT
 from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
 from couponctl.drills.sale import Sale, sell
 from couponctl.errors import Contended
@@ -76,7 +77,7 @@ async def _lose_commits(arena: Arena) -> None:
             user = f"lost {lost.name.lower()}"
             arena.faults.append(fault := Fault(f"{user} of the commit"))
             # The one statement commits itself, and is known by the user who is bound to it.
-            by_itself = service.strategy.isolation == "AUTOCOMMIT"
+            by_itself = service.strategy is STATEMENT
             proxy.lose(lost, user.encode() if by_itself else b"COMMIT;")
             before = proxy.losses
             await arena.claim(COUPON, user, service)
