@@ -45,7 +45,7 @@ _RESTED = 0.05
 
 _CAME_BACK = "came back"
 
-_ABREAST = 3
+ABREAST = 3
 """Claims on one coupon that get a connection at once: more would only queue for its row, in the server.
 
 One is being sent, one holds the lock, one has its answer: measured, two or three are the fastest.
@@ -185,7 +185,7 @@ class Database:
         self.application = application
         self.schema = schema
         self._gate: Gate[PoolProxiedConnection] = Gate(
-            limits.pool_size, abreast=_ABREAST, discard=lambda fairy: fairy.close()
+            limits.pool_size, abreast=ABREAST, discard=lambda fairy: fairy.close()
         )
         self._just_opened: dict[asyncio.Task[Any] | None, asyncpg.Connection] = {}
         self._engine = _engine(self._open_connection, limits, schema)

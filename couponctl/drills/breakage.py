@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from couponctl.cancellation import task_group, together
 from couponctl.claims import STATEMENT
+from couponctl.database import ABREAST
 from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
 from couponctl.drills.sale import Sale, sell
 from couponctl.errors import Contended
@@ -203,7 +204,7 @@ def _moments(arena: Arena, witness: Database) -> dict[str, Callable[[], Abstract
 
 async def _all_there(moment: str, arena: Arena, backends: Backends, number: int) -> None:
     if moment != BEFORE_THE_SEND:
-        await backends.until_waiting(number)
+        await backends.until_waiting(min(number, ABREAST))  # the others wait in the client, behind them
         return
     while arena.service.pool_stats().waiting < number:
         await asyncio.sleep(0)
