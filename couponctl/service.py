@@ -91,6 +91,7 @@ class CouponService:
         """`may_write` raises where nothing may be written."""
         self.database = database
         self.strategy = strategy
+        self._claim_once = strategy.on(database)
         self._patience = patience
         self._may_write = may_write
 
@@ -122,16 +123,13 @@ class CouponService:
         self._may_write()
         check_asked("coupon name", name)
         check_written("user id", user_id)
-        return await cancelled_once(self._claim(name, user_id))
-
-    async def _claim(self, name: str, user_id: str) -> Attempt:
         unknown: OutcomeUnknown | None = None
         failure: Unavailable
         for failures in range(self._patience.tries):
             if failures:
                 await asyncio.sleep(self._patience.wait(failures))
             try:
-                outcome, phases = await self.strategy.claim_once(self.database, name, user_id)
+                outcome, phases = await self._claim_once(name, user_id)
             except OutcomeUnknown as exc:
                 unknown = failure = exc
             except Unavailable as exc:

@@ -1,20 +1,14 @@
-"""The locked claim, one strategy after the other, all under one contract.
-
-1. Answers, in this precedence: not found, already claimed, sold out, claimed. A winner who asks again
-   after the sale hears "already claimed".
-2. The coupon's row is locked from the stock check to the commit.
-3. After every commit remaining_amount = amount - count(claims): only what was inserted is taken off.
-   To decrement first and insert with ON CONFLICT DO NOTHING loses a unit to every duplicate, silently.
-"""
+"""One claim at a time on a connection: the whole of it in one statement, or in five."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String, bindparam, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from couponctl.cancellation import cancelled_once
+from couponctl.claims.strategy import Strategy
 from couponctl.database import Database
 from couponctl.models import Outcome
 from couponctl.tables import claims, coupons
@@ -23,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from couponctl.claims.strategy import Claimer
     from couponctl.database import Direct, Loan, Session
     from couponctl.models import Phases
 
@@ -31,21 +26,24 @@ _NAME = bindparam("this_coupon", type_=String)
 _USER = bindparam("this_user", type_=String)
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """A way to make one claim on a loan of the kind that it asks for."""
+def one_by_one(
+    lend: Callable[..., AbstractAsyncContextManager[Loan]],
+    claim: Callable[[Any, str, str], Awaitable[Outcome]],
+) -> Callable[[Database], Claimer]:
+    """Claims that each have a connection to themselves.
 
-    name: str
-    claim: Callable[[Any, str, str], Awaitable[Outcome]]
-    """(loan, coupon name, user id) -> one of the four answers."""
-    lend: Callable[..., AbstractAsyncContextManager[Loan]]
-    """(database, coupon=name) -> such a loan."""
+    `lend` takes a database and `coupon=`, and lends what `claim` wants beside the coupon and the user.
+    """
 
-    async def claim_once(self, database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
-        """One attempt on a connection of this database."""
-        async with self.lend(database, coupon=name) as loan:
-            outcome = await self.claim(loan, name, user_id)
-        return outcome, loan.phases
+    def on(database: Database) -> Claimer:
+        async def on_a_loan(name: str, user_id: str) -> tuple[Outcome, Phases]:
+            async with lend(database, coupon=name) as loan:
+                outcome = await claim(loan, name, user_id)
+            return outcome, loan.phases
+
+        return lambda name, user_id: cancelled_once(on_a_loan(name, user_id))
+
+    return on
 
 
 _own_claim = select(exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER))
@@ -64,7 +62,7 @@ _take_one = (
 )
 
 
-async def _claim_in_transaction(session: Session, name: str, user_id: str) -> Outcome:
+async def claim_in_transaction(session: Session, name: str, user_id: str) -> Outcome:
     who = {"this_coupon": name, "this_user": user_id}
     remaining = (await session.execute(_lock_coupon, who)).scalar_one_or_none()
     session.lap("lock_wait")
@@ -85,7 +83,7 @@ async def _claim_in_transaction(session: Session, name: str, user_id: str) -> Ou
     return Outcome.CLAIMED
 
 
-TRANSACTION = Strategy("transaction", _claim_in_transaction, Database.session)
+TRANSACTION = Strategy("transaction", one_by_one(Database.session, claim_in_transaction))
 """Lock, check, insert, decrement, commit: five round trips, and the only one for Citus."""
 
 
@@ -136,12 +134,5 @@ async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcom
     return Outcome.ALREADY_CLAIMED if claimed_meanwhile else Outcome.SOLD_OUT
 
 
-STATEMENT = Strategy("statement", _claim_in_statement, Database.direct)
+STATEMENT = Strategy("statement", one_by_one(Database.direct, _claim_in_statement))
 """The whole claim in one statement, one round trip: the default."""
-
-STRATEGIES: tuple[Strategy, ...] = (STATEMENT, TRANSACTION)
-
-
-def find_strategy(name: str) -> Strategy:
-    """The strategy of that name; KeyError for none."""
-    return {strategy.name: strategy for strategy in STRATEGIES}[name]
