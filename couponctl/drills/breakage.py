@@ -203,11 +203,10 @@ def _moments(arena: Arena, witness: Database) -> dict[str, Callable[[], Abstract
 
 async def _all_there(moment: str, arena: Arena, backends: Backends, number: int) -> None:
     if moment != BEFORE_THE_SEND:
-        await backends.until_waiting(
-            min(number, arena.service.strategy.abreast)
-        )  # the others wait in the client, behind them
+        # The others wait in the client, behind these.
+        await backends.until_waiting(min(number, arena.service.strategy.abreast))
         return
-    while arena.service.pool_stats().waiting < number:
+    while not arena.service.pool_stats().waiting:
         await asyncio.sleep(0)
 
 
