@@ -23,6 +23,7 @@ CouponctlError
 │   ├── LoginRefused
 │   ├── ReadOnlyServer
 │   └── RuleViolated
+├── LedgerBroken        a bench found wrong claims
 └── Guarded             refused by a guard
 
 The first paragraph of a class's docstring is its message, the rest is the way out; `{facts}` in it
@@ -309,6 +310,18 @@ class RuleViolated(Misconfigured):
 
     code = "rule_violated"
     status = 409
+
+
+@dataclass(eq=False)
+class LedgerBroken(CouponctlError):
+    """The ledger of {subject} does not balance: {detail}.
+
+    Its claims are wrong, however fast; please report it.
+    """
+
+    code = "ledger_broken"
+    subject: str
+    detail: str
 
 
 @dataclass(eq=False)

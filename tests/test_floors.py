@@ -33,7 +33,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"activity": {"sqlalchemy"}, "audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},
     {"service": {"sqlalchemy"}, "faults": {"sqlalchemy"}, "wire": set()},
     {"drills": {"sqlalchemy"}},
-    {"runs": {"platformdirs"}},
+    {"bench": {"sqlalchemy"}, "runs": {"platformdirs"}},
     {"tui": {"rich", "textual"}},
     {"cli": {"click"}},
     {"__main__": set()},

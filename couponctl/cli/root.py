@@ -25,6 +25,7 @@ _SUMMARIES = {
     "stats": "Show the pool and the server.",
     "drill": "Attack the claim path and hear a verdict.",
     "runs": "List kept drill runs, show one, compare two.",
+    "bench": "Measure the strategies against pgbench.",
     "db": "Make the tables; run the embedded server.",
     "tui": "Open the console.",
     "doctor": "Say what is wrong and how to mend it.",
