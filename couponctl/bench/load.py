@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from couponctl.bench.pgbench import Timed
+from couponctl.bench.timed import Answers, Timed
 from couponctl.cancellation import task_group
-from couponctl.models import Outcome
-from couponctl.pool_watch import nearest_rank
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from couponctl.service import CouponService
 
@@ -24,15 +22,18 @@ MOST_OUTSTANDING = 10_000
 _LATE = 0.010
 """Seconds after its time at which an arrival counts as late: then this client is the bottleneck."""
 
+_IN_A_ROW = 100
+"""Overdue arrivals that are started before those under way get their turn."""
+
 
 async def closed_load(
-    service: CouponService, coupons: Sequence[str], *, in_flight: int, seconds: float, users: str
+    service: CouponService, coupons: Sequence[str], in_flight: int, seconds: float, *, users: str
 ) -> Timed:
     """So many users at once, each of whom claims again, as somebody new, as soon as the answer is there.
 
     `users` begins the ids of this load's users, so that nobody is met twice.
     """
-    latencies: list[float] = []
+    answers = Answers()
     began = perf_counter()
     until = began + seconds
 
@@ -42,56 +43,60 @@ async def closed_load(
             turn += 1
             attempt = await service.claim(coupon, f"{users}-{number}-{turn}")
             ended = perf_counter()
-            if attempt.outcome is Outcome.CLAIMED:
-                latencies.append(ended - now)
+            answers.add(attempt, ended - now)
             now = ended
 
     async with task_group() as group:
         for number in range(in_flight):
             group.create_task(claim_on(number))
     took = perf_counter() - began
-    latencies.sort()
-    return Timed(len(latencies), took, tuple(latencies))
+    latencies = tuple(sorted(answers.latencies))
+    return Timed(answers.won, took, latencies, answers.unknown, answers.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """An open load: users who come whether or not those before them have an answer."""
+
+    rate: float
+    """Arrivals a second, on the average."""
+    seconds: float
+    seed: int
+
+    def arrivals(self) -> Iterator[float]:
+        """When each comes, in seconds from the beginning: a Poisson process, the same for the same seed."""
+        draw = random.Random(self.seed)  # noqa: S311 - repeatable, not secret
+        at = draw.expovariate(self.rate)
+        while at < self.seconds:
+            yield at
+            at += draw.expovariate(self.rate)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
     """What became of an open load; latencies are from the moment at which each should have started."""
 
-    wanted_per_s: float
-    seconds: float
-    won: int
-    failed: int
-    """Answers that no sale gives."""
+    timed: Timed
+    came_per_s: float
+    """What chance made of the rate that was asked for."""
     late: int
+    """Started late, because this client was busy."""
     dropped: int
-    latencies: tuple[float, ...]
-    """Sorted, in seconds."""
-
-    @property
-    def claims_per_s(self) -> float:
-        return self.won / self.seconds
+    """Never started, because too many were under way."""
 
     @property
     def reached(self) -> bool:
-        """Whether the load was what was asked for: nothing dropped, little late, and all but a few won."""
-        return not self.dropped and self.claims_per_s >= 0.95 * self.wanted_per_s
-
-    def percentile_ms(self, share: float) -> float:
-        return nearest_rank(self.latencies, share, scale=1000) or 0.0
+        """Whether claims were won as fast as users came."""
+        return not self.dropped and self.timed.claims_per_s >= 0.95 * self.came_per_s
 
 
-async def open_load(
-    service: CouponService, coupons: Sequence[str], *, rate: float, seconds: float, seed: int, users: str
-) -> Arrivals:
-    """Users who come whether or not those before them have an answer: a Poisson process.
+async def open_load(service: CouponService, coupons: Sequence[str], load: Load, *, users: str) -> Arrivals:
+    """Put that load on the service, the arrivals in turn on the coupons.
 
     After G. Tene's "coordinated omission": who has to wait for this client waits all the same, so the
     latency counts from the intended start.
     """
-    draw = random.Random(seed)  # noqa: S311 - repeatable, not secret
-    latencies: list[float] = []
-    outcomes: list[Outcome] = []
+    answers = Answers()
     late = dropped = outstanding = number = 0
     began = perf_counter()
 
@@ -99,26 +104,22 @@ async def open_load(
         nonlocal outstanding
         attempt = await service.claim(coupon, user)
         outstanding -= 1
-        outcomes.append(attempt.outcome)
-        if attempt.outcome is Outcome.CLAIMED:
-            latencies.append(perf_counter() - intended)
+        answers.add(attempt, perf_counter() - intended)
 
     async with task_group() as group:
-        intended = began + draw.expovariate(rate)
-        while intended < began + seconds:
+        for number, at in enumerate(load.arrivals(), start=1):
+            intended = began + at
             if (wait := intended - perf_counter()) > 0:
                 await asyncio.sleep(wait)
+            elif number % _IN_A_ROW == 0:
+                await asyncio.sleep(0)
             late += perf_counter() - intended > _LATE
             if outstanding >= MOST_OUTSTANDING:
                 dropped += 1
-            else:
-                outstanding += 1
-                number += 1
-                group.create_task(claim(coupons[number % len(coupons)], f"{users}-{number}", intended))
-            intended += draw.expovariate(rate)
-            if number % 100 == 0:
-                await asyncio.sleep(0)  # who is behind must let the others run all the same
-    latencies.sort()
-    won = len(latencies)
-    took = max(seconds, perf_counter() - began)
-    return Arrivals(rate, took, won, len(outcomes) - won, late, dropped, tuple(latencies))
+                continue
+            outstanding += 1
+            group.create_task(claim(coupons[number % len(coupons)], f"{users}-{number}", intended))
+    took = max(load.seconds, perf_counter() - began)
+    latencies = tuple(sorted(answers.latencies))
+    timed = Timed(answers.won, took, latencies, answers.unknown, answers.failed)
+    return Arrivals(timed, number / load.seconds, late, dropped)

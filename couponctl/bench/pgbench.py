@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from couponctl import embedded
+from couponctl.bench.timed import Timed
 from couponctl.errors import BadSettings
-from couponctl.pool_watch import nearest_rank
 
 if TYPE_CHECKING:
     from couponctl.libpq import Server
 
 CLIENTS = 50
-"""At most: each has a connection of its own, and more only queue for the row."""
+"""Each has a connection of its own; more would only queue for the row."""
 
 _SCRIPT = r"""\set coupon random(1, {coupons})
 \set user random(1, 1000000000000000)
@@ -29,25 +29,8 @@ COMMIT;
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """Claims that were won, and how long each took, in seconds."""
-
-    won: int
-    seconds: float
-    latencies: tuple[float, ...]
-    """Sorted."""
-
-    @property
-    def claims_per_s(self) -> float:
-        return self.won / self.seconds if self.seconds else 0.0
-
-    def percentile_ms(self, share: float) -> float:
-        return nearest_rank(self.latencies, share, scale=1000) or 0.0
-
-
-def found() -> bool:
-    """Whether pgbench is installed."""
+def is_installed() -> bool:
+    """Whether there is a pgbench beside the embedded server's programs, or in PATH."""
     try:
         embedded.binary("pgbench")
     except BadSettings:
@@ -55,40 +38,57 @@ def found() -> bool:
     return True
 
 
-async def run_pgbench(server: Server, schema: str, *, clients: int, coupons: int, seconds: float) -> Timed:
-    """Let it claim for so many seconds. Raises BadSettings where it does not run to its end."""
-    with tempfile.TemporaryDirectory(prefix="couponctl-pgbench-") as directory:
-        script = Path(directory) / "claim.sql"
-        script.write_text(_SCRIPT.format(schema=schema, coupons=coupons), "utf-8")
-        process = await asyncio.create_subprocess_exec(
-            embedded.binary("pgbench"),
-            *("--no-vacuum", "--protocol=prepared", f"--file={script}", "--log", "--log-prefix=latency"),
-            *(f"--client={clients}", "--jobs=1", f"--time={max(1, round(seconds))}"),
-            cwd=directory,
-            env={**os.environ, **server.libpq_environment},
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            code = await process.wait()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if code:
-            raise BadSettings("pgbench did not run to its end", "Try --no-pgbench, or run it by hand")
-        return _read(Path(directory))
+@dataclass(frozen=True, slots=True)
+class Pgbench:
+    """pgbench on the coupons BENCH-1, BENCH-2, ... of a schema."""
+
+    server: Server
+    schema: str
+    application: str
+    """The application_name of its connections."""
+
+    async def run(self, *, coupons: int, seconds: float, warm_up: float) -> Timed:
+        """Let it claim for so many seconds, of which the first do not count; it knows whole ones only.
+
+        Raises BadSettings where it does not run to its end.
+        """
+        whole = max(1, round(seconds + warm_up))
+        with tempfile.TemporaryDirectory(prefix="couponctl-pgbench-") as directory:
+            script = Path(directory) / "claim.sql"
+            script.write_text(_SCRIPT.format(schema=self.schema, coupons=coupons), "utf-8")
+            process = await asyncio.create_subprocess_exec(
+                embedded.binary("pgbench"),
+                *("--no-vacuum", "--protocol=prepared", f"--file={script}", "--log", "--log-prefix=latency"),
+                *(f"--client={CLIENTS}", "--jobs=1", f"--time={whole}"),
+                cwd=directory,
+                env={**os.environ, **self.server.libpq_environment, "PGAPPNAME": self.application},
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # the terminal's Ctrl-C is for couponctl, which ends it
+            )
+            try:
+                code = await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+            if code:
+                raise BadSettings("pgbench did not run to its end", "Go on without it: --no-pgbench")
+            return timed_by(Path(directory), warm_up)
 
 
-def _read(directory: Path) -> Timed:
-    """The log: client, transaction, microseconds, script, seconds and microseconds of the end."""
-    latencies: list[float] = []
-    began, ended = float("inf"), 0.0
+def timed_by(directory: Path, warm_up: float) -> Timed:
+    """What its log says, without those who began in the first `warm_up` seconds.
+
+    A line is a transaction: client, number, microseconds, script, then seconds and microseconds of its end.
+    """
+    transactions: list[tuple[float, float]] = []
     for log in directory.glob("latency*"):
         for line in log.read_text("ascii").splitlines():
             _client, _number, microseconds, _script, second, fraction = line.split()[:6]
-            end = int(second) + int(fraction) / 1e6
             latency = int(microseconds) / 1e6
-            latencies.append(latency)
-            began, ended = min(began, end - latency), max(ended, end)
-    return Timed(len(latencies), max(0.0, ended - began), tuple(sorted(latencies)))
+            transactions.append((int(second) + int(fraction) / 1e6 - latency, latency))
+    counts_from = min((began for began, _ in transactions), default=0.0) + warm_up
+    counted = [(began, latency) for began, latency in transactions if began >= counts_from]
+    ended = max((began + latency for began, latency in counted), default=counts_from)
+    return Timed(len(transactions), ended - counts_from, tuple(sorted(latency for _, latency in counted)))

@@ -1,4 +1,4 @@
-"""What a bench measures, and what becomes of several rounds."""
+"""What a closed bench measures, and what becomes of several rounds."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from couponctl.present import aligned, milliseconds
+from couponctl.bench.result import Result
+from couponctl.present import counted, milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from couponctl.bench.timed import Timed
 
 PGBENCH = "pgbench"
 """The yardstick: a claim in five round trips, made by a client written in C."""
@@ -24,17 +27,23 @@ class Cell:
     in_flight: int
     coupons: int
 
+    @property
+    def words(self) -> str:
+        return f"{self.subject}, {self.in_flight:,} in flight on {counted(self.coupons, 'coupon')}"
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """One cell in one round."""
 
     cell: Cell
-    claims_per_s: float
-    p50_ms: float
-    p99_ms: float
-    vs_pgbench: float | None
-    """Times the rate of pgbench in the same round, on as many coupons; None where there was no pgbench."""
+    timed: Timed
+    yardstick: float | None
+    """Claims a second of pgbench in the same round, on as many coupons; None where there was no pgbench."""
+
+    @property
+    def vs_pgbench(self) -> float | None:
+        return self.timed.claims_per_s / self.yardstick if self.yardstick else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,8 @@ class Row:
     p50_ms: float
     p99_ms: float
     vs_pgbench: float | None
+    failed: int
+    """Of all rounds together."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -59,7 +70,25 @@ class Row:
             "p50_ms": round(self.p50_ms, 3),
             "p99_ms": round(self.p99_ms, 3),
             "vs_pgbench": None if self.vs_pgbench is None else round(self.vs_pgbench, 2),
+            "failed": self.failed,
         }
+
+    def texts(self) -> tuple[str, ...]:
+        """For _HEADER."""
+        return (
+            self.cell.subject,
+            f"{self.cell.in_flight:,}",
+            f"{self.cell.coupons:,}",
+            f"{self.claims_per_s:,.0f}",
+            f"{self.slowest:,.0f}",
+            f"{self.fastest:,.0f}",
+            milliseconds(self.p50_ms),
+            milliseconds(self.p99_ms),
+            "" if self.vs_pgbench is None else f"{self.vs_pgbench:.2f}",
+        )
+
+
+_HEADER = ("SUBJECT", "IN FLIGHT", "COUPONS", "CLAIMS/S", "FROM", "TO", "P50", "P99", "× PGBENCH")
 
 
 def summed_up(measurements: Sequence[Measurement]) -> tuple[Row, ...]:
@@ -71,45 +100,24 @@ def summed_up(measurements: Sequence[Measurement]) -> tuple[Row, ...]:
 
 
 def _row(cell: Cell, rounds: Sequence[Measurement]) -> Row:
-    rates = [each.claims_per_s for each in rounds]
+    rates = [each.timed.claims_per_s for each in rounds]
     ratios = [each.vs_pgbench for each in rounds if each.vs_pgbench is not None]
     return Row(
         cell=cell,
         claims_per_s=median(rates),
         slowest=min(rates),
         fastest=max(rates),
-        p50_ms=median(each.p50_ms for each in rounds),
-        p99_ms=median(each.p99_ms for each in rounds),
+        p50_ms=median(each.timed.p50_ms for each in rounds),
+        p99_ms=median(each.timed.p99_ms for each in rounds),
         vs_pgbench=median(ratios) if ratios else None,
+        failed=sum(each.timed.failed for each in rounds),
     )
 
 
-HEADER = ("SUBJECT", "IN FLIGHT", "COUPONS", "CLAIMS/S", "FROM", "TO", "P50", "P99", "VS PGBENCH")
-ALIGNMENT = "<>>>>>>>>"
-
-
-def cells_of(row: Row) -> tuple[str, ...]:
-    """Texts for HEADER."""
-    return (
-        row.cell.subject,
-        f"{row.cell.in_flight:,}",
-        f"{row.cell.coupons:,}",
-        f"{row.claims_per_s:,.0f}",
-        f"{row.slowest:,.0f}",
-        f"{row.fastest:,.0f}",
-        milliseconds(row.p50_ms),
-        milliseconds(row.p99_ms),
-        "" if row.vs_pgbench is None else f"{row.vs_pgbench:.2f}×",
+def result_of(rows: Sequence[Row]) -> Result:
+    return Result(
+        _HEADER,
+        tuple(row.texts() for row in rows),
+        {"rows": [row.as_json() for row in rows]},
+        tuple(f"{row.cell.words}: {counted(row.failed, 'claim')} FAILED" for row in rows if row.failed),
     )
-
-
-def row_lines(rows: Sequence[Row]) -> Iterator[str]:
-    return aligned([HEADER, *map(cells_of, rows)], ALIGNMENT)
-
-
-def markdown_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A table for a pull request; nothing in it comes from outside."""
-    yield f"| {' | '.join(header)} |"
-    yield f"| {' | '.join('---' if column == 0 else '---:' for column in range(len(header)))} |"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
