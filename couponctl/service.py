@@ -25,7 +25,9 @@ from couponctl.errors import (
     CouponctlError,
     CouponExists,
     CouponNotFound,
+    Invalid,
     OutcomeUnknown,
+    RuleViolated,
     SoldOut,
     Unavailable,
 )
@@ -169,8 +171,9 @@ class CouponService:
         Every batch's answers are handed over as they come, so a million users take no more memory than a
         thousand. Safe to repeat: who has claimed already is told so.
 
-        Raises CouponNotFound, Misconfigured and Guarded before the first claim; Invalid at a user id that
-        cannot be, and Unavailable where the database goes on failing: what was handed over stands.
+        Raises CouponNotFound, Misconfigured and Guarded before the first claim; Invalid and RuleViolated at
+        the first user id that cannot be or that this database does not take, and Unavailable where the
+        database goes on failing: what was handed over stands.
         """
         self._may_write()
         check_asked("coupon name", name)
@@ -182,19 +185,33 @@ class CouponService:
         before: Sequence[Attempt] = ()
         async with task_group() as group:
             while chunk:
-                claiming = group.create_task(self._claim_chunk(name, chunk))
+                claiming = group.create_task(self._claim_chunk(name, chunk, answered))
                 await asyncio.sleep(0)  # it is on its way, and the client has its hands free meanwhile
                 answered(before)
                 chunk = next(chunks, ())
                 before = await claiming
         answered(before)
 
-    async def _claim_chunk(self, name: str, users: Sequence[str]) -> Sequence[Attempt]:
-        outcomes, resolved = await self._patiently(self._claim_batch, name, users)
+    async def _claim_chunk(
+        self, name: str, users: Sequence[str], answered: Callable[[Sequence[Attempt]], None]
+    ) -> Sequence[Attempt]:
+        try:
+            outcomes, resolved = await self._patiently(self._claim_batch, name, users)
+        except (Invalid, RuleViolated):
+            # One of them spoils it for all: those before get theirs, and the one is named.
+            for user in users:
+                answered([await self._claim_named(name, user)])
+            return ()
         return [
             Attempt(name, user, outcome, _refusal(outcome, name, user), resolved=resolved)
             for user, outcome in zip(users, outcomes, strict=True)
         ]
+
+    async def _claim_named(self, name: str, user_id: str) -> Attempt:
+        try:
+            return await self.claim(name, user_id)
+        except Invalid as exc:
+            raise Invalid(f'user id "{user_id}"', exc.reason) from exc
 
     async def _claim_batch(self, name: str, users: Sequence[str]) -> list[Outcome]:
         return await cancelled_once(claim_batch(self.database, name, users))

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, bindparam, case, exists, func, select, update
+from sqlalchemy import Integer, String, bindparam, case, exists, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from couponctl.models import Outcome
 from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from couponctl.database import Database
 
 _NAME = bindparam("this_coupon", type_=String)
 _USERS = bindparam("these_users", type_=ARRAY(String))
+_ENOUGH = bindparam("enough", type_=Integer)
 
 # The insert reads the locked row, the decrement counts what was inserted: as in a claim of one. It does
-# nothing where the stock is not enough for all, for then their order decides.
+# nothing where the stock is not enough for all, for then the order of arrival decides.
 _locked = (
     select(coupons.c.name, coupons.c.remaining_amount)
     .where(coupons.c.name == _NAME, coupons.c.remaining_amount > 0)
@@ -31,7 +33,7 @@ _won = (
     insert(claims)
     .from_select(
         ["coupon_name", "user_id"],
-        select(_locked.c.name, _users).where(_locked.c.remaining_amount >= func.cardinality(_USERS)),
+        select(_locked.c.name, _users).where(_locked.c.remaining_amount >= _ENOUGH),
     )
     .on_conflict_do_nothing()
     .returning(claims.c.user_id)
@@ -77,8 +79,29 @@ _take = (
 )
 
 
+async def _of_nobody() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Who came before a batch and has no answer yet: the last units are theirs, if they want them."""
+
+    users: int = 0
+    """How many, at most."""
+    answered: Callable[[], Awaitable[object]] = _of_nobody
+    """Waits until all of them are."""
+
+
+NOBODY = Earlier()
+
+
 async def claim_batch(
-    database: Database, name: str, users: Sequence[str], sent: Callable[[], None] = lambda: None
+    database: Database,
+    name: str,
+    users: Sequence[str],
+    sent: Callable[[], None] = lambda: None,
+    earlier: Earlier = NOBODY,
 ) -> list[Outcome]:
     """An answer for each of these users, in their order, which also decides who gets the last units.
 
@@ -87,7 +110,11 @@ async def claim_batch(
     unknown, all or nothing.
     """
     distinct = tuple(dict.fromkeys(users))
-    answers = await _answers(database, name, distinct, sent)
+    who = {"this_coupon": name, "these_users": distinct, "enough": earlier.users + len(distinct)}
+    answers = await _all_at_once(database, who, sent)
+    if answers is None:
+        await earlier.answered()
+        answers = await _share_the_last(database, name, distinct)
     if len(distinct) == len(users):
         return [answers[user] for user in users]
     return list(_with_repetitions(users, answers))
@@ -101,24 +128,25 @@ def _with_repetitions(users: Iterable[str], answers: Mapping[str, Outcome]) -> I
         yield Outcome.ALREADY_CLAIMED if again else answers[user]
 
 
-async def _answers(
-    database: Database, name: str, users: Sequence[str], sent: Callable[[], None]
-) -> dict[str, Outcome]:
-    who = {"this_coupon": name, "these_users": users}
-    async with database.direct(coupon=name) as direct:
+async def _all_at_once(
+    database: Database, who: Mapping[str, Any], sent: Callable[[], None]
+) -> dict[str, Outcome] | None:
+    """The answers where there is enough for everybody, or nothing at all; None where some must be chosen."""
+    users: Sequence[str] = who["these_users"]
+    async with database.direct(coupon=who["this_coupon"]) as direct:
         sent()
         locked, seen, number_won, won = await direct.fetch_row_committing(_claim_batch, who)
         if number_won == len(users):
             return dict.fromkeys(users, Outcome.CLAIMED)
-        if locked is not None and locked >= len(users):
+        if locked is not None:
+            if locked < who["enough"]:
+                return None
             return _split(users, won or (), Outcome.CLAIMED, Outcome.ALREADY_CLAIMED)
         if seen is None:
             return dict.fromkeys(users, Outcome.NOT_FOUND)
-        if locked is None:
-            # Sold out, perhaps while this waited for the lock: then its snapshot is older than that.
-            (claimed_before,) = await direct.fetch_row(_claimed_before, who)
-            return _split(users, claimed_before or (), Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT)
-    return await _share_the_last(database, name, users)
+        # Sold out, perhaps while this waited for the lock: then its snapshot is older than that.
+        (claimed_before,) = await direct.fetch_row(_claimed_before, who)
+        return _split(users, claimed_before or (), Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT)
 
 
 async def _share_the_last(database: Database, name: str, users: Sequence[str]) -> dict[str, Outcome]:
@@ -129,14 +157,15 @@ async def _share_the_last(database: Database, name: str, users: Sequence[str]) -
         if remaining is None:
             return dict.fromkeys(users, Outcome.NOT_FOUND)
         before = set((await session.execute(_claimed_before, who)).scalar_one() or ())
-        winners = [user for user in users if user not in before][:remaining]
-        if winners:
-            inserted = await session.execute(_insert_claims, {**who, "these_users": winners})
-            number = len(inserted.all())
-            await session.execute(_take, {"this_coupon": name, "number": number})
+        first = [user for user in users if user not in before][:remaining]
+        won: set[str] = set()
+        if first:
+            inserted = await session.execute(_insert_claims, {**who, "these_users": first})
+            won.update(inserted.scalars())
+            await session.execute(_take, {"this_coupon": name, "number": len(won)})
         await session.commit()
     answers = _split(users, before, Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT)
-    return answers | dict.fromkeys(winners, Outcome.CLAIMED)
+    return answers | _split(first, won, Outcome.CLAIMED, Outcome.ALREADY_CLAIMED)
 
 
 def _split(users: Iterable[str], some: Iterable[str], theirs: Outcome, others: Outcome) -> dict[str, Outcome]:

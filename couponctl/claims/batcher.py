@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from couponctl.cancellation import to_its_end
-from couponctl.claims.batch import claim_batch
+from couponctl.claims.batch import Earlier, claim_batch
 from couponctl.claims.one import STATEMENT
 from couponctl.claims.strategy import Strategy
 from couponctl.errors import Invalid, RuleViolated
@@ -46,7 +47,7 @@ class _Line:
 
     def __init__(self) -> None:
         self.waiting: deque[_Claim] = deque()
-        self.under_way = 0
+        self.under_way: list[_Batch] = []
         self.called = False
         """It is about to be looked at."""
 
@@ -54,23 +55,31 @@ class _Line:
 class _Batch:
     """Claims that share a lock and a commit, and so their fate."""
 
-    def __init__(self, database: Database, name: str, claims: Sequence[_Claim]) -> None:
+    def __init__(
+        self, database: Database, name: str, claims: Sequence[_Claim], ahead: Sequence[_Batch]
+    ) -> None:
         self._database = database
         self._name = name
         self._claims = claims
+        self.size = len(claims)
+        self._ahead = [batch.task for batch in ahead]
+        self._earlier = Earlier(sum(batch.size for batch in ahead), self._those_ahead)
         self._connected_at = 0.0
-        self.task = asyncio.create_task(self._make(), name=f"batch of {len(claims)}")
+        self._broken_off = False
+        self.task: asyncio.Task[None] = asyncio.create_task(self._make(), name=f"batch of {self.size}")
 
     async def abandoned(self) -> None:
         """One of its claims was cancelled: once all are, it is broken off, and the last waits for its end."""
         if all(claim.answer.cancelled() for claim in self._claims):
-            self.task.cancel()
+            if not self._broken_off:  # hearing of it twice, it would abandon its backend
+                self._broken_off = True
+                self.task.cancel()
             await asyncio.wait({self.task})
 
     async def _make(self) -> None:
         try:
             users = [claim.user_id for claim in self._claims]
-            outcomes = await claim_batch(self._database, self._name, users, self._connected)
+            outcomes = await claim_batch(self._database, self._name, users, self._connected, self._earlier)
         except (Invalid, RuleViolated):
             # One of them may have spoilt it for all: this database wants something else of a user id.
             await self._make_singly()
@@ -85,12 +94,18 @@ class _Batch:
                     waited = self._connected_at - claim.asked_at
                     claim.answer.set_result((outcome, Phases(pool_wait=waited, execute=execute)))
 
+    async def _those_ahead(self) -> None:
+        if self._ahead:
+            await asyncio.wait(self._ahead)
+
     def _connected(self) -> None:
         self._connected_at = perf_counter()
 
     async def _make_singly(self) -> None:
         claim_one = STATEMENT.on(self._database)
         for claim in self._claims:
+            if claim.answer.done():
+                continue  # cancelled, and not sent again
             try:
                 answer = await claim_one(self._name, claim.user_id)
             except Exception as error:  # noqa: BLE001 - its member gets it
@@ -138,9 +153,9 @@ class Batcher:
         while line.waiting and (not line.under_way or self._may_wait_behind(line)):
             claims = _taken(line.waiting)
             if claims:
-                line.under_way += 1
-                batch = _Batch(self._database, name, claims)
-                batch.task.add_done_callback(lambda _: self._ended(name, line))
+                batch = _Batch(self._database, name, claims, line.under_way)
+                line.under_way.append(batch)
+                batch.task.add_done_callback(partial(self._ended, name, line, batch))
                 for claim in claims:
                     claim.batch = batch
         if not line.waiting and not line.under_way:
@@ -148,10 +163,10 @@ class Batcher:
 
     @staticmethod
     def _may_wait_behind(line: _Line) -> bool:
-        return line.under_way < _AT_ONCE and len(line.waiting) >= MOST
+        return len(line.under_way) < _AT_ONCE and len(line.waiting) >= MOST
 
-    def _ended(self, name: str, line: _Line) -> None:
-        line.under_way -= 1
+    def _ended(self, name: str, line: _Line, batch: _Batch, _task: asyncio.Task[None]) -> None:
+        line.under_way.remove(batch)
         if not line.called:
             line.called = True
             # After those who have just been answered, and may claim again at once.

@@ -15,7 +15,7 @@ from couponctl.cli.exits import ExitCode, exit_code_for, exit_code_for_many
 from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
 from couponctl.cli.opened import with_service
 from couponctl.cli.running import Interrupted
-from couponctl.errors import Unavailable
+from couponctl.errors import CouponctlError, Unavailable
 from couponctl.input_rules import check_written
 from couponctl.models import Outcome
 from couponctl.present import safe
@@ -130,9 +130,10 @@ def _claim_for_many(
 
         try:
             with_service(invocation, "claim", lambda service: service.claim_many(name, users, counted))
-        except (Interrupted, Unavailable):
-            done = tally.total()
-            invocation.say(f"couponctl: {done:,} of {number:,} answered; the same command does the rest")
+        except (Interrupted, CouponctlError) as why:
+            rest = "; the same command does the rest" if isinstance(why, Interrupted | Unavailable) else ""
+            if rest or tally:
+                invocation.say(f"couponctl: {tally.total():,} of {number:,} answered{rest}")
             raise
     return tally
 
