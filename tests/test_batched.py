@@ -266,6 +266,20 @@ async def test_one_whom_this_database_does_not_take_spoils_it_for_nobody_else(
     assert await claimants(service, hot) == ("after", "before")
 
 
+async def test_who_is_cancelled_before_claims_are_made_singly_is_left_out(
+    service: CouponService, hot: str, other_session: asyncpg.Connection, observer: asyncpg.Connection
+) -> None:
+    await other_session.execute("ALTER TABLE claims ALTER user_id TYPE varchar(12)")
+    async with other_session.transaction():
+        await hold(other_session, hot)
+        poison, cancelled, after = claims_for(service, hot, ["much too long a name", "cancelled", "after"])
+        await until(lambda: observer.fetchval(LOCK_WAITS), 1)
+        cancelled.cancel()
+    await asyncio.gather(poison, cancelled, after, return_exceptions=True)
+
+    assert await claimants(service, hot) == ("after",)
+
+
 async def test_a_lost_answer_is_resolved_for_everybody(proxied: _Proxied) -> None:
     await proxied.service.create("HOT", 100)
     proxied.proxy.lose(Lost.ANSWER, b"user-0003")

@@ -6,6 +6,7 @@ import asyncio
 import os
 import tempfile
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,18 +49,17 @@ class Pgbench:
     """The application_name of its connections."""
 
     async def run(self, *, coupons: int, seconds: float, warm_up: float) -> Timed:
-        """Let it claim for so many seconds, of which the first do not count; it knows whole ones only.
+        """Let it claim for so many seconds, and before that for some that do not count.
 
-        Raises BadSettings where it does not run to its end.
+        It knows whole seconds only, and logs in meanwhile. Raises BadSettings where it comes to no end.
         """
-        whole = max(1, round(seconds + warm_up))
         with tempfile.TemporaryDirectory(prefix="couponctl-pgbench-") as directory:
             script = Path(directory) / "claim.sql"
             script.write_text(_SCRIPT.format(schema=self.schema, coupons=coupons), "utf-8")
             process = await asyncio.create_subprocess_exec(
                 embedded.binary("pgbench"),
                 *("--no-vacuum", "--protocol=prepared", f"--file={script}", "--log", "--log-prefix=latency"),
-                *(f"--client={CLIENTS}", "--jobs=1", f"--time={whole}"),
+                *(f"--client={CLIENTS}", "--jobs=1", f"--time={ceil(seconds + warm_up)}"),
                 cwd=directory,
                 env={**os.environ, **self.server.libpq_environment, "PGAPPNAME": self.application},
                 stdout=asyncio.subprocess.DEVNULL,
