@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CLIENTS = 50
 """Each has a connection of its own; more would only queue for the row."""
 
+_LOGIN = 0.5
+"""Seconds that they get to log in, which pgbench counts as well."""
+
 _SCRIPT = r"""\set coupon random(1, {coupons})
 \set user random(1, 1000000000000000)
 BEGIN;
@@ -51,7 +54,7 @@ class Pgbench:
     async def run(self, *, coupons: int, seconds: float, warm_up: float) -> Timed:
         """Let it claim for so many seconds, and before that for some that do not count.
 
-        It knows whole seconds only, and logs in meanwhile. Raises BadSettings where it comes to no end.
+        It knows whole seconds only. Raises BadSettings where it does not come to its end.
         """
         with tempfile.TemporaryDirectory(prefix="couponctl-pgbench-") as directory:
             script = Path(directory) / "claim.sql"
@@ -59,7 +62,7 @@ class Pgbench:
             process = await asyncio.create_subprocess_exec(
                 embedded.binary("pgbench"),
                 *("--no-vacuum", "--protocol=prepared", f"--file={script}", "--log", "--log-prefix=latency"),
-                *(f"--client={CLIENTS}", "--jobs=1", f"--time={ceil(seconds + warm_up)}"),
+                *(f"--client={CLIENTS}", "--jobs=1", f"--time={ceil(seconds + warm_up + _LOGIN)}"),
                 cwd=directory,
                 env={**os.environ, **self.server.libpq_environment, "PGAPPNAME": self.application},
                 stdout=asyncio.subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ from couponctl.drills.progress import Progress
 from couponctl.errors import LedgerBroken, NoHeadRoom
 from couponctl.tables import coupons
 from tests.drills.leftovers import assert_nothing_left
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,12 +41,26 @@ async def place(server: Server, limits: Limits) -> AsyncIterator[Ground]:
 async def test_pgbench_claims_in_a_balanced_ledger_and_its_warm_up_does_not_count(place: Ground) -> None:
     await place.lay_out(3)
 
-    timed = await place.pgbench.run(coupons=3, seconds=0.7, warm_up=0.3)
+    timed = await place.pgbench.run(coupons=3, seconds=0.4, warm_up=0.1)
 
     await place.hold_against_ledger("pgbench", timed)
-    assert timed.won > len(timed.latencies) > 50
-    assert timed.seconds < 0.9
+    assert timed.won > len(timed.latencies) > 10
+    assert timed.seconds < 1
     assert 0 < timed.p50_ms < timed.p99_ms
+
+
+async def test_pgbench_ends_with_who_waits_for_it(place: Ground, observer: asyncpg.Connection) -> None:
+    async def clients() -> int:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
+        return int(await observer.fetchval(query, place.pgbench.application))
+
+    await place.lay_out(1)
+    run = asyncio.create_task(place.pgbench.run(coupons=1, seconds=60, warm_up=0))
+    await until(clients, 50)
+    run.cancel()
+    await asyncio.wait({run})
+
+    await until(clients, 0)
 
 
 def test_its_log_counts_from_the_first_start_after_the_warm_up(tmp_path: Path) -> None:
