@@ -14,9 +14,9 @@ from couponctl.cli.documents import attempt_document
 from couponctl.cli.exits import ExitCode, exit_code_for, exit_code_for_many
 from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
 from couponctl.cli.opened import with_service
-from couponctl.cli.running import Interrupted
 from couponctl.errors import CouponctlError, Unavailable
 from couponctl.input_rules import check_written
+from couponctl.interruption import Interrupted
 from couponctl.models import Outcome
 from couponctl.present import safe
 

@@ -13,8 +13,8 @@ import click
 from couponctl import __version__
 from couponctl.cli.exits import ExitCode, exit_code_for
 from couponctl.cli.invocation import Invocation, OutputFailed, common_options
-from couponctl.cli.running import Interrupted
 from couponctl.errors import CouponctlError, Invalid
+from couponctl.interruption import Interrupted
 
 _SUMMARIES = {
     "create": "Create a coupon.",
