@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -22,20 +23,18 @@ class Run:
     seconds: float
     megabytes: float
     """The most memory that it had resident."""
+    out: str
 
 
 def run(*command: str, environment: Mapping[str, str] | None = None) -> Run:
     """Run a program to its end. Its exit code must be 0."""
     began = perf_counter()
-    process = subprocess.Popen(
-        command, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
-    with process.stderr as stderr:
-        said = stderr.read()
-    _pid, status, used = os.wait4(process.pid, 0)
-    seconds = perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, said
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Run(seconds, used.ru_maxrss * unit / 1e6)
+    with tempfile.TemporaryFile("w+") as out:
+        process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=out)
+        _pid, status, used = os.wait4(process.pid, 0)
+        seconds = perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        out.seek(0)
+        unit = 1 if sys.platform == "darwin" else 1024
+        return Run(seconds, used.ru_maxrss * unit / 1e6, out.read())
