@@ -106,6 +106,11 @@ def test_help_loads_neither_the_database_nor_the_console(arguments: list[str]) -
     assert not loaded & {"sqlalchemy", "asyncpg", "textual", "rich"}
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_what_needs_no_event_loop_loads_none(arguments: list[str]) -> None:
+    assert "asyncio" not in _loaded_by(f"from couponctl.cli import run; run({arguments!r})")
+
+
 @pytest.mark.parametrize(
     "command",
     ["create X 1", "claim X u", "list", "verify", "stats", "drill list", "runs list", "doctor", "db init"],
