@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from io import TextIOWrapper
 
 from couponctl import interruption
 
+_YOUNG = 10_000
+"""Objects after which the interpreter looks for garbage in circles.
+
+After 700, its own measure, it looks again and again at the same few hundred claims in flight: measured,
+`batched` with 500 of them is a tenth faster this way, and a start by some milliseconds.
+"""
+
 
 def main() -> None:
     """Run the command line that the process was started with, and exit."""
     interruption.end_at_once()
+    gc.set_threshold(_YOUNG)
     if sys.flags.optimize > 1:
         sys.exit("couponctl: its sentences are docstrings, which python -OO removes; leave out -OO")
     for stream in (sys.stdout, sys.stderr):

@@ -3,76 +3,71 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import deque
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
+from functools import lru_cache, partial
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 from sqlalchemy import event
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.util import greenlet_spawn
 
 from couponctl.cancellation import to_its_end, together
 from couponctl.driver_errors import READ_ONLY, sqlstate_of, translated
 from couponctl.errors import PoolExhausted
-from couponctl.models import Phases, PoolStats
+from couponctl.gate import Gate
+from couponctl.models import Phases
+from couponctl.pool_watch import PoolWatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
 
     from sqlalchemy import CursorResult, Executable
-    from sqlalchemy.engine.interfaces import ExceptionContext
+    from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
     from couponctl.libpq import Server
+    from couponctl.models import PoolStats
     from couponctl.settings import Limits
 
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"]
 """How a session's statements see the data; in AUTOCOMMIT each is a transaction of its own."""
 
-_REMEMBERED_ACQUIRES = 1000
-"""Acquire times kept for the percentiles, at most."""
-_PERCENTILE_SPAN = 60.0
-"""Seconds of acquires that the percentiles are over."""
+_RESTED = 0.05
+"""Seconds in the pool after which a connection is tried out before it is lent again."""
+
+_CAME_BACK = "came back"
+
+ABREAST = 3
+"""Claims on one coupon that get a connection at once: more would only queue for its row, in the server.
+
+One is being sent, one holds the lock, one has its answer: measured, two or three are the fastest.
+"""
+
+_DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 _ABANDONED_CHECK = "2s"
 """How often the server looks whether a client that it works for is still there."""
 
 
-class Session:
+class Loan:
     """A connection on loan from the pool, and how far the work on it has come.
 
     `committing` is true from the moment a commit is sent until its answer is here: what fails then
     has an unknown outcome, what fails earlier was rolled back.
     """
 
-    def __init__(self, connection: AsyncConnection, pool_wait: float) -> None:
-        self.connection = connection
+    def __init__(self, pool_wait: float) -> None:
         self.committing = False
         self._spent = {"pool_wait": pool_wait}
         self._lap_start = perf_counter()
-
-    async def execute(
-        self, statement: Executable, parameters: Mapping[str, object] | None = None
-    ) -> CursorResult[Any]:
-        """Run a statement inside the session's transaction, which the first one opens."""
-        return await self.connection.execute(statement, parameters)
-
-    async def execute_committing(
-        self, statement: Executable, parameters: Mapping[str, object]
-    ) -> CursorResult[Any]:
-        """Run a statement that is a transaction of its own, in an autocommit session."""
-        self.committing = True
-        result = await self.connection.execute(statement, parameters)
-        self.committing = False
-        return result
-
-    async def commit(self) -> None:
-        self.committing = True
-        await self.connection.commit()
-        self.committing = False
 
     def lap(self, phase: str) -> None:
         """Book the time since the last lap on `phase`, a field of `Phases`."""
@@ -85,60 +80,94 @@ class Session:
         return Phases(**self._spent)
 
 
-class PoolWatch:
-    """What the pool does not tell: who waits for a connection, how long, and the peaks."""
+class Session(Loan):
+    """A loan for SQLAlchemy's statements, in transactions."""
 
-    def __init__(self, pool: AsyncAdaptedQueuePool) -> None:
-        self._pool = pool
-        self.waiting = 0
-        self._peak_in_use = 0
-        self._peak_waiting = 0
-        self._acquires = 0
-        self._failures = 0
-        self._acquired: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED_ACQUIRES)
+    def __init__(self, connection: AsyncConnection, pool_wait: float) -> None:
+        super().__init__(pool_wait)
+        self.connection = connection
 
-    @contextmanager
-    def waiter(self) -> Iterator[None]:
-        """Somebody waits, because every connection is lent."""
-        self.waiting += 1
-        self._peak_waiting = max(self._peak_waiting, self.waiting)
-        try:
-            yield
-        finally:
-            self.waiting -= 1
+    async def execute(
+        self, statement: Executable, parameters: Mapping[str, object] | None = None
+    ) -> CursorResult[Any]:
+        """Run a statement inside the session's transaction, which the first one opens."""
+        return await self.connection.execute(statement, parameters)
 
-    def acquired(self, seconds: float) -> None:
-        self._acquires += 1
-        self._acquired.append((monotonic(), seconds))
-        self._peak_in_use = max(self._peak_in_use, self._pool.checkedout())
-
-    def gave_up(self) -> None:
-        """The wait for a connection took too long."""
-        self._failures += 1
-
-    def stats(self) -> PoolStats:
-        since = monotonic() - _PERCENTILE_SPAN
-        # The copy is one step of the interpreter: another thread may be adding to it.
-        times = sorted(seconds for moment, seconds in tuple(self._acquired) if moment > since)
-        return PoolStats(
-            size=self._pool.size(),
-            in_use=self._pool.checkedout(),
-            idle=self._pool.checkedin(),
-            waiting=self.waiting,
-            peak_in_use=self._peak_in_use,
-            peak_waiting=self._peak_waiting,
-            acquires=self._acquires,
-            acquire_failures=self._failures,
-            acquire_p50_ms=nearest_rank(times, 0.50, scale=1000),
-            acquire_p99_ms=nearest_rank(times, 0.99, scale=1000),
-        )
+    async def commit(self) -> None:
+        self.committing = True
+        await self.connection.commit()
+        self.committing = False
 
 
-def nearest_rank(ordered: Sequence[float], share: float, *, scale: float = 1) -> float | None:
-    """The nearest-rank percentile of sorted values, so always one that was measured; None of nothing."""
-    if not ordered:
-        return None
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] * scale
+class Direct(Loan):
+    """A loan for single statements, each a transaction of its own, that go straight to the driver.
+
+    SQLAlchemy makes their SQL and keeps the pool; to execute through it costs more than all the rest of
+    a claim.
+    """
+
+    def __init__(
+        self, fairy: PoolProxiedConnection, schema: str | None, coupon: str | None, pool_wait: float
+    ) -> None:
+        super().__init__(pool_wait)
+        self.fairy = fairy
+        self.coupon = coupon
+        self.lost = False
+        """The connection went down under the work."""
+        driver = fairy.driver_connection
+        assert isinstance(driver, asyncpg.Connection)
+        self._driver = driver
+        self._schema = schema
+
+    @property
+    def gone(self) -> bool:
+        return bool(self._driver.is_closed())
+
+    async def fetch_row(self, statement: Executable, parameters: Mapping[str, object]) -> asyncpg.Record:
+        """The first row of a statement that writes nothing."""
+        sql, bound = _compiled(statement, self._schema)
+        return await self._driver.fetchrow(sql, *[parameters.get(name, value) for name, value in bound])
+
+    async def fetch_row_committing(
+        self, statement: Executable, parameters: Mapping[str, object]
+    ) -> asyncpg.Record:
+        """The same for one that writes."""
+        self.committing = True
+        row = await self.fetch_row(statement, parameters)
+        self.committing = False
+        return row
+
+
+class _Lending:
+    """An asynchronous context of two calls; one made of a generator costs a tenth of a claim."""
+
+    def __init__(
+        self,
+        lend: Callable[[], Awaitable[Direct]],
+        take_back: Callable[[Direct, BaseException | None], Awaitable[None]],
+    ) -> None:
+        self._lend = lend
+        self._take_back = take_back
+
+    async def __aenter__(self) -> Direct:
+        self._direct = await self._lend()
+        return self._direct
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, exc: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        await self._take_back(self._direct, exc)
+
+
+@lru_cache(maxsize=256)
+def _compiled(statement: Executable, schema: str | None) -> tuple[str, tuple[tuple[str, Any], ...]]:
+    """The statement as the driver wants it; its parameters in order, with the statement's own values."""
+    compiled = statement.compile(  # type: ignore[attr-defined]
+        dialect=_DIALECT,
+        schema_translate_map={None: schema} if schema else None,
+        render_schema_translate=bool(schema),
+    )
+    return str(compiled), tuple((name, compiled.params[name]) for name in compiled.positiontup)
 
 
 class Database:
@@ -155,59 +184,96 @@ class Database:
         self.limits = limits
         self.application = application
         self.schema = schema
-        self._slots = asyncio.Semaphore(limits.pool_size)
+        self._gate: Gate[PoolProxiedConnection] = Gate(
+            limits.pool_size, abreast=ABREAST, discard=lambda fairy: fairy.close()
+        )
         self._just_opened: dict[asyncio.Task[Any] | None, asyncpg.Connection] = {}
         self._engine = _engine(self._open_connection, limits, schema)
         assert isinstance(self._engine.pool, AsyncAdaptedQueuePool)
         self._pool = self._engine.pool
-        self._watch = PoolWatch(self._pool)
+        self._watch = PoolWatch(self._pool, self._gate)
 
     @asynccontextmanager
-    async def session(self, isolation: Isolation = "READ COMMITTED") -> AsyncIterator[Session]:
+    async def session(
+        self, isolation: Isolation = "READ COMMITTED", *, coupon: str | None = None
+    ) -> AsyncIterator[Session]:
         """Lend a connection; what was not committed when it comes back is rolled back.
+
+        `coupon` names the one whose row is to be locked, before which a few are enough to queue.
 
         Driver errors leave as the errors of `couponctl.errors`: PoolExhausted, Unreachable, TimedOut,
         OutcomeUnknown, ...
         """
         session: Session | None = None
         try:
-            async with self._acquired(isolation) as session:
-                yield session
-        except Exception as exc:
-            error = translated(exc, self.server, self.limits, committing=bool(session and session.committing))
-            if error is None:
-                raise
-            raise error from exc
-
-    @asynccontextmanager
-    async def _acquired(self, isolation: Isolation) -> AsyncIterator[Session]:
-        asked_at = perf_counter()
-        await self._wait_for_slot()
-        try:
-            connection = await self._checked_out()
-            waited = perf_counter() - asked_at
-            self._watch.acquired(waited)
+            asked_at = perf_counter()
+            left = await self._turn(coupon)
             try:
-                await connection.execution_options(isolation_level=isolation)
-                yield Session(connection, waited)
+                if left is not None:
+                    left.close()
+                connection = await self._checked_out()
+                try:
+                    session = Session(connection, self._acquired_since(asked_at))
+                    await connection.execution_options(isolation_level=isolation)
+                    yield session
+                finally:
+                    # One that is still on its way back when the pool closes would never be closed.
+                    await to_its_end(connection.close())
             finally:
-                # One that is still on its way back when the pool closes would never be closed.
-                await to_its_end(connection.close())
-        finally:
-            self._slots.release()
+                self._gate.leave(coupon)
+        except Exception as exc:
+            raise self._translated(exc, session) from exc
 
-    async def _wait_for_slot(self) -> None:
-        """Queue for a connection here, first come, first served: the pool's own queue counts nobody."""
-        if not self._slots.locked():
-            await self._slots.acquire()
-            return
-        with self._watch.waiter():
+    def direct(self, *, coupon: str | None = None) -> AbstractAsyncContextManager[Direct]:
+        """Lend a connection for statements that are transactions of their own. Raises as `session` does.
+
+        It goes straight on to the next who wants one: a claim in a storm pays for no pool.
+        """
+        return _Lending(partial(self._lend, coupon), self._take_back)
+
+    async def _lend(self, coupon: str | None) -> Direct:
+        asked_at = perf_counter()
+        try:
+            fairy = await self._turn(coupon)
+            if fairy is None:
+                fairy = await self._fairy(coupon)
+        except Exception as exc:
+            raise self._translated(exc, None) from exc
+        return Direct(fairy, self.schema, coupon, self._acquired_since(asked_at))
+
+    async def _take_back(self, direct: Direct, exc: BaseException | None) -> None:
+        # Only after a plain answer of the server is it certain how the connection stands.
+        if exc is None or (not direct.gone and sqlstate_of(exc) not in {None, READ_ONLY}):
+            self._gate.leave(direct.coupon, direct.fairy)
+        else:
+            direct.lost = direct.gone
             try:
-                async with asyncio.timeout(self.limits.acquire_timeout):
-                    await self._slots.acquire()
-            except TimeoutError:
-                self._watch.gave_up()
-                raise PoolExhausted(self.limits.pool_size, self.limits.acquire_timeout) from None
+                await to_its_end(greenlet_spawn(direct.fairy.invalidate))
+            finally:
+                direct.fairy.close()
+                self._gate.leave(direct.coupon)
+        if isinstance(exc, Exception):
+            raise self._translated(exc, direct) from exc
+
+    def _translated(self, exc: Exception, loan: Loan | None) -> Exception:
+        lost = isinstance(loan, Direct) and loan.lost
+        committing = loan is not None and loan.committing
+        return translated(exc, self.server, self.limits, committing=committing, lost=lost) or exc
+
+    def _acquired_since(self, asked_at: float) -> float:
+        waited = perf_counter() - asked_at
+        self._watch.acquired(waited)
+        return waited
+
+    async def _turn(self, coupon: str | None) -> PoolProxiedConnection | None:
+        """Wait until a connection may be had, and take the one that was left by the last to have it."""
+        if not self._gate.open_to(coupon):
+            self._watch.queued()
+        try:
+            return await self._gate.enter(self.limits.acquire_timeout, coupon)
+        except TimeoutError:
+            self._watch.gave_up()
+            raise PoolExhausted(self.limits.pool_size, self.limits.acquire_timeout) from None
 
     async def _checked_out(self) -> AsyncConnection:
         connection = self._engine.connect()
@@ -218,6 +284,16 @@ class Database:
             raise
         self._just_opened.pop(asyncio.current_task(), None)
         return connection
+
+    async def _fairy(self, coupon: str | None) -> PoolProxiedConnection:
+        try:
+            fairy: PoolProxiedConnection = await greenlet_spawn(self._pool.connect)
+        except BaseException:
+            self._terminate_just_opened()
+            self._gate.leave(coupon)
+            raise
+        self._just_opened.pop(asyncio.current_task(), None)
+        return fairy
 
     async def _open_connection(self) -> asyncpg.Connection:
         connection = await _connect(self.server, self.limits, self.application)
@@ -240,12 +316,12 @@ class Database:
                 await everyone_in.wait()
 
         await together(*(hold_one() for _ in range(self.limits.pool_size)))
-        self._watch = PoolWatch(self._pool)
+        self._watch = PoolWatch(self._pool, self._gate)
 
     @property
     def waiting(self) -> int:
         """Tasks waiting for a connection."""
-        return self._watch.waiting
+        return self._gate.waiting
 
     def pool_stats(self) -> PoolStats:
         return self._watch.stats()
@@ -280,9 +356,23 @@ def _engine(
         pool_size=limits.pool_size,
         max_overflow=0,
         pool_timeout=limits.acquire_timeout,
-        pool_pre_ping=True,
         execution_options={"schema_translate_map": {None: schema}} if schema else {},
     )
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note_the_time(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info[_CAME_BACK] = monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def try_out_what_has_rested(
+        connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+    ) -> None:
+        # SQLAlchemy's own pre-ping takes three round trips, each time: in a storm as long as the claim.
+        if monotonic() - entry.info.get(_CAME_BACK, monotonic()) > _RESTED:
+            try:
+                engine.sync_engine.dialect.do_ping(connection)
+            except Exception as exc:
+                raise DisconnectionError from exc
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def leave_a_demoted_primary(context: ExceptionContext) -> None:

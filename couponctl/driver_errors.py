@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 READ_ONLY = "25006"
 
+_ALTERED_MEANWHILE = (
+    asyncpg.InvalidCachedStatementError,
+    AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError,
+)
+
 _BY_SQLSTATE: dict[str, Callable[[Limits], CouponctlError]] = {
     "08P01": lambda _: BadSettings(
         "the server does not take couponctl's session settings, which is how PgBouncer answers",
@@ -91,21 +96,24 @@ def sqlstate_of(exc: BaseException) -> str | None:
     return state if isinstance(state, str) else None
 
 
-def translated(exc: Exception, server: Server, limits: Limits, *, committing: bool) -> CouponctlError | None:
+def translated(
+    exc: Exception, server: Server, limits: Limits, *, committing: bool, lost: bool = False
+) -> CouponctlError | None:
     """Our error for a driver's, or None for what is not a driver's (or nobody expects).
 
     `committing`: the commit was under way, so that a lost connection leaves the outcome unknown.
+    `lost`: the connection is gone, whatever the error says.
     """
     if isinstance(exc, PoolTimeoutError):
         return PoolExhausted(limits.pool_size, limits.acquire_timeout)
-    if isinstance(getattr(exc, "orig", None), AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError):
+    if isinstance(getattr(exc, "orig", exc), _ALTERED_MEANWHILE):
         return Contended()  # the tables were altered meanwhile; the next try plans anew
     if isinstance(getattr(exc, "driver_exception", exc), asyncpg.ClientConfigurationError):
         return BadSettings(
             "the connection's TLS settings cannot be met",
             "Check sslmode, sslrootcert and the other ssl settings",
         )
-    state, lost = sqlstate_of(exc), _connection_lost(exc)
+    state, lost = sqlstate_of(exc), lost or _connection_lost(exc)
     if lost and committing and state != READ_ONLY:  # that connection was given up after a plain no
         return OutcomeUnknown()
     if state in _BY_SQLSTATE:

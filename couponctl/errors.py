@@ -23,6 +23,7 @@ CouponctlError
 │   ├── LoginRefused
 │   ├── ReadOnlyServer
 │   └── RuleViolated
+├── LedgerBroken        a bench found wrong claims
 └── Guarded             refused by a guard
 
 The first paragraph of a class's docstring is its message, the rest is the way out; `{facts}` in it
@@ -32,7 +33,8 @@ are the fields of the error. No sentence holds SQL, a SQLSTATE, the name of a dr
 from __future__ import annotations
 
 import inspect
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 from couponctl.models import Outcome
@@ -69,10 +71,17 @@ class CouponctlError(Exception):
         return f"{self.message} {self.hint}".strip()
 
     def _sentences(self) -> tuple[str, str]:
-        message, _, hint = (inspect.getdoc(type(self)) or type(self).__name__).partition("\n\n")
-        facts = asdict(self)
-        # Blanks are joined before the facts go in: a name may hold two of them, and a GRANT must be exact.
-        return " ".join(message.split()).format_map(facts), " ".join(hint.split()).format_map(facts)
+        message, hint = _templates(type(self).__doc__ or type(self).__name__)
+        facts = vars(self)
+        return message.format_map(facts), hint.format_map(facts)
+
+
+@cache
+def _templates(docstring: str) -> tuple[str, str]:
+    """Message and hint before the facts go in; taken apart once, as a storm has hundreds of refusals."""
+    message, _, hint = inspect.cleandoc(docstring).partition("\n\n")
+    # Blanks are joined here and not afterwards: a name may hold two of them, and a GRANT must be exact.
+    return " ".join(message.split()), " ".join(hint.split())
 
 
 class Refused(CouponctlError):
@@ -301,6 +310,18 @@ class RuleViolated(Misconfigured):
 
     code = "rule_violated"
     status = 409
+
+
+@dataclass(eq=False)
+class LedgerBroken(CouponctlError):
+    """The ledger of {subject} does not balance: {detail}.
+
+    Its claims are wrong, however fast; please report it.
+    """
+
+    code = "ledger_broken"
+    subject: str
+    detail: str
 
 
 @dataclass(eq=False)

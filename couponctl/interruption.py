@@ -1,4 +1,4 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do to the program while no event loop takes care of them.
+"""What Ctrl-C, SIGTERM and SIGHUP do to the program; while an event loop runs, that takes care of them.
 
 Imports little: it is in place before all else, so that nobody who interrupts a start is shown a traceback.
 """
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _SHOW_CURSOR = b"\x1b[?25h"
+
+
+class Interrupted(BaseException):
+    """The operator or the system ended the command; its clean-up is done."""
+
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
 
 
 def signals() -> tuple[signal.Signals, ...]:

@@ -119,7 +119,7 @@ class PoolStats:
     in_use: int
     idle: int
     waiting: int
-    """Tasks waiting for a connection."""
+    """Tasks waiting for a connection: all are lent, or enough claims on their coupon have one."""
     peak_in_use: int
     peak_waiting: int
     acquires: int

@@ -7,15 +7,17 @@ import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.dialects.postgresql import insert
 
 from couponctl import guards, questions
 from couponctl.activity import look
 from couponctl.audit import audit
-from couponctl.cancellation import cancelled_once
+from couponctl.cancellation import cancelled_once, task_group
 from couponctl.claims import STATEMENT
+from couponctl.claims.batch import claim_batch
 from couponctl.database import open_database
 from couponctl.errors import (
     AlreadyClaimed,
@@ -23,7 +25,9 @@ from couponctl.errors import (
     CouponctlError,
     CouponExists,
     CouponNotFound,
+    Invalid,
     OutcomeUnknown,
+    RuleViolated,
     SoldOut,
     Unavailable,
 )
@@ -34,13 +38,16 @@ from couponctl.settings import Embedded
 from couponctl.tables import coupons
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
     from couponctl.claims import Strategy
     from couponctl.database import Database
     from couponctl.libpq import Server
     from couponctl.models import Activity, Audit, Claim, Claimants, Coupon, CouponPage, PoolStats, ServerStats
     from couponctl.settings import Settings
+
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,9 @@ class Patience:
 
 PATIENCE = Patience()
 
+_CHUNK = 1000
+"""Users of one batch in a bulk grant; nobody waits for the first of them."""
+
 
 class CouponService:
     """The sale: create coupons, claim them, and ask what happened."""
@@ -91,6 +101,7 @@ class CouponService:
         """`may_write` raises where nothing may be written."""
         self.database = database
         self.strategy = strategy
+        self._claim_once = strategy.on(database)
         self._patience = patience
         self._may_write = may_write
 
@@ -122,48 +133,88 @@ class CouponService:
         self._may_write()
         check_asked("coupon name", name)
         check_written("user id", user_id)
-        return await cancelled_once(self._claim(name, user_id))
+        try:
+            (outcome, phases), resolved = await self._patiently(self._claim_once, name, user_id)
+        except Unavailable as exc:
+            failure = exc
+        else:
+            refusal = _refusal(outcome, name, user_id)
+            return Attempt(name, user_id, outcome, refusal, phases, resolved=resolved)
+        assert failure.outcome is not None
+        return Attempt(name, user_id, failure.outcome, failure)
 
-    async def _claim(self, name: str, user_id: str) -> Attempt:
+    async def _patiently(self, work: Callable[..., Awaitable[R]], *about: object) -> tuple[R, bool]:
+        """The result of work that may be done again, and whether a lost answer was resolved by that.
+
+        Raises Unavailable: OutcomeUnknown where an answer was lost and no try brought another.
+        """
         unknown: OutcomeUnknown | None = None
         failure: Unavailable
         for failures in range(self._patience.tries):
             if failures:
                 await asyncio.sleep(self._patience.wait(failures))
             try:
-                outcome, phases = await self._claim_once(name, user_id)
+                return await work(*about), unknown is not None
             except OutcomeUnknown as exc:
                 unknown = failure = exc
             except Unavailable as exc:
                 failure = exc
                 if unknown is None and not isinstance(exc, Contended):
                     break
-            else:
-                refusal = _refusal(outcome, name, user_id)
-                return Attempt(name, user_id, outcome, refusal, phases, resolved=unknown is not None)
-        failure = unknown or failure
-        assert failure.outcome is not None
-        return Attempt(name, user_id, failure.outcome, failure)
+        raise unknown or failure
 
-    async def _claim_once(self, name: str, user_id: str) -> tuple[Outcome, Phases]:
-        async with self.database.session(self.strategy.isolation) as session:
-            outcome = await self.strategy.claim(session, name, user_id)
-        return outcome, session.phases
+    async def claim_many(
+        self, name: str, users: Iterable[str], answered: Callable[[Sequence[Attempt]], None]
+    ) -> None:
+        """Claim for each user in their order, the first first, in batches of one commit each.
 
-    async def claim_many(self, name: str, users: Sequence[str], answered: Callable[[Attempt], None]) -> None:
-        """Claim for each user in their order, the first first; every answer is handed over as it comes.
+        Every batch's answers are handed over as they come, so a million users take no more memory than a
+        thousand. Safe to repeat: who has claimed already is told so.
 
-        Raises Invalid, CouponNotFound, Misconfigured and Guarded before the first claim.
+        Raises CouponNotFound, Misconfigured and Guarded before the first claim; Invalid and RuleViolated at
+        the first user id that cannot be or that this database does not take, and Unavailable where the
+        database goes on failing: what was handed over stands.
         """
         self._may_write()
         check_asked("coupon name", name)
-        for user_id in users:
-            check_written("user id", user_id)
         async with self.database.session("AUTOCOMMIT") as session:
             if await questions.find_coupon(session, name) is None:
                 raise CouponNotFound(name)
-        for user_id in users:
-            answered(await self.claim(name, user_id))
+        chunks = _chunks(users)
+        chunk = next(chunks, ())
+        before: Sequence[Attempt] = ()
+        async with task_group() as group:
+            while chunk:
+                claiming = group.create_task(self._claim_chunk(name, chunk, answered))
+                await asyncio.sleep(0)  # it is on its way, and the client has its hands free meanwhile
+                answered(before)
+                chunk = next(chunks, ())
+                before = await claiming
+        answered(before)
+
+    async def _claim_chunk(
+        self, name: str, users: Sequence[str], answered: Callable[[Sequence[Attempt]], None]
+    ) -> Sequence[Attempt]:
+        try:
+            outcomes, resolved = await self._patiently(self._claim_batch, name, users)
+        except (Invalid, RuleViolated):
+            # One of them spoils it for all: those before get theirs, and the one is named.
+            for user in users:
+                answered([await self._claim_named(name, user)])
+            return ()
+        return [
+            Attempt(name, user, outcome, _refusal(outcome, name, user), resolved=resolved)
+            for user, outcome in zip(users, outcomes, strict=True)
+        ]
+
+    async def _claim_named(self, name: str, user_id: str) -> Attempt:
+        try:
+            return await self.claim(name, user_id)
+        except Invalid as exc:
+            raise Invalid(f'user id "{user_id}"', exc.reason) from exc
+
+    async def _claim_batch(self, name: str, users: Sequence[str]) -> list[Outcome]:
+        return await cancelled_once(claim_batch(self.database, name, users))
 
     async def show(self, name: str, *, limit: int = 100, after: str | None = None) -> Claimants:
         """A coupon and a page of its claimants by user id. Raises Invalid, CouponNotFound."""
@@ -223,6 +274,15 @@ class CouponService:
     async def activity(self) -> Activity:
         """The server and its backends, over the pool; `ActivityWatch` looks from outside."""
         return await look(self.database)
+
+
+def _chunks(users: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """The users in batches. Raises Invalid when one of the next batch cannot be a user."""
+    users = iter(users)
+    while chunk := tuple(islice(users, _CHUNK)):
+        for user_id in chunk:
+            check_written("user id", user_id)
+        yield chunk
 
 
 def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None:

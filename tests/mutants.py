@@ -11,7 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from couponctl.cancellation import to_its_end
-from couponctl.claims import STATEMENT, TRANSACTION, Strategy
+from couponctl.claims import STATEMENT, Strategy
+from couponctl.claims.one import claim_in_transaction, one_by_one
+from couponctl.database import Database
 from couponctl.errors import CouponNotFound, Invalid, SoldOut
 from couponctl.models import Coupon, Outcome
 from couponctl.service import Attempt, CouponService, Patience
@@ -117,7 +119,7 @@ async def _sold_out_when_busy(session: Session, name: str, user_id: str) -> Outc
         await session.execute(query.with_for_update(nowait=True))
     except DBAPIError:
         return Outcome.SOLD_OUT
-    return await TRANSACTION.claim(session, name, user_id)
+    return await claim_in_transaction(session, name, user_id)
 
 
 async def _let_duplicates_through(session: Session, name: str, user_id: str) -> Outcome:
@@ -193,9 +195,9 @@ class _UnknownIsFailure(_Mistaken):
 
     mistake = {Outcome.UNKNOWN: Outcome.UNAVAILABLE}  # noqa: RUF012
 
-    async def _claim(self, name: str, user_id: str) -> Attempt:
+    async def claim(self, name: str, user_id: str) -> Attempt:
         self._patience = Patience(tries=1)
-        return await super()._claim(name, user_id)
+        return await super().claim(name, user_id)
 
 
 class _DriverText(CouponService):
@@ -272,17 +274,17 @@ class _Deaf(CouponService):
 
 MUTANTS = (
     Mutant("first come refused", sale=_Deaf),
-    Mutant("no lock", Strategy("check-then-act", _check_then_act, "READ COMMITTED")),
-    Mutant("decrement first", Strategy("decrement-first", _decrement_first, "READ COMMITTED")),
-    Mutant("no decrement", Strategy("no-decrement", _no_decrement, "READ COMMITTED")),
+    Mutant("no lock", Strategy("check-then-act", one_by_one(Database.session, _check_then_act))),
+    Mutant("decrement first", Strategy("decrement-first", one_by_one(Database.session, _decrement_first))),
+    Mutant("no decrement", Strategy("no-decrement", one_by_one(Database.session, _no_decrement))),
     Mutant(
         "duplicates let through",
-        Strategy("duplicates", _let_duplicates_through, "READ COMMITTED"),
+        Strategy("duplicates", one_by_one(Database.session, _let_duplicates_through)),
         _WithoutKey,
     ),
-    Mutant("answer before commit", Strategy("early", _answer_before_commit, "READ COMMITTED")),
-    Mutant("error swallowed", Strategy("swallow", _swallow_in_transaction, "READ COMMITTED")),
-    Mutant("sold out when busy", Strategy("busy", _sold_out_when_busy, "READ COMMITTED")),
+    Mutant("answer before commit", Strategy("early", one_by_one(Database.session, _answer_before_commit))),
+    Mutant("error swallowed", Strategy("swallow", one_by_one(Database.session, _swallow_in_transaction))),
+    Mutant("sold out when busy", Strategy("busy", one_by_one(Database.session, _sold_out_when_busy))),
     Mutant("sold out too early", sale=_Hasty),
     Mutant("timeout is sold out", sale=_TimeoutIsSoldOut),
     Mutant("exhaustion is sold out", sale=_ExhaustionIsSoldOut),

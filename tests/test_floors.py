@@ -19,6 +19,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {
         "cancellation": set(),
         "embedded": {"platformdirs"},
+        "gate": set(),
         "input_rules": set(),
         "interruption": set(),
         "libpq": set(),
@@ -26,12 +27,13 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     },
     {"settings": {"platformdirs"}},
     {"driver_errors": {"sqlalchemy", "asyncpg"}, "guards": set(), "reach": set()},
+    {"pool_watch": {"sqlalchemy"}},
     {"database": {"sqlalchemy", "asyncpg"}},
     {"claims": {"sqlalchemy"}, "questions": {"sqlalchemy"}, "schema": {"sqlalchemy"}},
     {"activity": {"sqlalchemy"}, "audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},
     {"service": {"sqlalchemy"}, "faults": {"sqlalchemy"}, "wire": set()},
     {"drills": {"sqlalchemy"}},
-    {"runs": {"platformdirs"}},
+    {"bench": {"sqlalchemy"}, "runs": {"platformdirs"}},
     {"tui": {"rich", "textual"}},
     {"cli": {"click"}},
     {"__main__": set()},
@@ -102,6 +104,11 @@ def test_help_loads_neither_the_database_nor_the_console(arguments: list[str]) -
     loaded = _loaded_by(f"from couponctl.cli import run; run({arguments!r})")
 
     assert not loaded & {"sqlalchemy", "asyncpg", "textual", "rich"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_what_needs_no_event_loop_loads_none(arguments: list[str]) -> None:
+    assert "asyncio" not in _loaded_by(f"from couponctl.cli import run; run({arguments!r})")
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ async def test_many_claims_are_answered_in_their_order(service: CouponService) -
     await service.create("FEW", 2)
     answers: list[Attempt] = []
 
-    await service.claim_many("FEW", ["a", "b", "a", "c"], answers.append)
+    await service.claim_many("FEW", ["a", "b", "a", "c"], answers.extend)
 
     assert [(a.user_id, a.outcome) for a in answers] == [
         ("a", Outcome.CLAIMED),
@@ -153,9 +153,9 @@ async def test_many_claims_of_nothing_or_for_nobody_are_refused_as_a_whole(
     answers: list[Attempt] = []
 
     with pytest.raises(CouponNotFound):
-        await service.claim_many("NEVER", ["a"], answers.append)
+        await service.claim_many("NEVER", ["a"], answers.extend)
     with pytest.raises(Invalid):
-        await service.claim_many(coupon.name, ["a", " "], answers.append)
+        await service.claim_many(coupon.name, ["a", " "], answers.extend)
 
     assert answers == []
     assert (await service.show(coupon.name)).claimed_by == ()
@@ -166,8 +166,8 @@ async def test_the_pool_counts_what_it_lent(service: CouponService, coupon: Coup
 
     stats = service.pool_stats()
 
-    assert (stats.size, stats.peak_in_use, stats.in_use, stats.waiting) == (5, 5, 0, 0)
-    assert stats.peak_waiting >= 15
+    assert (stats.size, stats.peak_in_use, stats.in_use, stats.waiting) == (5, 3, 0, 0), "three abreast"
+    assert stats.peak_waiting == 17
     assert stats.acquires == 21
     assert stats.acquire_p50_ms is not None
     assert stats.acquire_p99_ms is not None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl.claims import STATEMENT, TRANSACTION
+from couponctl.claims import BATCHED, STATEMENT, TRANSACTION
 from couponctl.database import open_database
 from couponctl.errors import OutcomeUnknown, Unreachable
 from couponctl.models import Outcome
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from couponctl.models import Coupon
     from couponctl.settings import Limits
 
-COMMITTING = {TRANSACTION: b"COMMIT;", STATEMENT: b"victim"}
+COMMITTING = {TRANSACTION: b"COMMIT;", STATEMENT: b"victim", BATCHED: b"victim"}
 """What marks the message that commits: the word, or the user id that is bound to the one statement."""
 
 

@@ -20,7 +20,7 @@ from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.keeping import Keeper
 from couponctl.cli.opened import settings_of, with_database
 from couponctl.cli.outputs import Output, output_options, outputs_of, write_all
-from couponctl.cli.running import Interrupted, run
+from couponctl.cli.running import run
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
@@ -33,6 +33,7 @@ from couponctl.drills.slo import held_to, parse
 from couponctl.drills.words import catalog_lines, progress_words, report_lines, scorecard_lines
 from couponctl.errors import CouponctlError
 from couponctl.guards import may_write
+from couponctl.interruption import Interrupted
 from couponctl.reach import reached
 from couponctl.settings import Embedded
 

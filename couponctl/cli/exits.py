@@ -43,6 +43,7 @@ _BY_ERROR: dict[type[errors.CouponctlError], ExitCode] = {
     errors.Unavailable: ExitCode.UNAVAILABLE,
     errors.Misconfigured: ExitCode.INVALID,
     errors.Guarded: ExitCode.GUARDED,
+    errors.LedgerBroken: ExitCode.VIOLATED,
 }
 
 _BY_OUTCOME = {

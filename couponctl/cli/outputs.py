@@ -1,4 +1,4 @@
-"""Where reports of drills are written to: files named by options, or stdout."""
+"""Where reports are written to: files named by options, or stdout."""
 
 from __future__ import annotations
 
@@ -75,9 +75,8 @@ class Output:
         except OSError as exc:
             raise self._unwritable(exc) from exc
 
-    def write(self, reports: Sequence[Report]) -> None:
+    def write(self, text: str) -> None:
         """Raises Invalid where the file can no longer be written."""
-        text = _FORMATS[self.format](reports)
         if self.to_stdout:
             click.echo(text.encode(), nl=False)
             return
@@ -108,7 +107,7 @@ def write_all(invocation: Invocation, outputs: Sequence[Output], reports: Sequen
     complete = True
     for output in outputs:
         try:
-            output.write(reports)
+            output.write(_FORMATS[output.format](reports))
         except Invalid as error:
             invocation.say(f"couponctl: {error}")
             complete = False

@@ -13,8 +13,8 @@ import click
 from couponctl import __version__
 from couponctl.cli.exits import ExitCode, exit_code_for
 from couponctl.cli.invocation import Invocation, OutputFailed, common_options
-from couponctl.cli.running import Interrupted
 from couponctl.errors import CouponctlError, Invalid
+from couponctl.interruption import Interrupted
 
 _SUMMARIES = {
     "create": "Create a coupon.",
@@ -25,6 +25,7 @@ _SUMMARIES = {
     "stats": "Show the pool and the server.",
     "drill": "Attack the claim path and hear a verdict.",
     "runs": "List kept drill runs, show one, compare two.",
+    "bench": "Measure the strategies against pgbench.",
     "db": "Make the tables; run the embedded server.",
     "tui": "Open the console.",
     "doctor": "Say what is wrong and how to mend it.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from couponctl import interruption
 from couponctl.errors import CouponctlError
+from couponctl.interruption import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -21,13 +22,6 @@ _GRACE = 2.0
 """Seconds that the clean-up has left after a second Ctrl-C."""
 
 _LEFT = "schema {} is left: `couponctl drill clean` removes it"
-
-
-class Interrupted(BaseException):
-    """The operator or the system ended the command; its clean-up is done."""
-
-    def __init__(self, exit_code: int) -> None:
-        self.exit_code = exit_code
 
 
 def run(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from couponctl.cancellation import task_group, together
+from couponctl.claims import TRANSACTION
 from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
 from couponctl.drills.sale import Sale, sell
 from couponctl.errors import Contended
@@ -75,8 +76,8 @@ async def _lose_commits(arena: Arena) -> None:
         for lost in Lost:
             user = f"lost {lost.name.lower()}"
             arena.faults.append(fault := Fault(f"{user} of the commit"))
-            # The one statement commits itself, and is known by the user who is bound to it.
-            by_itself = service.strategy.isolation == "AUTOCOMMIT"
+            # One statement commits itself, and is known by the user who is bound to it.
+            by_itself = service.strategy is not TRANSACTION
             proxy.lose(lost, user.encode() if by_itself else b"COMMIT;")
             before = proxy.losses
             await arena.claim(COUPON, user, service)
@@ -202,9 +203,10 @@ def _moments(arena: Arena, witness: Database) -> dict[str, Callable[[], Abstract
 
 async def _all_there(moment: str, arena: Arena, backends: Backends, number: int) -> None:
     if moment != BEFORE_THE_SEND:
-        await backends.until_waiting(number)
+        # The others wait in the client, behind these.
+        await backends.until_waiting(min(number, arena.service.strategy.abreast))
         return
-    while arena.service.pool_stats().waiting < number:
+    while not arena.service.pool_stats().waiting:
         await asyncio.sleep(0)
 
 

@@ -92,11 +92,16 @@ class Journal:
 
 def answer_checks(entries: Sequence[Entry]) -> list[Check]:
     unexpected = {f"{e.user_id}: {e.sentence}" for e in entries if e.unexpected}
-    leaking = {f"{e.user_id}: {e.sentence}" for e in entries if _DATABASE_TEXT.search(e.sentence)}
+    leaking = {f"{e.user_id}: {e.sentence}" for e in entries if _DATABASE_TEXT.search(_own_words(e))}
     return [
         nobody("no attempt ends in an error that nobody expects", unexpected),
         nobody("no answer holds the database's own words", leaking),
     ]
+
+
+def _own_words(entry: Entry) -> str:
+    """The sentence without the names that were given: user-10000 ends like an SQLSTATE."""
+    return entry.sentence.replace(entry.user_id, "").replace(entry.coupon, "")
 
 
 def ledger_checks(entries: Sequence[Entry], ledger: Ledger) -> list[Check]:

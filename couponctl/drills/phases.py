@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from couponctl.database import nearest_rank
+from couponctl.pool_watch import nearest_rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from couponctl.database import nearest_rank
 from couponctl.drills.histogram import BUCKETS, bucket_of
+from couponctl.pool_watch import nearest_rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

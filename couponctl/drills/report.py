@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from couponctl.database import nearest_rank
 from couponctl.drills.drill import Check, Verdict
 from couponctl.drills.histogram import BOUNDS_MS, BUCKETS, histogram
 from couponctl.drills.phases import Spread
@@ -15,6 +14,7 @@ from couponctl.drills.slo import Level
 from couponctl.errors import Invalid
 from couponctl.faults import Fault
 from couponctl.models import Outcome, PoolStats
+from couponctl.pool_watch import nearest_rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

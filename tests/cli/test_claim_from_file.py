@@ -26,17 +26,29 @@ def spring(couponctl: Couponctl) -> None:
 
 
 def claimants(sql: Sql) -> list[str]:
-    return [row[0] for row in sql("SELECT user_id FROM claims ORDER BY created_at")]
+    return [row[0] for row in sql("SELECT user_id FROM claims ORDER BY user_id")]
+
+
+def outcomes(results: str) -> list[tuple[str, str]]:
+    """What JSON lines say of each user."""
+    documents = map(json.loads, results.splitlines())
+    return [(document["user_id"], document["outcome"]) for document in documents]
 
 
 def test_the_first_in_the_file_is_the_first_served(couponctl: Couponctl, users: Path, sql: Sql) -> None:
     users.write_text("dora\nalice\ncarol\nbob\n")
 
-    answer = couponctl("claim", "SPRING", "--from", str(users))
+    answer = couponctl("claim", "SPRING", "--from", str(users), "--results", "-")
 
     assert answer.exit_code == 10
-    assert answer.out == "dora  claimed\nalice  claimed\ncarol  claimed\nbob  sold out\n"
-    assert claimants(sql) == ["dora", "alice", "carol"]
+    assert outcomes(answer.out) == [
+        ("dora", "claimed"),
+        ("alice", "claimed"),
+        ("carol", "claimed"),
+        ("bob", "sold_out"),
+    ]
+    assert answer.err == "SPRING: 3 claimed, 1 sold out\n"
+    assert claimants(sql) == ["alice", "carol", "dora"]
 
 
 @pytest.mark.parametrize(
@@ -80,8 +92,8 @@ def test_duplicates_and_a_second_run_take_nothing_more(couponctl: Couponctl, use
     first = couponctl("claim", "SPRING", "--from", str(users))
     second = couponctl("claim", "SPRING", "--from", str(users))
 
-    assert first.out == "alice  claimed\nbob  claimed\nalice  already claimed\n"
-    assert second.out == "alice  already claimed\nbob  already claimed\nalice  already claimed\n"
+    assert first.out == "SPRING: 2 claimed, 1 already claimed\n"
+    assert second.out == "SPRING: 3 already claimed\n"
     assert first.exit_code == second.exit_code == 0
     assert claimants(sql) == ["alice", "bob"]
 
@@ -130,8 +142,8 @@ def test_a_file_that_cannot_be_read_says_why(couponctl: Couponctl, users: Path, 
 def test_an_empty_file_grants_nothing_and_says_so(couponctl: Couponctl, users: Path) -> None:
     users.write_text("\n\n")
 
-    assert couponctl("claim", "SPRING", "--from", str(users)) == (0, "", "SPRING: no user, nothing claimed\n")
-    assert json.loads(couponctl("claim", "SPRING", "--from", str(users), "--json").out)["results"] == []
+    assert couponctl("claim", "SPRING", "--from", str(users)) == (0, "SPRING: no user, nothing claimed\n", "")
+    assert json.loads(couponctl("claim", "SPRING", "--from", str(users), "--json").out)["claimed"] == 0
 
 
 def test_users_and_a_file_together_are_a_mistake(couponctl: Couponctl, users: Path) -> None:
@@ -141,13 +153,30 @@ def test_users_and_a_file_together_are_a_mistake(couponctl: Couponctl, users: Pa
     assert "name the users or give --from, not both" in answer.err
 
 
-def test_one_user_in_a_file_is_answered_as_many_are(couponctl: Couponctl, users: Path) -> None:
+def test_one_user_in_a_file_is_answered_as_many_are(
+    couponctl: Couponctl, users: Path, tmp_path: Path
+) -> None:
+    users.write_text("alice\n")
+    results = tmp_path / "results.jsonl"
+
+    answer = couponctl("claim", "SPRING", "--from", str(users), "--json", "--results", str(results))
+
+    assert json.loads(answer.out)["claimed"] == 1
+    assert json.loads(results.read_text()) == {"user_id": "alice", "outcome": "claimed", "status": 201}
+
+
+def test_results_that_cannot_be_written_are_refused_before_the_first_claim(
+    couponctl: Couponctl, users: Path, sql: Sql, tmp_path: Path
+) -> None:
     users.write_text("alice\n")
 
-    document = json.loads(couponctl("claim", "SPRING", "--from", str(users), "--json").out)
+    answer = couponctl("claim", "SPRING", "--from", str(users), "--results", str(tmp_path))
+    both = couponctl("claim", "SPRING", "--from", str(users), "--results", "-", "--json")
 
-    assert document["claimed"] == 1
-    assert document["results"] == [{"user_id": "alice", "outcome": "claimed", "status": 201}]
+    assert answer.err == f"couponctl: --results: {tmp_path} cannot be written (Is a directory).\n"
+    assert "both write to stdout" in both.err
+    assert answer.exit_code == both.exit_code == 2
+    assert claimants(sql) == []
 
 
 def test_a_dash_reads_standard_input_and_a_pipe_sees_no_progress_bar(database_url: str) -> None:
@@ -155,8 +184,7 @@ def test_a_dash_reads_standard_input_and_a_pipe_sees_no_progress_bar(database_ur
         "claim", "SPRING", "--from", "-", environment={"COUPONCTL_URL": database_url}, stdin=b"bob\r\nalice\n"
     )
 
-    assert (answer.exit_code, answer.out) == (0, b"bob  claimed\nalice  claimed\n")
-    assert answer.err == b"SPRING: 2 claimed\n"
+    assert (answer.exit_code, answer.out, answer.err) == (0, b"SPRING: 2 claimed\n", b"")
 
 
 def test_standard_input_that_is_not_utf_8_is_refused_too(database_url: str, sql: Sql) -> None:

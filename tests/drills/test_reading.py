@@ -55,7 +55,7 @@ objectives = st.builds(
 )
 
 
-def by_outcome(each: SearchStrategy[Any]) -> SearchStrategy[Any]:
+def by_outcome(each: SearchStrategy) -> SearchStrategy:
     return st.dictionaries(st.sampled_from(Outcome), each)
 
 

@@ -1,42 +1,49 @@
-"""The locked claim, one strategy after the other, all under one contract.
-
-1. Answers, in this precedence: not found, already claimed, sold out, claimed. A winner who asks again
-   after the sale hears "already claimed".
-2. The coupon's row is locked from the stock check to the commit.
-3. After every commit remaining_amount = amount - count(claims): only what was inserted is taken off.
-   To decrement first and insert with ON CONFLICT DO NOTHING loses a unit to every duplicate, silently.
-"""
+"""One claim at a time on a connection: the whole of it in one statement, or in five."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String, bindparam, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from couponctl.cancellation import cancelled_once
+from couponctl.claims.strategy import Strategy
+from couponctl.database import Database
 from couponctl.models import Outcome
 from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
-    from couponctl.database import Isolation, Session
+    from couponctl.claims.strategy import Claimer
+    from couponctl.database import Direct, Loan, Session
+    from couponctl.models import Phases
 
 # Not named as columns are: SQLAlchemy would take such a parameter for a value to set.
 _NAME = bindparam("this_coupon", type_=String)
 _USER = bindparam("this_user", type_=String)
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """A way to make one claim on a session of the kind that it asks for."""
+def one_by_one(
+    lend: Callable[..., AbstractAsyncContextManager[Loan]],
+    claim: Callable[[Any, str, str], Awaitable[Outcome]],
+) -> Callable[[Database], Claimer]:
+    """Claims that each have a connection to themselves.
 
-    name: str
-    claim: Callable[[Session, str, str], Awaitable[Outcome]]
-    """(session, coupon name, user id) -> one of the four answers."""
-    isolation: Isolation
-    """Of the session that it wants."""
+    `lend` takes a database and `coupon=`, and lends what `claim` wants beside the coupon and the user.
+    """
+
+    def on(database: Database) -> Claimer:
+        async def on_a_loan(name: str, user_id: str) -> tuple[Outcome, Phases]:
+            async with lend(database, coupon=name) as loan:
+                outcome = await claim(loan, name, user_id)
+            return outcome, loan.phases
+
+        return lambda name, user_id: cancelled_once(on_a_loan(name, user_id))
+
+    return on
 
 
 _own_claim = select(exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER))
@@ -55,7 +62,7 @@ _take_one = (
 )
 
 
-async def _claim_in_transaction(session: Session, name: str, user_id: str) -> Outcome:
+async def claim_in_transaction(session: Session, name: str, user_id: str) -> Outcome:
     who = {"this_coupon": name, "this_user": user_id}
     remaining = (await session.execute(_lock_coupon, who)).scalar_one_or_none()
     session.lap("lock_wait")
@@ -76,7 +83,7 @@ async def _claim_in_transaction(session: Session, name: str, user_id: str) -> Ou
     return Outcome.CLAIMED
 
 
-TRANSACTION = Strategy("transaction", _claim_in_transaction, "READ COMMITTED")
+TRANSACTION = Strategy("transaction", one_by_one(Database.session, claim_in_transaction))
 """Lock, check, insert, decrement, commit: five round trips, and the only one for Citus."""
 
 
@@ -109,30 +116,23 @@ _claim_statement = select(
 ).add_cte(_taken)
 
 
-async def _claim_in_statement(session: Session, name: str, user_id: str) -> Outcome:
+async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcome:
     who = {"this_coupon": name, "this_user": user_id}
-    facts = (await session.execute_committing(_claim_statement, who)).one()
-    session.lap("execute")
-    if facts.won:
+    locked, won, seen, claimed_before = await direct.fetch_row_committing(_claim_statement, who)
+    direct.lap("execute")
+    if won:
         return Outcome.CLAIMED
-    if facts.locked or facts.claimed_before:
+    if locked or claimed_before:
         return Outcome.ALREADY_CLAIMED
-    if facts.seen is None:
+    if seen is None:
         return Outcome.NOT_FOUND
-    if facts.seen <= 0:
+    if seen <= 0:
         return Outcome.SOLD_OUT
     # The last unit went while this waited for the lock, so its snapshot is older than the answer.
-    claimed_meanwhile = (await session.execute(_own_claim, who)).scalar_one()
-    session.lap("execute")
+    (claimed_meanwhile,) = await direct.fetch_row(_own_claim, who)
+    direct.lap("execute")
     return Outcome.ALREADY_CLAIMED if claimed_meanwhile else Outcome.SOLD_OUT
 
 
-STATEMENT = Strategy("statement", _claim_in_statement, "AUTOCOMMIT")
+STATEMENT = Strategy("statement", one_by_one(Database.direct, _claim_in_statement))
 """The whole claim in one statement, one round trip: the default."""
-
-STRATEGIES = (STATEMENT, TRANSACTION)
-
-
-def find_strategy(name: str) -> Strategy:
-    """The strategy of that name; KeyError for none."""
-    return {strategy.name: strategy for strategy in STRATEGIES}[name]

@@ -1,0 +1,77 @@
+"""The closed bench: every strategy as fast as it goes, and pgbench beside it in every round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from couponctl.bench.ground import WARM_UP
+from couponctl.bench.load import closed_load
+from couponctl.bench.pgbench import CLIENTS
+from couponctl.bench.rows import PGBENCH, Cell, Measurement, result_of, summed_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from couponctl.bench.ground import Ground
+    from couponctl.bench.result import Result
+    from couponctl.bench.timed import Timed
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Every strategy, with so many claims in flight, on so many coupons."""
+
+    strategies: tuple[str, ...]
+    in_flight: tuple[int, ...]
+    coupons: tuple[int, ...]
+    seconds: float
+    """Of one measurement."""
+    rounds: int
+    pgbench: bool
+
+    words = "claim as fast as the server lets it, which is all the load that it bears"
+
+    @property
+    def clients(self) -> int:
+        """Connections of the yardstick."""
+        return CLIENTS if self.pgbench else 0
+
+    @property
+    def duration(self) -> float:
+        """Seconds that it takes at least."""
+        return self.rounds * len(self.cells()) * (self.seconds + WARM_UP)
+
+    def cells(self) -> list[Cell]:
+        """Those of a round, in their order; each number of coupons begins with its yardstick."""
+        cells = []
+        for coupons in self.coupons:
+            if self.pgbench:
+                cells.append(Cell(PGBENCH, CLIENTS, coupons))
+            cells += [Cell(name, number, coupons) for name in self.strategies for number in self.in_flight]
+        return cells
+
+    async def run(self, ground: Ground, told: Callable[[str], None]) -> Result:
+        """Every cell once a round; `told` hears of each. Raises LedgerBroken at the first wrong claim."""
+        measurements: list[Measurement] = []
+        for _ in range(self.rounds):
+            yardstick: float | None = None
+            for cell in self.cells():
+                timed = await self._measured(ground, cell)
+                if cell.subject == PGBENCH:
+                    yardstick = timed.claims_per_s
+                measurements.append(Measurement(cell, timed, yardstick))
+                told(f"{cell.words}: {timed.claims_per_s:,.0f} claims/s")
+        return result_of(summed_up(measurements))
+
+    async def _measured(self, ground: Ground, cell: Cell) -> Timed:
+        names = await ground.lay_out(cell.coupons)
+        if cell.subject == PGBENCH:
+            timed = await ground.pgbench.run(coupons=cell.coupons, seconds=self.seconds, warm_up=WARM_UP)
+            await ground.hold_against_ledger(PGBENCH, timed)
+            return timed
+        async with ground.service(cell.subject) as service:
+            before = await closed_load(service, names, cell.in_flight, WARM_UP, users="warm")
+            timed = await closed_load(service, names, cell.in_flight, self.seconds, users="user")
+        await ground.hold_against_ledger(cell.subject, before, timed)
+        return timed

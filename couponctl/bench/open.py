@@ -1,0 +1,116 @@
+"""The open bench: users come at a rate, whether or not those before them have an answer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from couponctl.bench.ground import WARM_UP
+from couponctl.bench.load import closed_load, open_load
+from couponctl.bench.result import Result
+from couponctl.present import counted, milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from couponctl.bench.ground import Ground
+    from couponctl.bench.load import Arrivals, Load
+
+_WARM_UP_IN_FLIGHT = 10
+
+_HEADER = ("STRATEGY", "COUPONS", "USERS/S", "CLAIMS/S", "P50", "P99", "LATE", "DROPPED", "FAILED")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRow:
+    """What became of the load with one strategy, on so many coupons."""
+
+    subject: str
+    coupons: int
+    arrivals: Arrivals
+
+    def as_json(self) -> dict[str, Any]:
+        timed = self.arrivals.timed
+        return {
+            "subject": self.subject,
+            "coupons": self.coupons,
+            "came_per_s": round(self.arrivals.came_per_s, 1),
+            "claims_per_s": round(timed.claims_per_s, 1),
+            "p50_ms": round(timed.p50_ms, 3),
+            "p99_ms": round(timed.p99_ms, 3),
+            "late": self.arrivals.late,
+            "dropped": self.arrivals.dropped,
+            "failed": timed.failed,
+            "rate_reached": self.arrivals.reached,
+        }
+
+    def texts(self) -> tuple[str, ...]:
+        """For _HEADER."""
+        timed = self.arrivals.timed
+        return (
+            self.subject,
+            f"{self.coupons:,}",
+            f"{self.arrivals.came_per_s:,.0f}",
+            f"{timed.claims_per_s:,.0f}",
+            milliseconds(timed.p50_ms),
+            milliseconds(timed.p99_ms),
+            f"{self.arrivals.late:,}",
+            f"{self.arrivals.dropped:,}",
+            f"{timed.failed:,}",
+        )
+
+    @property
+    def warning(self) -> str:
+        """Empty where claims were won as fast as users came."""
+        if self.arrivals.reached:
+            return ""
+        rate, came = self.arrivals.timed.claims_per_s, self.arrivals.came_per_s
+        on = counted(self.coupons, "coupon")
+        return f"{self.subject} on {on}: RATE NOT REACHED: {rate:,.0f} claims/s for {came:,.0f} users/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Every strategy under the same arrivals, on so many coupons."""
+
+    strategies: tuple[str, ...]
+    coupons: tuple[int, ...]
+    load: Load
+
+    clients = 0
+    """No yardstick: pgbench waits for its answers."""
+
+    @property
+    def words(self) -> str:
+        return f"claim for {self.load.rate:,.0f} users a second, as far as the server bears that"
+
+    @property
+    def duration(self) -> float:
+        """Seconds that it takes at least."""
+        return len(self.strategies) * len(self.coupons) * (self.load.seconds + WARM_UP)
+
+    async def run(self, ground: Ground, told: Callable[[str], None]) -> Result:
+        """One strategy after the other; `told` hears of each. Raises LedgerBroken at a wrong claim."""
+        told(f"seed {self.load.seed}")
+        rows = []
+        for coupons in self.coupons:
+            for strategy in self.strategies:
+                rows.append(OpenRow(strategy, coupons, await self._measured(ground, strategy, coupons)))
+                told(f"{strategy}: {rows[-1].arrivals.timed.claims_per_s:,.0f} claims/s")
+        return self._result(rows)
+
+    async def _measured(self, ground: Ground, strategy: str, coupons: int) -> Arrivals:
+        names = await ground.lay_out(coupons)
+        async with ground.service(strategy) as service:
+            before = await closed_load(service, names, _WARM_UP_IN_FLIGHT, WARM_UP, users="warm")
+            found = await open_load(service, names, self.load, users="user")
+        await ground.hold_against_ledger(strategy, before, found.timed)
+        return found
+
+    def _result(self, rows: Sequence[OpenRow]) -> Result:
+        return Result(
+            _HEADER,
+            tuple(row.texts() for row in rows),
+            {**asdict(self.load), "rows": [row.as_json() for row in rows]},
+            tuple(row.warning for row in rows if row.warning),
+        )
