@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from couponctl.cancellation import to_its_end
 from couponctl.claims import STATEMENT, Strategy
-from couponctl.claims.one import claim_in_transaction, one_by_one
+from couponctl.claims.one import OneByOne, claim_in_transaction
 from couponctl.database import Database
 from couponctl.errors import CouponNotFound, Invalid, SoldOut
 from couponctl.models import Coupon, Outcome
@@ -274,17 +274,17 @@ class _Deaf(CouponService):
 
 MUTANTS = (
     Mutant("first come refused", sale=_Deaf),
-    Mutant("no lock", Strategy("check-then-act", one_by_one(Database.session, _check_then_act))),
-    Mutant("decrement first", Strategy("decrement-first", one_by_one(Database.session, _decrement_first))),
-    Mutant("no decrement", Strategy("no-decrement", one_by_one(Database.session, _no_decrement))),
+    Mutant("no lock", Strategy("check-then-act", OneByOne(Database.session, _check_then_act))),
+    Mutant("decrement first", Strategy("decrement-first", OneByOne(Database.session, _decrement_first))),
+    Mutant("no decrement", Strategy("no-decrement", OneByOne(Database.session, _no_decrement))),
     Mutant(
         "duplicates let through",
-        Strategy("duplicates", one_by_one(Database.session, _let_duplicates_through)),
+        Strategy("duplicates", OneByOne(Database.session, _let_duplicates_through)),
         _WithoutKey,
     ),
-    Mutant("answer before commit", Strategy("early", one_by_one(Database.session, _answer_before_commit))),
-    Mutant("error swallowed", Strategy("swallow", one_by_one(Database.session, _swallow_in_transaction))),
-    Mutant("sold out when busy", Strategy("busy", one_by_one(Database.session, _sold_out_when_busy))),
+    Mutant("answer before commit", Strategy("early", OneByOne(Database.session, _answer_before_commit))),
+    Mutant("error swallowed", Strategy("swallow", OneByOne(Database.session, _swallow_in_transaction))),
+    Mutant("sold out when busy", Strategy("busy", OneByOne(Database.session, _sold_out_when_busy))),
     Mutant("sold out too early", sale=_Hasty),
     Mutant("timeout is sold out", sale=_TimeoutIsSoldOut),
     Mutant("exhaustion is sold out", sale=_ExhaustionIsSoldOut),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String, bindparam, exists, select, update
@@ -26,24 +27,21 @@ _NAME = bindparam("this_coupon", type_=String)
 _USER = bindparam("this_user", type_=String)
 
 
-def one_by_one(
-    lend: Callable[..., AbstractAsyncContextManager[Loan]],
-    claim: Callable[[Any, str, str], Awaitable[Outcome]],
-) -> Callable[[Database], Claimer]:
-    """Claims that each have a connection to themselves.
+@dataclass(frozen=True, slots=True)
+class OneByOne:
+    """Claims that each have a connection to themselves; a value, so that another process can be given it."""
 
-    `lend` takes a database and `coupon=`, and lends what `claim` wants beside the coupon and the user.
-    """
+    lend: Callable[..., AbstractAsyncContextManager[Loan]]
+    """(database, coupon=name) -> what `claim` wants beside the coupon and the user."""
+    claim: Callable[[Any, str, str], Awaitable[Outcome]]
 
-    def on(database: Database) -> Claimer:
-        async def on_a_loan(name: str, user_id: str) -> tuple[Outcome, Phases]:
-            async with lend(database, coupon=name) as loan:
-                outcome = await claim(loan, name, user_id)
-            return outcome, loan.phases
+    def __call__(self, database: Database) -> Claimer:
+        return lambda name, user_id: cancelled_once(self._on_a_loan(database, name, user_id))
 
-        return lambda name, user_id: cancelled_once(on_a_loan(name, user_id))
-
-    return on
+    async def _on_a_loan(self, database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
+        async with self.lend(database, coupon=name) as loan:
+            outcome = await self.claim(loan, name, user_id)
+        return outcome, loan.phases
 
 
 _own_claim = select(exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER))
@@ -83,7 +81,7 @@ async def claim_in_transaction(session: Session, name: str, user_id: str) -> Out
     return Outcome.CLAIMED
 
 
-TRANSACTION = Strategy("transaction", one_by_one(Database.session, claim_in_transaction))
+TRANSACTION = Strategy("transaction", OneByOne(Database.session, claim_in_transaction))
 """Lock, check, insert, decrement, commit: five round trips, and the only one for Citus."""
 
 
@@ -134,5 +132,5 @@ async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcom
     return Outcome.ALREADY_CLAIMED if claimed_meanwhile else Outcome.SOLD_OUT
 
 
-STATEMENT = Strategy("statement", one_by_one(Database.direct, _claim_in_statement))
+STATEMENT = Strategy("statement", OneByOne(Database.direct, _claim_in_statement))
 """The whole claim in one statement, one round trip: the default."""

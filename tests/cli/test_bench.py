@@ -12,20 +12,21 @@ import pytest
 
 from couponctl.bench import ground
 from couponctl.claims import Strategy
-from couponctl.claims.one import one_by_one
+from couponctl.claims.one import OneByOne
 from couponctl.cli import bench
 from couponctl.database import Database
 from couponctl.models import Outcome
 from tests.cli.programs import running
-from tests.cli.test_signals import TRACES, Watch, ended
+from tests.cli.test_signals import ended
+from tests.sessions import TRACES, Watch
 from tests.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.cli.conftest import Context, Json, Sql
-    from tests.conftest import Couponctl
+    from tests.cli.conftest import Context, Json
+    from tests.conftest import Couponctl, Sql
 
 BENCH = ("bench", "--seconds", "0.5", "--rounds", "1", "--in-flight", "5", "--yes")
 
@@ -101,7 +102,7 @@ async def _claimed_without_a_claim(_session: object, _name: str, _user: str) -> 
 def test_a_fast_claim_that_is_wrong_is_a_failure(
     couponctl: Couponctl, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mutant = Strategy("statement", one_by_one(Database.session, _claimed_without_a_claim))
+    mutant = Strategy("statement", OneByOne(Database.session, _claimed_without_a_claim))
     monkeypatch.setattr(ground, "find_strategy", lambda _name: mutant)
 
     answer = couponctl(*QUICK, "--json")
