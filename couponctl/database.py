@@ -20,6 +20,7 @@ from couponctl.cancellation import to_its_end, together
 from couponctl.driver_errors import READ_ONLY, sqlstate_of, translated
 from couponctl.errors import PoolExhausted
 from couponctl.gate import Gate
+from couponctl.login import connected
 from couponctl.models import Phases
 from couponctl.pool_watch import PoolWatch
 
@@ -52,9 +53,6 @@ One is being sent, one holds the lock, one has its answer: measured, two or thre
 """
 
 _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-
-_ABANDONED_CHECK = "2s"
-"""How often the server looks whether a client that it works for is still there."""
 
 
 class Loan:
@@ -296,7 +294,7 @@ class Database:
         return fairy
 
     async def _open_connection(self) -> asyncpg.Connection:
-        connection = await _connect(self.server, self.limits, self.application)
+        connection = await connected(self.server, self.limits, self.application)
         self._just_opened[asyncio.current_task()] = connection
         return connection
 
@@ -380,44 +378,3 @@ def _engine(
             context.is_disconnect = True
 
     return engine
-
-
-async def _connect(server: Server, limits: Limits, application: str) -> asyncpg.Connection:
-    """A connection to the first host that takes one; each host has `connect_timeout` of its own.
-
-    The driver's timeout would cover all hosts together, and one that swallows packets would eat it.
-    """
-    tried: Exception | None = None
-    for host in server.hosts:
-        try:
-            return await asyncpg.connect(
-                server.dsn,
-                host=host.host,
-                port=host.port,
-                timeout=limits.connect_timeout,
-                command_timeout=limits.command_timeout,
-                target_session_attrs="read-write" if len(server.hosts) > 1 else None,
-                server_settings=_session_settings(limits, application),
-            )
-        except (
-            OSError,
-            asyncpg.CannotConnectNowError,
-            asyncpg.ConnectionDoesNotExistError,
-            asyncpg.TooManyConnectionsError,
-            asyncpg.TargetServerAttributeNotMatched,
-        ) as exc:
-            tried = exc
-    assert tried is not None
-    raise tried
-
-
-def _session_settings(limits: Limits, application: str) -> dict[str, str]:
-    """The server's own limits: they end before the client's, so the connection survives them."""
-    return {
-        "application_name": application,
-        "default_transaction_isolation": "read committed",
-        "lock_timeout": f"{limits.lock_timeout * 1000:.0f}",
-        "statement_timeout": f"{limits.statement_timeout * 1000:.0f}",
-        "idle_in_transaction_session_timeout": f"{limits.command_timeout * 1000:.0f}",
-        "client_connection_check_interval": _ABANDONED_CHECK,
-    }
