@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Literal
@@ -53,6 +54,16 @@ One is being sent, one holds the lock, one has its answer: measured, two or thre
 """
 
 _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A place at the gate, which `session` or `direct` wants, and gives back."""
+
+    coupon: str | None
+    asked_at: float
+    left: PoolProxiedConnection | None
+    """The connection of who had the place before."""
 
 
 class Loan:
@@ -193,51 +204,55 @@ class Database:
 
     @asynccontextmanager
     async def session(
-        self, isolation: Isolation = "READ COMMITTED", *, coupon: str | None = None
+        self,
+        isolation: Isolation = "READ COMMITTED",
+        *,
+        coupon: str | None = None,
+        turn: Turn | None = None,
     ) -> AsyncIterator[Session]:
         """Lend a connection; what was not committed when it comes back is rolled back.
 
-        `coupon` names the one whose row is to be locked, before which a few are enough to queue.
+        `coupon` names the one whose row is to be locked, before which a few are enough to queue; `turn`
+        is that of who has queued already.
 
         Driver errors leave as the errors of `couponctl.errors`: PoolExhausted, Unreachable, TimedOut,
         OutcomeUnknown, ...
         """
         session: Session | None = None
         try:
-            asked_at = perf_counter()
-            left = await self._turn(coupon)
+            turn = turn or await self.turn(coupon)
             try:
-                if left is not None:
-                    left.close()
+                if turn.left is not None:
+                    turn.left.close()
                 connection = await self._checked_out()
                 try:
-                    session = Session(connection, self._acquired_since(asked_at))
+                    session = Session(connection, self._acquired_since(turn.asked_at))
                     await connection.execution_options(isolation_level=isolation)
                     yield session
                 finally:
                     # One that is still on its way back when the pool closes would never be closed.
                     await to_its_end(connection.close())
             finally:
-                self._gate.leave(coupon)
+                self._gate.leave(turn.coupon)
         except Exception as exc:
             raise self._translated(exc, session) from exc
 
-    def direct(self, *, coupon: str | None = None) -> AbstractAsyncContextManager[Direct]:
+    def direct(
+        self, *, coupon: str | None = None, turn: Turn | None = None
+    ) -> AbstractAsyncContextManager[Direct]:
         """Lend a connection for statements that are transactions of their own. Raises as `session` does.
 
         It goes straight on to the next who wants one: a claim in a storm pays for no pool.
         """
-        return _Lending(partial(self._lend, coupon), self._take_back)
+        return _Lending(partial(self._lend, coupon, turn), self._take_back)
 
-    async def _lend(self, coupon: str | None) -> Direct:
-        asked_at = perf_counter()
+    async def _lend(self, coupon: str | None, turn: Turn | None) -> Direct:
         try:
-            fairy = await self._turn(coupon)
-            if fairy is None:
-                fairy = await self._fairy(coupon)
+            turn = turn or await self.turn(coupon)
+            fairy = turn.left or await self._fairy(turn.coupon)
         except Exception as exc:
             raise self._translated(exc, None) from exc
-        return Direct(fairy, self.schema, coupon, self._acquired_since(asked_at))
+        return Direct(fairy, self.schema, turn.coupon, self._acquired_since(turn.asked_at))
 
     async def _take_back(self, direct: Direct, exc: BaseException | None) -> None:
         # Only after a plain answer of the server is it certain how the connection stands.
@@ -263,12 +278,16 @@ class Database:
         self._watch.acquired(waited)
         return waited
 
-    async def _turn(self, coupon: str | None) -> PoolProxiedConnection | None:
-        """Wait until a connection may be had, and take the one that was left by the last to have it."""
+    async def turn(self, coupon: str | None) -> Turn:
+        """Wait until a connection may be had. Cancelled at any moment, this leaves nothing behind.
+
+        Raises PoolExhausted.
+        """
+        asked_at = perf_counter()
         if not self._gate.open_to(coupon):
             self._watch.queued()
         try:
-            return await self._gate.enter(self.limits.acquire_timeout, coupon)
+            return Turn(coupon, asked_at, await self._gate.enter(self.limits.acquire_timeout, coupon))
         except TimeoutError:
             self._watch.gave_up()
             raise PoolExhausted(self.limits.pool_size, self.limits.acquire_timeout) from None

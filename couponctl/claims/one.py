@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from couponctl.claims.strategy import Claimer
-    from couponctl.database import Direct, Loan, Session
+    from couponctl.database import Direct, Loan, Session, Turn
     from couponctl.models import Phases
 
 # Not named as columns are: SQLAlchemy would take such a parameter for a value to set.
@@ -32,16 +32,22 @@ def one_by_one(
 ) -> Callable[[Database], Claimer]:
     """Claims that each have a connection to themselves.
 
-    `lend` takes a database and `coupon=`, and lends what `claim` wants beside the coupon and the user.
+    `lend` takes a database and `turn=`, and lends what `claim` wants beside the coupon and the user.
     """
 
     def on(database: Database) -> Claimer:
-        async def on_a_loan(name: str, user_id: str) -> tuple[Outcome, Phases]:
-            async with lend(database, coupon=name) as loan:
+        async def on_a_loan(turn: Turn, name: str, user_id: str) -> tuple[Outcome, Phases]:
+            async with lend(database, turn=turn) as loan:
                 outcome = await claim(loan, name, user_id)
             return outcome, loan.phases
 
-        return lambda name, user_id: cancelled_once(on_a_loan(name, user_id))
+        async def in_turn(name: str, user_id: str) -> tuple[Outcome, Phases]:
+            # Thousands may wait here; only who has a turn needs a task of his own, which has begun, and so
+            # gives the turn back, before any cancellation can reach it.
+            turn = await database.turn(name)
+            return await cancelled_once(on_a_loan(turn, name, user_id))
+
+        return in_turn
 
     return on
 
