@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,7 @@ from couponctl.cancellation import to_its_end, together
 from couponctl.driver_errors import READ_ONLY, sqlstate_of, translated
 from couponctl.errors import PoolExhausted
 from couponctl.gate import Gate
+from couponctl.login import connected
 from couponctl.models import Phases
 from couponctl.pool_watch import PoolWatch
 
@@ -53,8 +55,15 @@ One is being sent, one holds the lock, one has its answer: measured, two or thre
 
 _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
-_ABANDONED_CHECK = "2s"
-"""How often the server looks whether a client that it works for is still there."""
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A place at the gate, which `session` or `direct` wants, and gives back."""
+
+    coupon: str | None
+    asked_at: float
+    left: PoolProxiedConnection | None
+    """The connection of who had the place before."""
 
 
 class Loan:
@@ -195,51 +204,55 @@ class Database:
 
     @asynccontextmanager
     async def session(
-        self, isolation: Isolation = "READ COMMITTED", *, coupon: str | None = None
+        self,
+        isolation: Isolation = "READ COMMITTED",
+        *,
+        coupon: str | None = None,
+        turn: Turn | None = None,
     ) -> AsyncIterator[Session]:
         """Lend a connection; what was not committed when it comes back is rolled back.
 
-        `coupon` names the one whose row is to be locked, before which a few are enough to queue.
+        `coupon` names the one whose row is to be locked, before which a few are enough to queue; `turn`
+        is that of who has queued already.
 
         Driver errors leave as the errors of `couponctl.errors`: PoolExhausted, Unreachable, TimedOut,
         OutcomeUnknown, ...
         """
         session: Session | None = None
         try:
-            asked_at = perf_counter()
-            left = await self._turn(coupon)
+            turn = turn or await self.turn(coupon)
             try:
-                if left is not None:
-                    left.close()
+                if turn.left is not None:
+                    turn.left.close()
                 connection = await self._checked_out()
                 try:
-                    session = Session(connection, self._acquired_since(asked_at))
+                    session = Session(connection, self._acquired_since(turn.asked_at))
                     await connection.execution_options(isolation_level=isolation)
                     yield session
                 finally:
                     # One that is still on its way back when the pool closes would never be closed.
                     await to_its_end(connection.close())
             finally:
-                self._gate.leave(coupon)
+                self._gate.leave(turn.coupon)
         except Exception as exc:
             raise self._translated(exc, session) from exc
 
-    def direct(self, *, coupon: str | None = None) -> AbstractAsyncContextManager[Direct]:
+    def direct(
+        self, *, coupon: str | None = None, turn: Turn | None = None
+    ) -> AbstractAsyncContextManager[Direct]:
         """Lend a connection for statements that are transactions of their own. Raises as `session` does.
 
         It goes straight on to the next who wants one: a claim in a storm pays for no pool.
         """
-        return _Lending(partial(self._lend, coupon), self._take_back)
+        return _Lending(partial(self._lend, coupon, turn), self._take_back)
 
-    async def _lend(self, coupon: str | None) -> Direct:
-        asked_at = perf_counter()
+    async def _lend(self, coupon: str | None, turn: Turn | None) -> Direct:
         try:
-            fairy = await self._turn(coupon)
-            if fairy is None:
-                fairy = await self._fairy(coupon)
+            turn = turn or await self.turn(coupon)
+            fairy = turn.left or await self._fairy(turn.coupon)
         except Exception as exc:
             raise self._translated(exc, None) from exc
-        return Direct(fairy, self.schema, coupon, self._acquired_since(asked_at))
+        return Direct(fairy, self.schema, turn.coupon, self._acquired_since(turn.asked_at))
 
     async def _take_back(self, direct: Direct, exc: BaseException | None) -> None:
         # Only after a plain answer of the server is it certain how the connection stands.
@@ -265,12 +278,16 @@ class Database:
         self._watch.acquired(waited)
         return waited
 
-    async def _turn(self, coupon: str | None) -> PoolProxiedConnection | None:
-        """Wait until a connection may be had, and take the one that was left by the last to have it."""
+    async def turn(self, coupon: str | None) -> Turn:
+        """Wait until a connection may be had. Cancelled at any moment, this leaves nothing behind.
+
+        Raises PoolExhausted.
+        """
+        asked_at = perf_counter()
         if not self._gate.open_to(coupon):
             self._watch.queued()
         try:
-            return await self._gate.enter(self.limits.acquire_timeout, coupon)
+            return Turn(coupon, asked_at, await self._gate.enter(self.limits.acquire_timeout, coupon))
         except TimeoutError:
             self._watch.gave_up()
             raise PoolExhausted(self.limits.pool_size, self.limits.acquire_timeout) from None
@@ -296,7 +313,7 @@ class Database:
         return fairy
 
     async def _open_connection(self) -> asyncpg.Connection:
-        connection = await _connect(self.server, self.limits, self.application)
+        connection = await connected(self.server, self.limits, self.application)
         self._just_opened[asyncio.current_task()] = connection
         return connection
 
@@ -380,44 +397,3 @@ def _engine(
             context.is_disconnect = True
 
     return engine
-
-
-async def _connect(server: Server, limits: Limits, application: str) -> asyncpg.Connection:
-    """A connection to the first host that takes one; each host has `connect_timeout` of its own.
-
-    The driver's timeout would cover all hosts together, and one that swallows packets would eat it.
-    """
-    tried: Exception | None = None
-    for host in server.hosts:
-        try:
-            return await asyncpg.connect(
-                server.dsn,
-                host=host.host,
-                port=host.port,
-                timeout=limits.connect_timeout,
-                command_timeout=limits.command_timeout,
-                target_session_attrs="read-write" if len(server.hosts) > 1 else None,
-                server_settings=_session_settings(limits, application),
-            )
-        except (
-            OSError,
-            asyncpg.CannotConnectNowError,
-            asyncpg.ConnectionDoesNotExistError,
-            asyncpg.TooManyConnectionsError,
-            asyncpg.TargetServerAttributeNotMatched,
-        ) as exc:
-            tried = exc
-    assert tried is not None
-    raise tried
-
-
-def _session_settings(limits: Limits, application: str) -> dict[str, str]:
-    """The server's own limits: they end before the client's, so the connection survives them."""
-    return {
-        "application_name": application,
-        "default_transaction_isolation": "read committed",
-        "lock_timeout": f"{limits.lock_timeout * 1000:.0f}",
-        "statement_timeout": f"{limits.statement_timeout * 1000:.0f}",
-        "idle_in_transaction_session_timeout": f"{limits.command_timeout * 1000:.0f}",
-        "client_connection_check_interval": _ABANDONED_CHECK,
-    }

@@ -377,19 +377,19 @@ async def test_whatever_comes_is_answered_as_if_one_came_after_the_other(
             await asyncio.sleep(0)
     attempts = await asyncio.gather(*tasks)
 
-    model: dict[str, list[str]] = {"A": [], "B": []}
-    for attempt in attempts:
-        winners = model[attempt.name]
-        assert attempt.outcome is _modelled(winners, attempt.user_id, stock)
-        if attempt.outcome is CLAIMED:
-            winners.append(attempt.user_id)
-    for coupon, winners in model.items():
+    for coupon in ("A", "B"):
+        heard = [(attempt.user_id, attempt.outcome) for attempt in attempts if attempt.name == coupon]
+        winners = list(dict.fromkeys(user for user, _ in heard))[:stock]
+        assert Counter(heard) == _modelled([user for user, _ in heard], winners)
         page = await service.show(coupon)
         assert page.claimed_by == tuple(sorted(winners))
         assert page.coupon.remaining_amount == stock - len(winners)
 
 
-def _modelled(winners: list[str], user: str, stock: int) -> Outcome:
-    if user in winners:
-        return ALREADY_CLAIMED
-    return SOLD_OUT if len(winners) == stock else CLAIMED
+def _modelled(clicks: Sequence[str], winners: Sequence[str]) -> Counter[tuple[str, Outcome]]:
+    """What all clicks hear together; which one of a winner's it is that wins, nobody can tell."""
+    return Counter((user, CLAIMED) for user in winners) + Counter(
+        (user, ALREADY_CLAIMED if user in winners else SOLD_OUT)
+        for number, user in enumerate(clicks)
+        if user not in winners or user in clicks[:number]
+    )

@@ -27,7 +27,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     },
     {"settings": {"platformdirs"}},
     {"driver_errors": {"sqlalchemy", "asyncpg"}, "guards": set(), "reach": set()},
-    {"pool_watch": {"sqlalchemy"}},
+    {"login": {"asyncpg"}, "pool_watch": {"sqlalchemy"}},
     {"database": {"sqlalchemy", "asyncpg"}},
     {"claims": {"sqlalchemy"}, "questions": {"sqlalchemy"}, "schema": {"sqlalchemy"}},
     {"activity": {"sqlalchemy"}, "audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},

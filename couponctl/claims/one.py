@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from couponctl.claims.strategy import Claimer
-    from couponctl.database import Direct, Loan, Session
+    from couponctl.database import Direct, Loan, Session, Turn
     from couponctl.models import Phases
 
 # Not named as columns are: SQLAlchemy would take such a parameter for a value to set.
@@ -31,6 +31,7 @@ _USER = bindparam("this_user", type_=String)
 class OneByOne:
     """Claims that each have a connection to themselves; a value, so that another process can be given it."""
 
+<<<<<<< HEAD
     lend: Callable[..., AbstractAsyncContextManager[Loan]]
     """(database, coupon=name) -> what `claim` wants beside the coupon and the user."""
     claim: Callable[[Any, str, str], Awaitable[Outcome]]
@@ -42,6 +43,26 @@ class OneByOne:
         async with self.lend(database, coupon=name) as loan:
             outcome = await self.claim(loan, name, user_id)
         return outcome, loan.phases
+=======
+    `lend` takes a database and `turn=`, and lends what `claim` wants beside the coupon and the user.
+    """
+
+    def on(database: Database) -> Claimer:
+        async def on_a_loan(turn: Turn, name: str, user_id: str) -> tuple[Outcome, Phases]:
+            async with lend(database, turn=turn) as loan:
+                outcome = await claim(loan, name, user_id)
+            return outcome, loan.phases
+
+        async def in_turn(name: str, user_id: str) -> tuple[Outcome, Phases]:
+            # Thousands may wait here; only who has a turn needs a task of his own, which has begun, and so
+            # gives the turn back, before any cancellation can reach it.
+            turn = await database.turn(name)
+            return await cancelled_once(on_a_loan(turn, name, user_id))
+
+        return in_turn
+
+    return on
+>>>>>>> perf
 
 
 _own_claim = select(exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER))

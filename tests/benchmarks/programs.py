@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -21,20 +20,36 @@ class Run:
     """A process that has ended well."""
 
     seconds: float
-    megabytes: float
-    """The most memory that it had resident."""
     out: str
 
 
+_SCALES = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:])
+_, status, used = os.wait4(process.pid, 0)
+print(used.ru_maxrss, file=sys.stderr)
+os._exit(os.waitstatus_to_exitcode(status) & 255)
+"""
+"""A process counts the memory of the one that it was forked from, so that has to be a small one."""
+
+
 def run(*command: str, environment: Mapping[str, str] | None = None) -> Run:
-    """Run a program to its end. Its exit code must be 0."""
+    """Run a program to its end and time it. Its exit code must be 0."""
     began = perf_counter()
-    with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=out)
-        _pid, status, used = os.wait4(process.pid, 0)
-        seconds = perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        out.seek(0)
-        unit = 1 if sys.platform == "darwin" else 1024
-        return Run(seconds, used.ru_maxrss * unit / 1e6, out.read())
+    done = subprocess.run(
+        command, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, check=True, text=True
+    )
+    return Run(perf_counter() - began, done.stdout)
+
+
+def megabytes_of(*command: str, environment: Mapping[str, str]) -> float:
+    """Run a program to its end. The most memory that it had resident."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SCALES, *command],
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(done.stderr.splitlines()[-1]) * unit / 1e6

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from couponctl.drills.journal import Entry, Ledger, ledger_checks, recovered, time_checks
+from couponctl.drills.journal import Entry, Ledger, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.models import Coupon, Outcome, Phases
 
 CLAIMED, ALREADY, SOLD_OUT, UNKNOWN, NOT_FOUND = (
@@ -73,6 +73,22 @@ def test_an_honest_history_holds(entries: list[Entry], final: Ledger) -> None:
 )
 def test_each_lie_breaks_its_promise(entries: list[Entry], final: Ledger, promise: str) -> None:
     assert promise in broken(entries, final)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "leaks"),
+    [
+        ('"X" is sold out: "user-10000" got none.', False),
+        ("the server said 40P01 to user-10000.", True),
+        ("duplicate key violates a rule.", True),
+    ],
+)
+def test_the_words_of_the_database_are_found_but_no_user_id_is_taken_for_them(
+    sentence: str, leaks: bool
+) -> None:
+    _, words = answer_checks([replace(said("user-10000", SOLD_OUT), sentence=sentence)])
+
+    assert words.held is not leaks
 
 
 def test_a_claim_without_an_answer_that_is_in_the_ledger_is_recovered() -> None:
