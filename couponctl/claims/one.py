@@ -31,38 +31,25 @@ _USER = bindparam("this_user", type_=String)
 class OneByOne:
     """Claims that each have a connection to themselves; a value, so that another process can be given it."""
 
-<<<<<<< HEAD
     lend: Callable[..., AbstractAsyncContextManager[Loan]]
-    """(database, coupon=name) -> what `claim` wants beside the coupon and the user."""
+    """(database, turn=) -> what `claim` wants beside the coupon and the user."""
     claim: Callable[[Any, str, str], Awaitable[Outcome]]
 
     def __call__(self, database: Database) -> Claimer:
-        return lambda name, user_id: cancelled_once(self._on_a_loan(database, name, user_id))
-
-    async def _on_a_loan(self, database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
-        async with self.lend(database, coupon=name) as loan:
-            outcome = await self.claim(loan, name, user_id)
-        return outcome, loan.phases
-=======
-    `lend` takes a database and `turn=`, and lends what `claim` wants beside the coupon and the user.
-    """
-
-    def on(database: Database) -> Claimer:
-        async def on_a_loan(turn: Turn, name: str, user_id: str) -> tuple[Outcome, Phases]:
-            async with lend(database, turn=turn) as loan:
-                outcome = await claim(loan, name, user_id)
-            return outcome, loan.phases
-
         async def in_turn(name: str, user_id: str) -> tuple[Outcome, Phases]:
             # Thousands may wait here; only who has a turn needs a task of his own, which has begun, and so
             # gives the turn back, before any cancellation can reach it.
             turn = await database.turn(name)
-            return await cancelled_once(on_a_loan(turn, name, user_id))
+            return await cancelled_once(self._on_a_loan(database, turn, name, user_id))
 
         return in_turn
 
-    return on
->>>>>>> perf
+    async def _on_a_loan(
+        self, database: Database, turn: Turn, name: str, user_id: str
+    ) -> tuple[Outcome, Phases]:
+        async with self.lend(database, turn=turn) as loan:
+            outcome = await self.claim(loan, name, user_id)
+        return outcome, loan.phases
 
 
 _own_claim = select(exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER))
