@@ -14,7 +14,7 @@ from couponctl.faults import Fault, Point, drained_pool, held_row, slow_at
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from couponctl.database import Database
     from couponctl.drills.arena import Arena
@@ -74,11 +74,11 @@ async def _take_too_long(arena: Arena, slowness: Slowness) -> list[Check]:
     await arena.create(COUPON, 100)
     async with arena.witness() as witness:
         clock = _ServerClock(witness)
-        sleeping = await clock.time(_sleep(arena, slowness.limit * 8))
+        sleeping = await clock.time(lambda: _sleep(arena, slowness.limit * 8))
         async with arena.fault(slow_at(Point.AFTER_INSERT, witness, slowness.limit * 8)):
-            inserting = await clock.time(arena.claim(COUPON, "slow after the insert"))
+            inserting = await clock.time(lambda: arena.claim(COUPON, "slow after the insert"))
         async with arena.fault(held_row(witness, COUPON)):
-            locking = await clock.time(arena.claim(COUPON, "behind a held lock"))
+            locking = await clock.time(lambda: arena.claim(COUPON, "behind a held lock"))
     healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(slowness.pool_size * 2)]
     outcomes = [entry.outcome for entry in arena.journal.entries[:2]]
     return [
@@ -105,10 +105,10 @@ class _ServerClock:
     def __init__(self, witness: Database) -> None:
         self._witness = witness
 
-    async def time(self, work: Awaitable[object]) -> float:
+    async def time(self, work: Callable[[], Awaitable[object]]) -> float:
         """Seconds that the work took."""
         began = await self._now()
-        await work
+        await work()
         return await self._now() - began
 
     async def _now(self) -> float:
