@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _NAME = bindparam("this_coupon", type_=String)
 _USER = bindparam("this_user", type_=String)
 
+CROWD = 1000
+"""Who comes when so many claims are under way, waits without a task of his own.
+
+That takes half the memory, and a turn of the event loop more: measured, a twentieth of a storm's time.
+"""
+
 
 def one_by_one(
     lend: Callable[..., AbstractAsyncContextManager[Loan]],
@@ -32,22 +38,28 @@ def one_by_one(
 ) -> Callable[[Database], Claimer]:
     """Claims that each have a connection to themselves.
 
-    `lend` takes a database and `turn=`, and lends what `claim` wants beside the coupon and the user.
+    `lend` takes a database, `coupon=` and `turn=`, and lends what `claim` wants besides.
     """
 
     def on(database: Database) -> Claimer:
-        async def on_a_loan(turn: Turn, name: str, user_id: str) -> tuple[Outcome, Phases]:
-            async with lend(database, turn=turn) as loan:
+        async def on_a_loan(turn: Turn | None, name: str, user_id: str) -> tuple[Outcome, Phases]:
+            async with lend(database, coupon=name, turn=turn) as loan:
                 outcome = await claim(loan, name, user_id)
             return outcome, loan.phases
 
-        async def in_turn(name: str, user_id: str) -> tuple[Outcome, Phases]:
-            # Thousands may wait here; only who has a turn needs a task of his own, which has begun, and so
-            # gives the turn back, before any cancellation can reach it.
-            turn = await database.turn(name)
-            return await cancelled_once(on_a_loan(turn, name, user_id))
+        under_way = 0
 
-        return in_turn
+        async def claim_one(name: str, user_id: str) -> tuple[Outcome, Phases]:
+            nonlocal under_way
+            under_way += 1
+            try:
+                turn = await database.turn(name) if under_way > CROWD else None
+                # The task that has a turn gives it back: it begins before any cancellation can reach it.
+                return await cancelled_once(on_a_loan(turn, name, user_id))
+            finally:
+                under_way -= 1
+
+        return claim_one
 
     return on
 
