@@ -46,6 +46,11 @@ async def shape(watch: ActivityWatch) -> list[tuple[int, bool]]:
     return [(row.depth, bool(row.backend and row.backend.own)) for row in rows]
 
 
+async def waits(watch: ActivityWatch) -> list[str]:
+    """What everyone waits for who waits for a lock."""
+    return sorted(backend.wait for backend in (await watch.look()).backends if backend.waits_for_lock)
+
+
 async def seen(watch: ActivityWatch, session: asyncpg.Connection) -> Backend:
     """The backend of this session."""
     backends = {backend.pid: backend for backend in (await watch.look()).backends}
@@ -238,6 +243,7 @@ async def test_a_list_that_is_cut_short_keeps_the_cause_and_who_waits_longest(
         await other_session.execute(LOCKED, coupon.name)
         claims = [asyncio.create_task(service.claim(coupon.name, f"user-{n}")) for n in range(3)]
         await until(lambda: shape(watch), [(0, False), (1, True), (2, True), (2, True)])
+        await until(lambda: waits(watch), ["Lock:transactionid", "Lock:tuple", "Lock:tuple"])
         everyone = (await watch.look()).backends
         monkeypatch.setattr(activity, "MOST_BACKENDS", 2)
         found = await watch.look()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.cancellation import cancelled_once, to_its_end
+from couponctl.claims import one
 from couponctl.models import Outcome
 from couponctl.service import CouponService
 from tests.waiting import until
@@ -32,10 +33,12 @@ def service(database: Database, strategy: Strategy) -> CouponService:
     return CouponService(database, strategy=strategy)
 
 
+@pytest.mark.parametrize("crowd", [one.CROWD, 0], ids=["few", "crowd"])
 async def test_claims_cancelled_at_random_points_leave_a_balanced_ledger(
-    service: CouponService, other_session: asyncpg.Connection
+    service: CouponService, other_session: asyncpg.Connection, crowd: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """200 tasks, each claiming again and again; 1,000 cancellations, some of them twice in a row."""
+    monkeypatch.setattr(one, "CROWD", crowd)
     await service.create("STORM", 100_000)
     chance = random.Random(1)
     serial = iter(range(10**9))

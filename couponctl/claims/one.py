@@ -26,28 +26,40 @@ if TYPE_CHECKING:
 _NAME = bindparam("this_coupon", type_=String)
 _USER = bindparam("this_user", type_=String)
 
+CROWD = 1000
+"""Who comes when so many claims are under way, waits without a task of his own.
+
+That takes half the memory, and a turn of the event loop more: measured, a twentieth of a storm's time.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class OneByOne:
     """Claims that each have a connection to themselves; a value, so that another process can be given it."""
 
     lend: Callable[..., AbstractAsyncContextManager[Loan]]
-    """(database, turn=) -> what `claim` wants beside the coupon and the user."""
+    """(database, coupon=name, turn=) -> what `claim` wants beside the coupon and the user."""
     claim: Callable[[Any, str, str], Awaitable[Outcome]]
 
     def __call__(self, database: Database) -> Claimer:
-        async def in_turn(name: str, user_id: str) -> tuple[Outcome, Phases]:
-            # Thousands may wait here; only who has a turn needs a task of his own, which has begun, and so
-            # gives the turn back, before any cancellation can reach it.
-            turn = await database.turn(name)
-            return await cancelled_once(self._on_a_loan(database, turn, name, user_id))
+        under_way = 0
 
-        return in_turn
+        async def claim_one(name: str, user_id: str) -> tuple[Outcome, Phases]:
+            nonlocal under_way
+            under_way += 1
+            try:
+                turn = await database.turn(name) if under_way > CROWD else None
+                # The task that has a turn gives it back: it begins before any cancellation can reach it.
+                return await cancelled_once(self._on_a_loan(database, turn, name, user_id))
+            finally:
+                under_way -= 1
+
+        return claim_one
 
     async def _on_a_loan(
-        self, database: Database, turn: Turn, name: str, user_id: str
+        self, database: Database, turn: Turn | None, name: str, user_id: str
     ) -> tuple[Outcome, Phases]:
-        async with self.lend(database, turn=turn) as loan:
+        async with self.lend(database, coupon=name, turn=turn) as loan:
             outcome = await self.claim(loan, name, user_id)
         return outcome, loan.phases
 
