@@ -72,10 +72,10 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Pictures drawn without a database go to all workers; what shares the server stays together."""
+    """Pictures drawn without a database go to all workers; of the rest, each folder stays together."""
     for item in items:
         if "opened" not in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("server"))
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
