@@ -126,11 +126,8 @@ def cut(text: str, width: int) -> str:
     return f"{text[:kept]}…"
 
 
-BACKEND_COLUMNS = ("PID", "APPLICATION", "USER", "STATE", "WAITS FOR", "AGE", "QUERY")
-
-
 def backend_row(backend: Backend, query_width: int) -> tuple[str, ...]:
-    """Safe texts for BACKEND_COLUMNS, the query in that many cells at most."""
+    """Pid, application, user, state, wait, age, query: safe texts, the query in that many cells at most."""
     return (
         str(backend.pid),
         safe(backend.application),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from couponctl.activity import blocking_chains
 from couponctl.models import Backend, Blocking
-from couponctl.present import BACKEND_COLUMNS, backend_row, blocking_line, cells, cut, safe, span
+from couponctl.present import backend_row, blocking_line, cells, cut, safe, span
 
 HOLDER = Backend(
     7, "psql", "shop", "idle in transaction", "Client:ClientRead", 2.19, "SELECT\n\t 1  FOR UPDATE"
@@ -42,18 +42,16 @@ def test_a_cut_text_fits_and_says_that_it_was_cut(text: str, width: int) -> None
     assert shown == whole or (shown.endswith("…") and whole.startswith(shown[:-1]) and cells(whole) > width)
 
 
-def test_a_backend_is_a_row_of_its_columns() -> None:
-    row = dict(zip(BACKEND_COLUMNS, backend_row(HOLDER, 10), strict=True))
-
-    assert row == {
-        "PID": "7",
-        "APPLICATION": "psql",
-        "USER": "shop",
-        "STATE": "idle in transaction",
-        "WAITS FOR": "Client:ClientRead",
-        "AGE": "2.1 s",
-        "QUERY": "SELECT 1 …",
-    }
+def test_a_backend_is_a_row_of_texts() -> None:
+    assert backend_row(HOLDER, 10) == (
+        "7",
+        "psql",
+        "shop",
+        "idle in transaction",
+        "Client:ClientRead",
+        "2.1 s",
+        "SELECT 1 …",
+    )
 
 
 def test_what_the_role_may_not_see_is_said_to_be_hidden() -> None:

@@ -32,11 +32,6 @@ class Stage:
     def running(self) -> bool:
         return self._current is not None and self._current.running
 
-    @property
-    def left_behind(self) -> str | None:
-        """A schema that is on the server now, because its drill runs or could not clean up."""
-        return None if self._current is None else self._current.left_behind
-
     def run(self, drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> None:
         assert not self.running
         self._current = self._launch(drill, parameters, strategy, seed)

@@ -8,7 +8,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal
 
 from couponctl.activity import blocking_chains
-from couponctl.present import blocking_line, counted, hidden_line, query_words, span
+from couponctl.present import backend_row, blocking_line, counted, hidden_line
 from couponctl.tui.feed import Feed
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.text import Tone, joined, lines, literal
@@ -139,20 +139,17 @@ def _in_a_lock(backend: Backend, activity: Activity) -> bool:
 
 def _row(backend: Backend) -> Row:
     stuck = backend.state.startswith("idle in transaction")
-    state = "hidden" if backend.hidden else backend.state
     tone = Tone.WARN if stuck else Tone.GOOD if backend.state == "active" else Tone.DIM
-    return Row(
-        str(backend.pid),
-        (
-            cell(str(backend.pid), Tone.STRONG),
-            cell(backend.application, Tone.ACCENT if backend.own else Tone.PLAIN),
-            cell(backend.user),
-            cell(state, tone),
-            cell(backend.wait, Tone.BAD if backend.waits_for_lock else Tone.PLAIN),
-            cell("" if backend.age is None else span(backend.age)),
-            cell(query_words(backend, _LONGEST_QUERY), Tone.DIM),
-        ),
+    tones = (
+        Tone.STRONG,
+        Tone.ACCENT if backend.own else Tone.PLAIN,
+        Tone.PLAIN,
+        tone,
+        Tone.BAD if backend.waits_for_lock else Tone.PLAIN,
+        Tone.PLAIN,
+        Tone.DIM,
     )
+    return Row(str(backend.pid), tuple(map(cell, backend_row(backend, _LONGEST_QUERY), tones)))
 
 
 def _server_content(activity: Activity, commits_per_s: float | None) -> Content:
