@@ -35,6 +35,9 @@ for variable in [name for name in os.environ if name.startswith(("PG", "COUPONCT
     if variable not in {servers.NAMED, servers.IMAGE}:
         del os.environ[variable]
 
+# Under nohup it is ignored, by all the programs too that the tests start and hang up on.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 
 @pytest.fixture(autouse=True)
 def state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
