@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,6 +101,16 @@ class Terminal:
             if select.select([self._master], [], [], 0.1)[0] and not self._read():
                 assert appeared(self.seen), f"ended with {self.seen!r}"
         return self.seen
+
+    def interrupt(self) -> Finished:
+        """Ctrl-C, until it is heard: Python misses one that comes just before it begins to read."""
+        ends = time.monotonic() + DEADLINE
+        while self.process.poll() is None:
+            assert time.monotonic() < ends, f"not heard within {DEADLINE:g} s: {self.seen!r}"
+            self.type("\x03")
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
+        return self.finish()
 
     def finish(self) -> Finished:
         """Everything that it shows until it ends; a terminal has one stream only."""

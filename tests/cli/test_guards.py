@@ -153,8 +153,7 @@ def test_who_has_agreed_already_is_not_asked(database_url: str) -> None:
 def test_ctrl_c_at_the_question_is_a_no(database_url: str) -> None:
     with terminal(*DRILL, environment={"COUPONCTL_URL": database_url}) as window:
         window.read_until(lambda seen: b"[y/N]" in seen)
-        window.type("\x03")
-        answer = window.finish()
+        answer = window.interrupt()
 
     assert answer.exit_code == 130
     assert b"couponctl: interrupted" in answer.out
