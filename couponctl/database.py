@@ -373,6 +373,7 @@ def _engine(
         pool_size=limits.pool_size,
         max_overflow=0,
         pool_timeout=limits.acquire_timeout,
+        pool_use_lifo=True,
         execution_options={"schema_translate_map": {None: schema}} if schema else {},
     )
 

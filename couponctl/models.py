@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -101,8 +101,7 @@ class Claim:
     """None only in a database of the older shape, where the column is nullable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(NamedTuple):
     """Where one attempt spent its time, in seconds; None where the strategy cannot tell."""
 
     pool_wait: float | None = None

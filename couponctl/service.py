@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlalchemy.dialects.postgresql import insert
 
@@ -17,7 +17,7 @@ from couponctl.activity import look
 from couponctl.audit import audit
 from couponctl.cancellation import cancelled_once, task_group
 from couponctl.claims import STATEMENT
-from couponctl.claims.batch import claim_batch
+from couponctl.claims.batch import Batches
 from couponctl.database import open_database
 from couponctl.errors import (
     AlreadyClaimed,
@@ -50,9 +50,11 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One user's attempt to claim one coupon, and how it ended."""
+class Attempt(NamedTuple):
+    """One user's attempt to claim one coupon, and how it ended.
+
+    A tuple, as `Phases` is: a batched claim makes little else, and a frozen dataclass takes twice as long.
+    """
 
     name: str
     user_id: str
@@ -180,12 +182,13 @@ class CouponService:
         async with self.database.session("AUTOCOMMIT") as session:
             if await questions.find_coupon(session, name) is None:
                 raise CouponNotFound(name)
+        batches = Batches(self.database, name)
         chunks = _chunks(users)
         chunk = next(chunks, ())
         before: Sequence[Attempt] = ()
         async with task_group() as group:
             while chunk:
-                claiming = group.create_task(self._claim_chunk(name, chunk, answered))
+                claiming = group.create_task(self._claim_chunk(name, batches, chunk, answered))
                 await asyncio.sleep(0)  # it is on its way, and the client has its hands free meanwhile
                 answered(before)
                 chunk = next(chunks, ())
@@ -193,10 +196,14 @@ class CouponService:
         answered(before)
 
     async def _claim_chunk(
-        self, name: str, users: Sequence[str], answered: Callable[[Sequence[Attempt]], None]
+        self,
+        name: str,
+        batches: Batches,
+        users: Sequence[str],
+        answered: Callable[[Sequence[Attempt]], None],
     ) -> Sequence[Attempt]:
         try:
-            outcomes, resolved = await self._patiently(self._claim_batch, name, users)
+            outcomes, resolved = await self._patiently(_claim_batch, batches, users)
         except (Invalid, RuleViolated):
             # One of them spoils it for all: those before get theirs, and the one is named.
             for user in users:
@@ -212,9 +219,6 @@ class CouponService:
             return await self.claim(name, user_id)
         except Invalid as exc:
             raise Invalid(f'user id "{user_id}"', exc.reason) from exc
-
-    async def _claim_batch(self, name: str, users: Sequence[str]) -> list[Outcome]:
-        return await cancelled_once(claim_batch(self.database, name, users))
 
     async def show(self, name: str, *, limit: int = 100, after: str | None = None) -> Claimants:
         """A coupon and a page of its claimants by user id. Raises Invalid, CouponNotFound."""
@@ -276,6 +280,10 @@ class CouponService:
         return await look(self.database)
 
 
+async def _claim_batch(batches: Batches, users: Sequence[str]) -> list[Outcome]:
+    return await cancelled_once(batches.claim(users))
+
+
 def _chunks(users: Iterable[str]) -> Iterator[tuple[str, ...]]:
     """The users in batches. Raises Invalid when one of the next batch cannot be a user."""
     users = iter(users)
@@ -287,14 +295,14 @@ def _chunks(users: Iterable[str]) -> Iterator[tuple[str, ...]]:
 
 def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None:
     match outcome:
-        case Outcome.NOT_FOUND:
-            return CouponNotFound(name)
+        case Outcome.CLAIMED:
+            return None
         case Outcome.ALREADY_CLAIMED:
             return AlreadyClaimed(name, user_id)
         case Outcome.SOLD_OUT:
             return SoldOut(name, user_id)
         case _:
-            return None
+            return CouponNotFound(name)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import select, text, update
@@ -175,7 +175,7 @@ class _Mistaken(CouponService):
         attempt = await super().claim(name, user_id)
         outcome = self.mistake.get(attempt.outcome, attempt.outcome)
         refusal = None if outcome is Outcome.CLAIMED else attempt.refusal
-        return replace(attempt, outcome=outcome, refusal=refusal)
+        return attempt._replace(outcome=outcome, refusal=refusal)
 
 
 class _TimeoutIsSoldOut(_Mistaken):
@@ -207,7 +207,7 @@ class _DriverText(CouponService):
         attempt = await super().claim(name, user_id)
         words = 'duplicate key value violates unique constraint "claims_pkey"'
         if attempt.outcome is Outcome.ALREADY_CLAIMED:
-            return replace(attempt, refusal=Invalid("claim", words))
+            return attempt._replace(refusal=Invalid("claim", words))
         return attempt
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from couponctl.claims import BATCHED, batcher
+from couponctl.claims.batch import Batches
 from couponctl.database import open_database
 from couponctl.errors import Invalid, RuleViolated
 from couponctl.models import Outcome
@@ -185,6 +186,35 @@ async def test_who_has_claimed_before_takes_no_unit_from_the_others(
     assert (await service.verify()).ok
 
 
+async def test_a_batch_after_one_with_duplicates_does_not_queue_for_a_sold_out_coupon(
+    service: CouponService, database: Database, other_session: asyncpg.Connection
+) -> None:
+    await service.create("FEW", 5)
+    batches = Batches(database, "FEW")
+    assert await batches.claim(["a"]) == [CLAIMED]
+    assert await batches.claim(["a", "b"]) == [ALREADY_CLAIMED, CLAIMED]
+    await other_session.execute("UPDATE coupons SET amount = 2, remaining_amount = 0")
+    async with other_session.transaction():
+        await hold(other_session, "FEW")
+
+        assert await batches.claim(["a", "c"]) == [ALREADY_CLAIMED, SOLD_OUT]
+
+
+async def test_batches_with_and_without_duplicates_take_turns(
+    service: CouponService, database: Database
+) -> None:
+    await service.create("FEW", 6)
+    batches = Batches(database, "FEW")
+
+    assert await batches.claim(["a", "b"]) == [CLAIMED, CLAIMED]
+    assert await batches.claim(["b", "c"]) == [ALREADY_CLAIMED, CLAIMED]
+    assert await batches.claim(["c", "d"]) == [ALREADY_CLAIMED, CLAIMED]
+    assert await batches.claim(["e"]) == [CLAIMED]
+    assert await batches.claim(["f"]) == [CLAIMED]
+    assert await batches.claim(["a", "g"]) == [ALREADY_CLAIMED, SOLD_OUT]
+    assert (await service.verify()).ok
+
+
 async def test_a_batch_is_bounded(service: CouponService, hot: str, observer: asyncpg.Connection) -> None:
     await all_claim(service, hot, users(2 * batcher.MOST + 1))
 
@@ -324,7 +354,7 @@ async def test_coupons_do_not_wait_for_each_other(
     async with other_session.transaction():
         await hold(other_session, hot)
         held = claims_for(service, hot, users(1000))
-        await until(lambda: observer.fetchval(LOCK_WAITS), 2)
+        await until(lambda: observer.fetchval(LOCK_WAITS), 1)
 
         assert Counter(await all_claim(service, "COOL", users(50))) == {CLAIMED: 50}
         assert not any(task.done() for task in held)

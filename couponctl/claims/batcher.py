@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from couponctl.cancellation import to_its_end
-from couponctl.claims.batch import Earlier, claim_batch
+from couponctl.claims.batch import Batches
 from couponctl.claims.one import STATEMENT
 from couponctl.claims.strategy import Strategy
 from couponctl.errors import Invalid, RuleViolated
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from couponctl.database import Database
 
 MOST = 250
-"""Claims of one batch. Two overlap: the server works at one while the client answers the other."""
-
-_AT_ONCE = 2
-"""Batches on one coupon at a time: one is under way, and one that is full waits behind it."""
+"""Claims of one batch, so that of many the server works at some while the client answers others."""
 
 Answer = tuple[Outcome, Phases]
 
@@ -41,32 +38,49 @@ class _Claim:
         self.batch: _Batch | None = None
         """What it was sent with."""
 
+    def tell(self, answer: Answer | Exception) -> None:
+        """What became of it, unless it was cancelled."""
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
 
 class _Line:
     """The claims on one coupon."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database, name: str) -> None:
+        self.name = name
+        self.batches = Batches(database, name)
         self.waiting: deque[_Claim] = deque()
-        self.under_way: list[_Batch] = []
-        self.called = False
-        """It is about to be looked at."""
+        self.busy = False
+        """A batch is under way, or will be in this turn of the loop."""
+
+    def first(self) -> list[_Claim]:
+        """The first of those who still wait, as many as go into a batch."""
+        claims: list[_Claim] = []
+        while self.waiting and len(claims) < MOST:
+            number = min(MOST - len(claims), len(self.waiting))
+            first = [self.waiting.popleft() for _ in range(number)]
+            claims += [claim for claim in first if not claim.answer.done()]
+        return claims
 
 
 class _Batch:
     """Claims that share a lock and a commit, and so their fate."""
 
-    def __init__(
-        self, database: Database, name: str, claims: Sequence[_Claim], ahead: Sequence[_Batch]
-    ) -> None:
+    def __init__(self, database: Database, line: _Line, claims: Sequence[_Claim]) -> None:
         self._database = database
-        self._name = name
+        self._line = line
         self._claims = claims
-        self.size = len(claims)
-        self._ahead = [batch.task for batch in ahead]
-        self._earlier = Earlier(sum(batch.size for batch in ahead), self._those_ahead)
         self._connected_at = 0.0
+        self._execute = 0.0
         self._broken_off = False
-        self.task: asyncio.Task[None] = asyncio.create_task(self._make(), name=f"batch of {self.size}")
+        self.task = asyncio.create_task(self._make(), name=f"batch of {len(claims)}")
+        for claim in claims:
+            claim.batch = self
 
     async def abandoned(self) -> None:
         """One of its claims was cancelled: once all are, it is broken off, and the last waits for its end."""
@@ -76,30 +90,22 @@ class _Batch:
                 self.task.cancel()
             await asyncio.wait({self.task})
 
-    async def _make(self) -> None:
+    async def _make(self) -> Sequence[Outcome] | Exception:
+        """How they ended, or why they all failed; nothing where each was told already."""
         try:
             users = [claim.user_id for claim in self._claims]
-            outcomes = await claim_batch(self._database, self._name, users, self._connected, self._earlier)
+            outcomes = await self._line.batches.claim(users, self._connected)
         except (Invalid, RuleViolated):
             # One of them may have spoilt it for all: this database wants something else of a user id.
             await self._make_singly()
+            return ()
         except Exception as error:  # noqa: BLE001 - every member gets it, and tells of it
-            for claim in self._claims:
-                _fail(claim, error)
-        else:
-            ended_at = perf_counter()
-            execute = ended_at - self._connected_at
-            for claim, outcome in zip(self._claims, outcomes, strict=True):
-                if not claim.answer.done():
-                    waited = self._connected_at - claim.asked_at
-                    claim.answer.set_result((outcome, Phases(pool_wait=waited, execute=execute)))
-
-    async def _those_ahead(self) -> None:
-        if self._ahead:
-            await asyncio.wait(self._ahead)
+            return error
+        self._execute = perf_counter() - self._connected_at
+        return outcomes
 
     def _connected(self) -> None:
-        self._connected_at = perf_counter()
+        self._connected_at = self._connected_at or perf_counter()
 
     async def _make_singly(self) -> None:
         claim_one = STATEMENT.on(self._database)
@@ -107,17 +113,22 @@ class _Batch:
             if claim.answer.done():
                 continue  # cancelled, and not sent again
             try:
-                answer = await claim_one(self._name, claim.user_id)
+                claim.tell(await claim_one(self._line.name, claim.user_id))
             except Exception as error:  # noqa: BLE001 - its member gets it
-                _fail(claim, error)
-            else:
-                if not claim.answer.done():
-                    claim.answer.set_result(answer)
+                claim.tell(error)
 
-
-def _fail(claim: _Claim, error: Exception) -> None:
-    if not claim.answer.done():
-        claim.answer.set_exception(error)
+    def answer(self) -> None:
+        """Tell everybody, once it is over."""
+        if self.task.cancelled():
+            return  # as it is only when nobody is left
+        outcomes = self.task.result()
+        if isinstance(outcomes, Exception):
+            for claim in self._claims:
+                claim.tell(outcomes)
+        else:
+            for claim, outcome in zip(self._claims, outcomes, strict=False):
+                waited = self._connected_at - claim.asked_at
+                claim.tell((outcome, Phases(pool_wait=waited, execute=self._execute)))
 
 
 class Batcher:
@@ -132,14 +143,10 @@ class Batcher:
         self._lines: dict[str, _Line] = {}
 
     async def __call__(self, name: str, user_id: str) -> Answer:
-        loop = asyncio.get_running_loop()
-        claim = _Claim(user_id, loop.create_future())
-        line = self._lines.get(name) or self._lines.setdefault(name, _Line())
+        claim = _Claim(user_id, asyncio.get_running_loop().create_future())
+        line = self._lines.get(name) or self._lines.setdefault(name, _Line(self._database, name))
         line.waiting.append(claim)
-        if not line.called:
-            # Not at once: whoever else comes in this turn of the loop goes with it.
-            line.called = True
-            loop.call_soon(self._send, name, line)
+        self._call(line)
         try:
             return await claim.answer
         except asyncio.CancelledError:
@@ -148,39 +155,30 @@ class Batcher:
                 await to_its_end(claim.batch.abandoned())
             raise
 
-    def _send(self, name: str, line: _Line) -> None:
-        line.called = False
-        while line.waiting and (not line.under_way or self._may_wait_behind(line)):
-            claims = _taken(line.waiting)
-            if claims:
-                batch = _Batch(self._database, name, claims, line.under_way)
-                line.under_way.append(batch)
-                batch.task.add_done_callback(partial(self._ended, name, line, batch))
-                for claim in claims:
-                    claim.batch = batch
-        if not line.waiting and not line.under_way:
-            self._lines.pop(name, None)
+    def _call(self, line: _Line) -> None:
+        if not line.busy:
+            # Not at once: whoever else comes in this turn of the loop goes with it.
+            line.busy = True
+            asyncio.get_running_loop().call_soon(self._send, line)
 
-    @staticmethod
-    def _may_wait_behind(line: _Line) -> bool:
-        return len(line.under_way) < _AT_ONCE and len(line.waiting) >= MOST
+    def _send(self, line: _Line) -> None:
+        claims = line.first()
+        if claims:
+            batch = _Batch(self._database, line, claims)
+            batch.task.add_done_callback(partial(self._over, line, batch))
+        else:
+            del self._lines[line.name]
 
-    def _ended(self, name: str, line: _Line, batch: _Batch, _task: asyncio.Task[None]) -> None:
-        line.under_way.remove(batch)
-        if not line.called:
-            line.called = True
-            # After those who have just been answered, and may claim again at once.
-            asyncio.get_running_loop().call_soon(self._send, name, line)
+    def _over(self, line: _Line, batch: _Batch, _task: object) -> None:
+        if line.waiting:
+            self._send(line)  # the server works at these while those are answered
+        else:
+            line.busy = False
+        asyncio.get_running_loop().call_soon(self._answer, line, batch)
 
-
-def _taken(waiting: deque[_Claim]) -> list[_Claim]:
-    """The first of those who still wait, as many as go into a batch."""
-    claims: list[_Claim] = []
-    while waiting and len(claims) < MOST:
-        claim = waiting.popleft()
-        if not claim.answer.done():
-            claims.append(claim)
-    return claims
+    def _answer(self, line: _Line, batch: _Batch) -> None:
+        batch.answer()
+        self._call(line)  # after those who were answered, and may claim again at once
 
 
 BATCHED = Strategy("batched", Batcher, abreast=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def journal_lines(reports: Sequence[Report]) -> Iterator[str]:
 
 
 def _document(report: Report, entry: Entry) -> dict[str, Any]:
-    phases = asdict(entry.phases).items()
+    phases = entry.phases._asdict().items()
     return {
         "drill": report.drill,
         "run_id": report.run_id,

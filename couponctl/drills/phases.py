@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ def phases_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, Mapping[str, Sp
     """Phase -> its spread, in the order of `Phases`; phases that nobody could tell are left out."""
     times: dict[Outcome, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for entry in entries:
-        for phase, seconds in asdict(entry.phases).items():
+        for phase, seconds in entry.phases._asdict().items():
             if seconds is not None:
                 times[entry.outcome][phase].append(seconds * 1000)
     return {
