@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from couponctl import guards, questions
 from couponctl.activity import look
 from couponctl.audit import audit
-from couponctl.cancellation import cancelled_once, task_group
+from couponctl.cancellation import cancelled_once, task_group, together
 from couponctl.claims import STATEMENT
 from couponctl.claims.batch import Batches
 from couponctl.database import open_database
@@ -106,6 +106,16 @@ class CouponService:
         self._claim_once = strategy.on(database)
         self._patience = patience
         self._may_write = may_write
+
+    async def warm(self) -> None:
+        """Open every connection, have it claim what is not there, and count from here.
+
+        So no claim of a storm pays for a login, or is the first whose SQL the client or the server sees.
+        Raises as a claim does.
+        """
+        each = range(self.database.limits.pool_size)
+        await together(*(self._claim_once(f"no coupon {number}", "nobody") for number in each))
+        await self.database.warm()
 
     async def create(self, name: str, amount: int) -> Coupon:
         """Create a coupon with `amount` units. Raises Invalid, CouponExists, Guarded."""

@@ -68,8 +68,9 @@ class Ground:
         async with open_database(
             self.server, self.limits, application=application, schema=self.schema
         ) as database:
-            await database.warm()
-            yield CouponService(database, strategy=find_strategy(strategy))
+            service = CouponService(database, strategy=find_strategy(strategy))
+            await service.warm()
+            yield service
 
     @property
     def pgbench(self) -> Pgbench:

@@ -108,8 +108,9 @@ class _Run(Generic[P]):
         limits = self.parameters.limits(self.target.limits)
         async with open_database(server, limits, application=attacker_of(self.id), schema=schema) as database:
             self.progress.stage = "warming the pool"
-            await database.warm()
-            yield self.target.sale(database, strategy=self.target.strategy)
+            sale = self.target.sale(database, strategy=self.target.strategy)
+            await sale.warm()
+            yield sale
 
     async def _within_time(self, arena: Arena) -> list[Check]:
         timeout = self.parameters.timeout
