@@ -68,7 +68,7 @@ class CouponctlError(Exception):
         return self._sentences()[1]
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        return " ".join(self._sentences()).strip()
 
     def _sentences(self) -> tuple[str, str]:
         message, hint = _templates(type(self).__doc__ or type(self).__name__)
