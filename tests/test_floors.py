@@ -19,6 +19,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {
         "cancellation": set(),
         "embedded": {"platformdirs"},
+        "event_loop": {"uvloop"},
         "gate": set(),
         "input_rules": set(),
         "interruption": set(),

@@ -23,6 +23,7 @@ from couponctl.cli.opened import settings_of
 from couponctl.cli.outputs import outputs_of
 from couponctl.cli.running import run
 from couponctl.drills.progress import Progress
+from couponctl.event_loop import loop_for_load
 from couponctl.reach import reached
 
 if TYPE_CHECKING:
@@ -161,4 +162,4 @@ def _carry_out(invocation: Invocation, settings: Settings, course: Closed | Open
             return await course.run(place, told)
 
     with reached(settings) as server:
-        return run(invocation, work(server), left_behind=lambda: progress.left_behind)
+        return run(invocation, work(server), left_behind=lambda: progress.left_behind, loop=loop_for_load)

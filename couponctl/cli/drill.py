@@ -32,6 +32,7 @@ from couponctl.drills.report import SCHEMA_VERSION, worst
 from couponctl.drills.slo import held_to, parse
 from couponctl.drills.words import catalog_lines, progress_words, report_lines, scorecard_lines
 from couponctl.errors import CouponctlError
+from couponctl.event_loop import loop_for_load
 from couponctl.guards import may_write
 from couponctl.interruption import Interrupted
 from couponctl.reach import reached
@@ -248,7 +249,7 @@ def _run(invocation: Invocation, plan: Plan, settings: Settings, ended: Callable
             ended(report)
 
     with reached(settings) as server:
-        run(invocation, work(server), left_behind=lambda: progress.left_behind)
+        run(invocation, work(server), left_behind=lambda: progress.left_behind, loop=loop_for_load)
 
 
 @asynccontextmanager

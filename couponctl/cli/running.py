@@ -29,14 +29,16 @@ def run(
     work: Coroutine[Any, Any, T],
     *,
     left_behind: Callable[[], str | None] | None = None,
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> T:
     """Run the command's work to its end.
 
     The first Ctrl-C (or SIGTERM, SIGHUP) cancels it and waits for its clean-up. After a second one the
-    clean-up has a moment left, then the program ends and says what `left_behind` names.
+    clean-up has a moment left, then the program ends and says what `left_behind` names. `loop` makes the
+    event loop, where it is not to be asyncio's own.
     """
-    with _signals_as_before():
-        return asyncio.run(_Interruptible(invocation, left_behind or (lambda: None)).guard(work))
+    with _signals_as_before(), asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(_Interruptible(invocation, left_behind or (lambda: None)).guard(work))
 
 
 @contextmanager

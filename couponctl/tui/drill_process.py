@@ -22,6 +22,7 @@ from couponctl.drills.engine import run_drill
 from couponctl.drills.progress import Progress
 from couponctl.drills.report import Report
 from couponctl.errors import CouponctlError
+from couponctl.event_loop import loop_for_load
 
 if TYPE_CHECKING:
     from couponctl.drills.drill import Drill, Parameters
@@ -162,7 +163,8 @@ def main(descriptor: int) -> None:
     """The drill's own process: the order and all that follows come over the line."""
     interruption.end_at_once()
     line = Connection(descriptor)
-    asyncio.run(_Performance(line, line.recv()).go())
+    with asyncio.Runner(loop_factory=loop_for_load) as runner:
+        runner.run(_Performance(line, line.recv()).go())
 
 
 class _Performance:
