@@ -123,6 +123,17 @@ def test_headless_commands_load_no_console(command: str, database_url: str) -> N
     )
 
     assert "sqlalchemy" in loaded
+    assert not loaded & {"textual", "rich", "uvloop"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop for Windows")
+def test_a_drill_runs_on_the_loop_for_load(database_url: str) -> None:
+    loaded = _loaded_by(
+        f"import os; os.environ['COUPONCTL_URL'] = {database_url!r}\n"
+        "from couponctl.cli import run; run('drill flash-sale --n 4 --stock 2 --yes'.split())"
+    )
+
+    assert "uvloop" in loaded
     assert not loaded & {"textual", "rich"}
 
 

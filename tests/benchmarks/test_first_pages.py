@@ -27,18 +27,18 @@ ROUNDS = 41
 
 FILL = """
     INSERT INTO coupons
-    SELECT 'C' || lpad(n::text, 6, '0'), 200000, 200000 FROM generate_series(1, {coupons}) n;
+    SELECT 'C' || lpad(n::text, 6, '0'), 2000000, 2000000 FROM generate_series(1, {coupons}) n;
     INSERT INTO claims
-    SELECT 'C000001', 'u' || lpad(n::text, 6, '0') FROM generate_series(1, {claims}) n;
+    SELECT 'C000001', 'u' || lpad(n::text, 7, '0') FROM generate_series(1, {claims}) n;
     UPDATE coupons SET remaining_amount = amount - {claims} WHERE name = 'C000001';
 """
 
 
 @pytest.fixture(scope="module")
 def filled_urls(clones: Clones) -> Iterator[list[str]]:
-    """Ten coupons and ten claims; 100,000 coupons and 200,000 claims of one."""
+    """Ten coupons and ten claims; 100,000 coupons and 1,000,000 claims of one."""
     with clones.database() as small, clones.database() as large:
-        for url, coupons, claims in ((small, 10, 10), (large, 100_000, 200_000)):
+        for url, coupons, claims in ((small, 10, 10), (large, 100_000, 1_000_000)):
             clones.execute(url, FILL.format(coupons=coupons, claims=claims))
             clones.execute(url, "VACUUM ANALYZE")
         yield [small, large]
@@ -62,7 +62,7 @@ QUESTIONS: dict[str, Callable[[CouponService], Awaitable[object]]] = {
     "list": lambda service: service.list(limit=10),
     "list, second page": lambda service: service.list(limit=5, after="C000005"),
     "show": lambda service: service.show("C000001", limit=10),
-    "show, second page": lambda service: service.show("C000001", limit=5, after="u000005"),
+    "show, second page": lambda service: service.show("C000001", limit=5, after="u0000005"),
 }
 
 
