@@ -215,6 +215,23 @@ async def test_batches_with_and_without_duplicates_take_turns(
     assert (await service.verify()).ok
 
 
+@pytest.mark.parametrize("kept_out", ["b", "."], ids=["one", "all"])
+async def test_only_what_was_inserted_is_taken_off(
+    service: CouponService, hot: str, other_session: asyncpg.Connection, kept_out: str
+) -> None:
+    """A trigger of the database's own may leave claims out without a word."""
+    await other_session.execute(f"""
+        CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN IF NEW.user_id ~ '{kept_out}' THEN RETURN NULL; END IF; RETURN NEW; END$$;
+        CREATE TRIGGER keep_out BEFORE INSERT ON claims FOR EACH ROW EXECUTE FUNCTION keep_out();
+    """)
+
+    outcomes = await all_claim(service, hot, ["a", "b", "c"])
+
+    assert outcomes.count(CLAIMED) == len(await claimants(service, hot)) == (2 if kept_out == "b" else 0)
+    assert (await service.verify()).ok
+
+
 async def test_a_batch_is_bounded(service: CouponService, hot: str, observer: asyncpg.Connection) -> None:
     await all_claim(service, hot, users(2 * batcher.MOST + 1))
 

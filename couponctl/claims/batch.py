@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, String, bindparam, exists, func, select, update
+from sqlalchemy import Integer, String, bindparam, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from couponctl.errors import RuleViolated
@@ -30,17 +30,23 @@ _locked = (
     .with_for_update()
     .cte("locked")
 )
-_won = insert(claims).from_select(["coupon_name", "user_id"], select(_locked.c.name, _users)).cte("won")
+_won = (
+    insert(claims)
+    .from_select(["coupon_name", "user_id"], select(_locked.c.name, _users))
+    .returning(literal(1).label("one"))
+    .cte("won")
+)
+_number_won = select(func.count()).select_from(_won).scalar_subquery()
 _taken = (
     update(coupons)
     .where(coupons.c.name == _NAME, exists(select(_locked.c.name)))
-    .values(remaining_amount=coupons.c.remaining_amount - _NUMBER)
+    .values(remaining_amount=coupons.c.remaining_amount - _number_won)
     .cte("taken")
 )
 _claim_for_all = select(
-    exists(select(_locked.c.name)).label("won"),
+    _number_won.label("number_won"),
     select(coupons.c.remaining_amount).where(coupons.c.name == _NAME).scalar_subquery().label("seen"),
-).add_cte(_won, _taken)
+).add_cte(_taken)
 
 _claimed_before = select(func.array_agg(claims.c.user_id)).where(
     claims.c.coupon_name == _NAME, claims.c.user_id == func.any(_USERS)
@@ -101,9 +107,12 @@ class Batches:
         try:
             async with self._database.direct(coupon=self._name) as direct:
                 sent()
-                won, seen = await direct.fetch_row_committing(_claim_for_all, who)
-                if won:
+                number_won, seen = await direct.fetch_row_committing(_claim_for_all, who)
+                if number_won == len(users):
                     return dict.fromkeys(users, Outcome.CLAIMED)
+                if number_won:  # a trigger of the database's own kept some out
+                    (won,) = await direct.fetch_row(_claimed_before, who)
+                    return _split(users, won, Outcome.CLAIMED, Outcome.ALREADY_CLAIMED)
                 if seen is None:
                     return dict.fromkeys(users, Outcome.NOT_FOUND)
                 if seen > 0:
