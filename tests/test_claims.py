@@ -39,6 +39,27 @@ async def test_a_claim_takes_one_unit(service: CouponService, coupon: Coupon) ->
     assert page.coupon.remaining_amount == coupon.amount - 1
 
 
+async def test_a_warm_pool_knows_the_claim_on_every_connection(
+    service: CouponService, database: Database
+) -> None:
+    await service.warm()
+
+    everyone_in = asyncio.Barrier(database.limits.pool_size)
+
+    async def statements_known() -> list[str]:
+        async with database.direct() as direct:
+            await everyone_in.wait()
+            connection = direct.fairy.driver_connection
+            assert connection is not None
+            rows = await connection.fetch("SELECT statement FROM pg_prepared_statements")
+            return [row["statement"] for row in rows]
+
+    stats = service.pool_stats()
+    assert (stats.idle, stats.acquires) == (database.limits.pool_size, 0)
+    for known in await asyncio.gather(*(statements_known() for _ in range(database.limits.pool_size))):
+        assert any("FOR UPDATE" in statement for statement in known)
+
+
 async def test_an_unknown_coupon_is_not_found(service: CouponService) -> None:
     attempt = await service.claim("NEVER", "alice")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from couponctl.database import ABREAST
 from couponctl.models import Outcome, Phases
@@ -12,7 +12,7 @@ from couponctl.models import Outcome, Phases
 if TYPE_CHECKING:
     from couponctl.database import Database
 
-Claimer = Callable[[str, str], Coroutine[Any, Any, tuple[Outcome, Phases]]]
+Claimer = Callable[[str, str], Awaitable[tuple[Outcome, Phases]]]
 """(coupon name, user id) -> one of the four answers. Raises Unavailable and Misconfigured.
 
 Cancelled, it leaves nothing half done and no backend that waits on, however often it is cancelled.
