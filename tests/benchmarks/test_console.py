@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import statistics
@@ -64,12 +65,14 @@ async def watched_loop() -> AsyncIterator[Heartbeat]:
 
 @pytest.fixture
 async def console(server: Server, limits: Limits) -> AsyncIterator[CouponApp]:
-    """Open on the drills, and drawing by itself."""
+    """Open on the drills, and drawing by itself; the garbage collector spares what is loaded, as in the program."""
+    gc.freeze()
     async with open_desk(Settings(server, limits=limits), server, ()) as desk:
         app = CouponApp(desk)
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.press("2")
             yield app
+    gc.unfreeze()
 
 
 async def test_a_drill_is_as_fast_in_the_console_and_does_not_stall_it(
@@ -87,7 +90,7 @@ async def test_a_drill_is_as_fast_in_the_console_and_does_not_stall_it(
     print(f"\nclaims a second in the console / headless: {ratio:.2f} of {[round(r, 2) for r in ratios]}")  # noqa: T201
     print(f"longest stalls of the console's loop, ms: {[round(stall) for stall in stalls]}")  # noqa: T201
     assert ratio >= 0.9
-    assert statistics.median(stalls) < 50
+    assert max(stalls) < 50
 
 
 def claim_phase_headless(environment: dict[str, str]) -> float:
