@@ -65,7 +65,7 @@ async def watched_loop() -> AsyncIterator[Heartbeat]:
 
 @pytest.fixture
 async def console(server: Server, limits: Limits) -> AsyncIterator[CouponApp]:
-    """Open on the drills, and drawing by itself; the garbage collector spares what is loaded, as in the program."""
+    """Open on the drills, and drawing by itself; the collector spares what is loaded, as in the program."""
     gc.freeze()
     async with open_desk(Settings(server, limits=limits), server, ()) as desk:
         app = CouponApp(desk)
