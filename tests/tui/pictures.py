@@ -85,6 +85,10 @@ class Console:
     async def resize(self, width: int, height: int) -> None:
         await self.pilot.resize_terminal(width, height)
         await self.settle()
+        before = ""
+        while before != self.picture:  # a busy machine looks idle to Textual before all is laid out
+            before = self.picture
+            await self.settle()
 
     async def assert_looks_as(self, golden: SnapshotAssertion) -> None:
         """Compare the picture with the one that is kept, at each size."""
