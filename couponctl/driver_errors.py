@@ -125,12 +125,18 @@ def translated(
     return None
 
 
+def _drivers_own(exc: BaseException) -> BaseException:
+    """What the driver raised, without what SQLAlchemy makes of it: its own may be of another class."""
+    adapted = getattr(exc, "orig", exc)
+    return getattr(adapted, "driver_exception", adapted)
+
+
 def _connection_lost(exc: BaseException) -> bool:
     # One terminated backend shows up as several classes, most of them without a SQLSTATE.
     return (
         getattr(exc, "connection_invalidated", False)
         or (sqlstate_of(exc) or "").startswith("08")
-        or isinstance(exc, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+        or isinstance(_drivers_own(exc), OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
     )
 
 

@@ -308,14 +308,14 @@ def _chunks(users: Iterable[str]) -> Iterator[tuple[str, ...]]:
 
 def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None:
     match outcome:
-        case Outcome.CLAIMED:
-            return None
         case Outcome.ALREADY_CLAIMED:
             return AlreadyClaimed(name, user_id)
         case Outcome.SOLD_OUT:
             return SoldOut(name, user_id)
-        case _:
+        case Outcome.NOT_FOUND:
             return CouponNotFound(name)
+        case _:
+            return None
 
 
 @asynccontextmanager

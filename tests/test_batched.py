@@ -14,6 +14,7 @@ from couponctl.claims import BATCHED, batcher
 from couponctl.claims.batch import Batches
 from couponctl.database import open_database
 from couponctl.errors import Invalid, RuleViolated
+from couponctl.libpq import server_at
 from couponctl.models import Outcome
 from couponctl.service import CouponService, Patience
 from couponctl.wire import Lost, wire_proxy
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from couponctl.service import Attempt
     from couponctl.settings import Limits
     from couponctl.wire import WireProxy
+    from tests.conftest import Role
 
 CLAIMED, ALREADY_CLAIMED, SOLD_OUT = Outcome.CLAIMED, Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT
 
@@ -230,6 +232,46 @@ async def test_only_what_was_inserted_is_taken_off(
 
     assert outcomes.count(CLAIMED) == len(await claimants(service, hot)) == (2 if kept_out == "b" else 0)
     assert (await service.verify()).ok
+
+
+async def test_a_coupon_that_may_be_seen_but_not_locked_is_answered_for(
+    service: CouponService, hot: str, other_session: asyncpg.Connection, role: Role, limits: Limits
+) -> None:
+    await other_session.execute("""
+        GRANT SELECT, INSERT, UPDATE ON coupons, claims TO PUBLIC;
+        ALTER TABLE coupons ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY to_see ON coupons FOR SELECT USING (true);
+    """)
+    clerk = server_at(await asyncio.to_thread(role), source="the test")
+    async with open_database(clerk, limits, application="couponctl/test") as database:
+        outcomes = await all_claim(CouponService(database, strategy=BATCHED), hot, ["a", "b"])
+
+    assert outcomes == [SOLD_OUT] * 2
+    assert await claimants(service, hot) == ()
+
+
+async def test_a_batch_made_singly_ends_when_the_last_of_it_is_cancelled(
+    service: CouponService, hot: str, other_session: asyncpg.Connection, observer: asyncpg.Connection
+) -> None:
+    await other_session.execute("""
+        ALTER TABLE claims ADD CHECK (user_id <> 'poison');
+        CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN IF NEW.user_id = 'b' THEN PERFORM pg_advisory_xact_lock(4711); END IF; RETURN NEW; END$$;
+        CREATE TRIGGER wait BEFORE INSERT ON claims FOR EACH ROW EXECUTE FUNCTION wait_here();
+    """)
+    async with other_session.transaction():
+        await other_session.execute("SELECT pg_advisory_xact_lock(4711)")
+        poison, *others = claims_for(service, hot, ["poison", "b", "c"])
+        with pytest.raises(RuleViolated):
+            await poison
+        await until(lambda: observer.fetchval(LOCK_WAITS), 1)
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others)
+
+        await until(lambda: observer.fetchval(LOCK_WAITS), 0)
+    assert service.pool_stats().in_use == 0
+    assert await claimants(service, hot) == ()
 
 
 async def test_a_batch_is_bounded(service: CouponService, hot: str, observer: asyncpg.Connection) -> None:

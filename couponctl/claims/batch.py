@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, String, bindparam, exists, func, literal, select, update
+from sqlalchemy import Integer, String, bindparam, case, exists, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from couponctl.errors import RuleViolated
@@ -33,7 +33,7 @@ _locked = (
 _won = (
     insert(claims)
     .from_select(["coupon_name", "user_id"], select(_locked.c.name, _users))
-    .returning(literal(1).label("one"))
+    .returning(claims.c.user_id)
     .cte("won")
 )
 _number_won = select(func.count()).select_from(_won).scalar_subquery()
@@ -45,6 +45,8 @@ _taken = (
 )
 _claim_for_all = select(
     _number_won.label("number_won"),
+    # Their names only where a trigger of the database's own kept some out.
+    case((_number_won < _NUMBER, select(func.array_agg(_won.c.user_id)).scalar_subquery())).label("won"),
     select(coupons.c.remaining_amount).where(coupons.c.name == _NAME).scalar_subquery().label("seen"),
 ).add_cte(_taken)
 
@@ -58,6 +60,8 @@ _lock_coupon = (
     .where(coupons.c.name == _NAME, coupons.c.remaining_amount > 0)
     .with_for_update()
 )
+
+_find_coupon = select(coupons.c.name).where(coupons.c.name == _NAME)
 
 _insert_claims = (
     insert(claims)
@@ -90,11 +94,9 @@ class Batches:
         is unknown, all or nothing.
         """
         distinct = tuple(dict.fromkeys(users))
-        choose = self._met_duplicates
-        answers: Mapping[str, Outcome] | None = None
-        while answers is None:
-            answers = await (self._choose if choose else self._treat_alike)(distinct, sent)
-            choose = not choose
+        answers = None if self._met_duplicates else await self._treat_alike(distinct, sent)
+        if answers is None:
+            answers = await self._choose(distinct, sent)
         if len(distinct) == len(users):
             return [answers[user] for user in users]
         return list(_with_repetitions(users, answers))
@@ -107,11 +109,10 @@ class Batches:
         try:
             async with self._database.direct(coupon=self._name) as direct:
                 sent()
-                number_won, seen = await direct.fetch_row_committing(_claim_for_all, who)
+                number_won, won, seen = await direct.fetch_row_committing(_claim_for_all, who)
                 if number_won == len(users):
                     return dict.fromkeys(users, Outcome.CLAIMED)
-                if number_won:  # a trigger of the database's own kept some out
-                    (won,) = await direct.fetch_row(_claimed_before, who)
+                if number_won:
                     return _split(users, won, Outcome.CLAIMED, Outcome.ALREADY_CLAIMED)
                 if seen is None:
                     return dict.fromkeys(users, Outcome.NOT_FOUND)
@@ -122,8 +123,8 @@ class Batches:
             return None
         return _split(users, before or (), Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT)
 
-    async def _choose(self, users: Sequence[str], sent: Callable[[], None]) -> Mapping[str, Outcome] | None:
-        """The first who have not claimed before, as far as the units go; None where there are no units.
+    async def _choose(self, users: Sequence[str], sent: Callable[[], None]) -> Mapping[str, Outcome]:
+        """The first who have not claimed before, as far as the units go.
 
         Who claimed before is found under the lock, and wants none of them.
         """
@@ -131,17 +132,17 @@ class Batches:
         async with self._database.session(coupon=self._name) as session:
             sent()
             remaining = (await session.execute(_lock_coupon, who)).scalar_one_or_none()
-            if remaining is None:
-                return None
+            if remaining is None and (await session.execute(_find_coupon, who)).first() is None:
+                return dict.fromkeys(users, Outcome.NOT_FOUND)
             before = set((await session.execute(_claimed_before, who)).scalar_one() or ())
-            first = [user for user in users if user not in before][:remaining]
+            first = [user for user in users if user not in before][: remaining or 0]
             won: set[str] = set()
             if first:
                 inserted = await session.execute(_insert_claims, {**who, "these_users": first})
                 won.update(inserted.scalars())
                 await session.execute(_take, {**who, "number": len(won)})
             await session.commit()
-        self._met_duplicates = bool(before)
+        self._met_duplicates = bool(before) and remaining is not None
         answers = _split(users, before, Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT)
         return answers | _split(first, won, Outcome.CLAIMED, Outcome.ALREADY_CLAIMED)
 

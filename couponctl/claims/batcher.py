@@ -77,16 +77,14 @@ class _Batch:
         self._claims = claims
         self._connected_at = 0.0
         self._execute = 0.0
-        self._broken_off = False
         self.task = asyncio.create_task(self._make(), name=f"batch of {len(claims)}")
         for claim in claims:
             claim.batch = self
 
     async def abandoned(self) -> None:
         """One of its claims was cancelled: once all are, it is broken off, and the last waits for its end."""
-        if all(claim.answer.cancelled() for claim in self._claims):
-            if not self._broken_off:  # hearing of it twice, it would abandon its backend
-                self._broken_off = True
+        if all(claim.answer.done() for claim in self._claims):
+            if not self.task.cancelling():  # hearing of it twice, it would abandon its backend
                 self.task.cancel()
             await asyncio.wait({self.task})
 
@@ -119,8 +117,10 @@ class _Batch:
 
     def answer(self) -> None:
         """Tell everybody, once it is over."""
-        if self.task.cancelled():
-            return  # as it is only when nobody is left
+        if self.task.cancelled():  # as it is when nobody is left, or the loop is ending
+            for claim in self._claims:
+                claim.answer.cancel()
+            return
         outcomes = self.task.result()
         if isinstance(outcomes, Exception):
             for claim in self._claims:
