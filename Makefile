@@ -36,7 +36,7 @@ test: $(INSTALLED) ## all tests but the drills, on a private PostgreSQL
 	$(BIN)/pytest --numprocesses=auto --dist=loadgroup
 
 drills: $(INSTALLED) ## the drills as tests, as CI runs them
-	$(BIN)/pytest -m ci
+	$(BIN)/pytest -m ci --numprocesses=auto --dist=loadfile
 	@mkdir -p reports
 	$(BIN)/couponctl drill all --junit reports/drills.xml --markdown reports/drills.md
 
