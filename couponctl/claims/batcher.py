@@ -62,9 +62,9 @@ class _Line:
         """The first of those who still wait, as many as go into a batch."""
         claims: list[_Claim] = []
         while self.waiting and len(claims) < MOST:
-            number = min(MOST - len(claims), len(self.waiting))
-            first = [self.waiting.popleft() for _ in range(number)]
-            claims += [claim for claim in first if not claim.answer.done()]
+            claim = self.waiting.popleft()
+            if not claim.answer.done():
+                claims.append(claim)
         return claims
 
 
@@ -88,15 +88,15 @@ class _Batch:
                 self.task.cancel()
             await asyncio.wait({self.task})
 
-    async def _make(self) -> Sequence[Outcome] | Exception:
-        """How they ended, or why they all failed; nothing where each was told already."""
+    async def _make(self) -> Sequence[Outcome] | Exception | None:
+        """How they ended, or why they all failed; None where each was told already."""
         try:
             users = [claim.user_id for claim in self._claims]
             outcomes = await self._line.batches.claim(users, self._connected)
         except (Invalid, RuleViolated):
             # One of them may have spoilt it for all: this database wants something else of a user id.
             await self._make_singly()
-            return ()
+            return None
         except Exception as error:  # noqa: BLE001 - every member gets it, and tells of it
             return error
         self._execute = perf_counter() - self._connected_at
@@ -125,8 +125,8 @@ class _Batch:
         if isinstance(outcomes, Exception):
             for claim in self._claims:
                 claim.tell(outcomes)
-        else:
-            for claim, outcome in zip(self._claims, outcomes, strict=False):
+        elif outcomes is not None:
+            for claim, outcome in zip(self._claims, outcomes, strict=True):
                 waited = self._connected_at - claim.asked_at
                 claim.tell((outcome, Phases(pool_wait=waited, execute=self._execute)))
 
@@ -167,7 +167,7 @@ class Batcher:
             batch = _Batch(self._database, line, claims)
             batch.task.add_done_callback(partial(self._over, line, batch))
         else:
-            del self._lines[line.name]
+            del self._lines[line.name]  # and it stays busy, so that nobody sends for it again
 
     def _over(self, line: _Line, batch: _Batch, _task: object) -> None:
         if line.waiting:
