@@ -152,6 +152,12 @@ def server_at(url: str, source: str, password: str | None = None) -> Server:
     return server
 
 
+def own_files(environ: Environment) -> tuple[Path, ...]:
+    """The user's file of passwords, and that of services."""
+    named = {"PGPASSFILE": ".pgpass", "PGSERVICEFILE": ".pg_service.conf"}
+    return tuple(Path(environ.get(name) or f"~/{usual}").expanduser() for name, usual in named.items())
+
+
 def holds_secret(params: Params) -> bool:
     return bool(_SECRETS & params.keys())
 

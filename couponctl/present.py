@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
 from datetime import UTC
 from itertools import accumulate
@@ -25,6 +26,21 @@ def safe(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(rf"\u{{{ord(c):x}}}" if unicodedata.category(c) in _UNSAFE else c for c in text)
+
+
+def command_line(words: Sequence[str]) -> str:
+    r"""How bash and zsh are told these words; `$'\x1b'` and the like where one could not be seen."""
+    return " ".join(map(_shell_word, words))
+
+
+def _shell_word(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    escaped = (
+        c if c.isprintable() and c not in "\\'" else "".join(rf"\x{byte:02x}" for byte in c.encode())
+        for c in word
+    )
+    return f"$'{''.join(escaped)}'"
 
 
 def counted(number: int, noun: str) -> str:

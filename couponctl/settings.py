@@ -30,6 +30,7 @@ from couponctl.libpq import (
     Server,
     checked,
     holds_secret,
+    own_files,
     parsed,
     refuse_unknown,
     server_of,
@@ -131,6 +132,14 @@ def config_path() -> Path:
     from platformdirs import user_config_path  # noqa: PLC0415 - without a context nothing needs it
 
     return user_config_path("couponctl") / "config.toml"
+
+
+def files_read(environ: Environment = os.environ) -> tuple[Path, ...]:
+    """The files from which settings and passwords may be read, whether they are there or not."""
+    try:
+        return (config_path(), *own_files(environ))
+    except RuntimeError:  # a user without a home
+        return ()
 
 
 def context_names(config: Path | None = None) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
         "libpq": set(),
         "tables": {"sqlalchemy"},
     },
-    {"settings": {"platformdirs"}},
+    {"lists": set(), "settings": {"platformdirs"}},
     {"driver_errors": {"sqlalchemy", "asyncpg"}, "guards": set(), "reach": set()},
     {"login": {"asyncpg"}, "pool_watch": {"sqlalchemy"}},
     {"database": {"sqlalchemy", "asyncpg"}},

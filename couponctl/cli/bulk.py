@@ -1,112 +1,107 @@
-"""Users by the million: read from a file, their answers written to another; nothing of it in memory."""
+"""Claims for many: how far they have come, where the answers go, and how to go on after a break."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from collections import Counter
+from itertools import takewhile
+from typing import TYPE_CHECKING
 
 import click
 
 from couponctl.cli.documents import attempt_document
-from couponctl.errors import Invalid
-from couponctl.input_rules import check_written
+from couponctl.cli.opened import with_service
+from couponctl.errors import CouponctlError, Unavailable
+from couponctl.interruption import Interrupted
+from couponctl.models import Outcome
+from couponctl.present import command_line, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from click._termui_impl import ProgressBar
+
+    from couponctl.cli.invocation import Invocation
+    from couponctl.lists.answers import AnswerFile
+    from couponctl.lists.names import NameList
     from couponctl.service import Attempt
 
 
-class UserFile:
-    """A user a line, all of them checked before the first is read; iterated anew each time."""
+def claim_for_many(
+    invocation: Invocation,
+    name: str,
+    users: NameList | Sequence[str],
+    answers: AnswerFile | None,
+    answered: Callable[[Sequence[Attempt]], None] = lambda _: None,
+) -> Counter[Outcome]:
+    """Claim for all of them in their order, and have every answer written down.
 
-    def __init__(self, source: str) -> None:
-        """`source` is a path, or - for standard input. Raises Invalid, with the place, for a bad line."""
-        self._where = "standard input" if source == "-" else source
-        self._closing = ExitStack()
+    Raises Invalid where the answers cannot be written, or belong to other users; what was claimed stands.
+    """
+    tally: Counter[Outcome] = Counter()
+    remaining = iter(users)
+    number = len(users)
+    if answers is not None:
+        remaining = takewhile(lambda _: answers.unwritable is None, answers.unanswered(users))
+        number -= answers.answered
+    with _progress_bar(number) as bar:
+
+        def note(batch: Sequence[Attempt]) -> None:
+            tally.update(attempt.outcome for attempt in batch)
+            answered(batch)
+            if answers is not None:
+                answers.write(attempt_document(attempt) for attempt in batch)
+            seconds = bar.time_per_iteration
+            bar.update(len(batch), f"{1 / seconds:,.0f}/s" if seconds else "")
+
         try:
-            self._lines = self._opened(source)
-            self._number = sum(1 for _ in self)
-        except OSError as exc:
-            self._closing.close()
-            raise Invalid(self._where, f"cannot be read ({exc.strerror})") from exc
-        except BaseException:
-            self._closing.close()
+            with_service(invocation, "claim", lambda service: service.claim_many(name, remaining, note))
+            if answers is not None and answers.unwritable is not None:
+                raise answers.unwritable
+        except (Interrupted, CouponctlError) as why:
+            for line in _how_far(invocation, tally, number, answers, why):
+                invocation.say(f"couponctl: {line}")
             raise
-
-    def __len__(self) -> int:
-        return self._number
-
-    def __iter__(self) -> Iterator[str]:
-        self._lines.seek(0)
-        for number, line in enumerate(self._lines, start=1):
-            place = f"{self._where} line {number}"
-            # The line is decoded alone, so that it can be named; the first may begin with a BOM.
-            user = _decoded(line.rstrip(b"\r\n"), place, "utf-8-sig" if number == 1 else "utf-8")
-            if user:
-                check_written(place, user)
-                yield user
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.close()
-
-    def _opened(self, source: str) -> IO[bytes]:
-        """The file, or a copy of what can be read only once."""
-        given = self._closing.enter_context(click.open_file(source, "rb"))
-        if source != "-" and given.seekable():
-            return given
-        copy = self._closing.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-        shutil.copyfileobj(given, copy)
-        return copy
+    return tally
 
 
-def _decoded(line: bytes, place: str, encoding: str) -> str:
-    try:
-        return line.decode(encoding)
-    except UnicodeDecodeError as exc:
-        raise Invalid(place, "is not UTF-8 text") from exc
+def _progress_bar(number: int) -> ProgressBar[str]:
+    """A bar on stderr that knows the rate and the time left, where stderr is a terminal."""
+    return click.progressbar(
+        length=number,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        show_pos=True,
+        show_percent=True,
+        item_show_func=lambda rate: rate,
+    )
 
 
-class Results:
-    """Where every answer goes as a line of JSON: a file, stdout, or nowhere."""
+def _how_far(
+    invocation: Invocation,
+    tally: Counter[Outcome],
+    number: int,
+    answers: AnswerFile | None,
+    why: BaseException,
+) -> Iterator[str]:
+    """What was done before it broke off, and how to go on; nothing where it never began."""
+    unwritable = answers is not None and answers.unwritable is not None
+    passing = unwritable or isinstance(why, Interrupted | Unavailable)
+    if not (tally or passing):
+        return
+    resumable = answers is not None and answers.resumable
+    rest = "; the same command does the rest" if passing and not resumable else ""
+    yield f"{tally.total():,} of {number:,} answered{rest}"
+    if unwritable:
+        stand = tally[Outcome.CLAIMED]
+        yield f"{counted(stand, 'claim')} of this run {'stands' if stand == 1 else 'stand'} in the database"
+    if resumable:
+        yield f"to go on: {_resuming(invocation.arguments)}"
 
-    def __init__(self, path: str | None) -> None:
-        """Raises Invalid where the file cannot be written; one that exists is written anew."""
-        self._path = path
-        self._file: IO[str] | None = None
-        if path == "-":
-            self._file = sys.stdout
-        elif path is not None:
-            try:
-                self._file = Path(path).open("w", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by __exit__
-            except OSError as exc:
-                raise self._unwritable(exc) from exc
 
-    def write(self, attempts: Sequence[Attempt]) -> None:
-        """Raises Invalid where the disk is full."""
-        if self._file is None:
-            return
-        lines = (json.dumps(attempt_document(attempt)) + "\n" for attempt in attempts)
-        try:
-            self._file.write("".join(lines))
-            self._file.flush()
-        except OSError as exc:
-            raise self._unwritable(exc) from exc
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None and self._file is not sys.stdout:
-            self._file.close()
-
-    def _unwritable(self, exc: OSError) -> Invalid:
-        return Invalid("--results", f"{self._path} cannot be written ({exc.strerror or 'no reason'})")
+def _resuming(arguments: Sequence[str]) -> str:
+    """The same command line, as it goes on where the last run ended."""
+    options = [each for each in takewhile(lambda each: each != "--", arguments) if each != "--overwrite"]
+    operands = arguments[arguments.index("--") :] if "--" in arguments else ()
+    resume = () if "--resume" in options else ("--resume",)
+    return command_line(("couponctl", *options, *resume, *operands))

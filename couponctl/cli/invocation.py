@@ -37,6 +37,8 @@ class Invocation:
     json: bool = False
     no_color: bool = False
     verbose: bool = False
+    arguments: tuple[str, ...] = ()
+    """All that the program was given."""
 
     def say(self, line: str) -> None:
         """One line of talk, to stderr; when nobody is there to read it the work goes on."""

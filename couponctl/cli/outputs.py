@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from couponctl.cli.named_files import check_named_files
 from couponctl.drills.jsonl import journal_lines
 from couponctl.drills.junit import junit
 from couponctl.drills.markdown import markdown
@@ -57,13 +58,13 @@ class Output:
         return self.path == STDOUT
 
     @property
-    def place(self) -> str:
-        """The same for every name of one file."""
-        return self.path if self.to_stdout else os.path.realpath(self.path)
+    def _file(self) -> Path:
+        """Behind all links: what was made by a trial is removed, and not the link to it."""
+        return Path(os.path.realpath(self.path))
 
     def try_out(self) -> None:
         """Raises Invalid where the file could not be written; leaves all as it was."""
-        file = Path(self.place)
+        file = self._file
         if self.to_stdout or (file.exists() and not (file.is_file() or file.is_dir())):
             return  # a pipe or a device would take the attempt for the report
         existed = file.exists()
@@ -81,7 +82,7 @@ class Output:
             click.echo(text.encode(), nl=False)
             return
         try:
-            Path(self.place).write_text(text, "utf-8", newline="\n")
+            self._file.write_text(text, "utf-8", newline="\n")
         except OSError as exc:
             raise self._unwritable(exc) from exc
 
@@ -90,14 +91,10 @@ class Output:
 
 
 def outputs_of(invocation: Invocation, paths: Mapping[str, str | None]) -> tuple[Output, ...]:
-    """The outputs that were asked for, each tried out. Raises Invalid, and UsageError where two meet."""
+    """The outputs that were asked for, each tried out. Raises Invalid, also where two are of one file."""
+    check_named_files(invocation, writes={f"--{format_}": path for format_, path in paths.items()})
     outputs = tuple(Output(format_, path) for format_, path in paths.items() if path is not None)
-    taken = {STDOUT: "--json"} if invocation.json else {}
     for output in outputs:
-        other = taken.setdefault(output.place, f"--{output.format}")
-        if other != f"--{output.format}":
-            where = "stdout" if output.to_stdout else output.path
-            raise click.UsageError(f"{other} and --{output.format} both write to {where}")
         output.try_out()
     return outputs
 

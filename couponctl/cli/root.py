@@ -64,7 +64,8 @@ def cli() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; whatever goes wrong becomes one sentence."""
     options = list(takewhile(lambda argument: argument != "--", arguments))
-    invocation = Invocation(json="--json" in options, verbose="-v" in options or "--verbose" in options)
+    verbose = "-v" in options or "--verbose" in options
+    invocation = Invocation(json="--json" in options, verbose=verbose, arguments=tuple(arguments))
     try:
         return _run(invocation, arguments)
     except OutputFailed as failure:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from couponctl.present import command_line
 from couponctl.tui.text import Tone
 
 if TYPE_CHECKING:
@@ -52,22 +52,9 @@ class EventLog:
 
     def command_line(self, words: tuple[str, ...]) -> str:
         """How a shell is told these words; empty for none."""
-        if not words:
-            return ""
-        return " ".join(map(shell_word, ("couponctl", *self._prefix, *words)))
+        return command_line(("couponctl", *self._prefix, *words)) if words else ""
 
 
 def operands(*words: str) -> tuple[str, ...]:
     """Words that no command may take for options."""
     return ("--", *words) if any(word.startswith("-") for word in words) else words
-
-
-def shell_word(word: str) -> str:
-    r"""The word, quoted for bash and zsh; `$'\x1b'` and the like where it could not be seen."""
-    if word.isprintable():
-        return shlex.quote(word)
-    escaped = (
-        c if c.isprintable() and c not in "\\'" else "".join(rf"\x{byte:02x}" for byte in c.encode())
-        for c in word
-    )
-    return f"$'{''.join(escaped)}'"

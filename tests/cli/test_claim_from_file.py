@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from couponctl.lists.names import NameList
 from tests.cli.programs import finished, shown
 
 if TYPE_CHECKING:
@@ -139,11 +140,110 @@ def test_a_file_that_cannot_be_read_says_why(couponctl: Couponctl, users: Path, 
     assert missing.exit_code == directory.exit_code == 2
 
 
-def test_an_empty_file_grants_nothing_and_says_so(couponctl: Couponctl, users: Path) -> None:
-    users.write_text("\n\n")
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf\r\n", b"user_id,email\n"], ids=ascii)
+def test_a_list_that_names_nobody_is_a_mistake_unless_it_is_said_to_be_none(
+    couponctl: Couponctl, users: Path, content: bytes
+) -> None:
+    users.write_bytes(content)
 
-    assert couponctl("claim", "SPRING", "--from", str(users)) == (0, "SPRING: no user, nothing claimed\n", "")
-    assert json.loads(couponctl("claim", "SPRING", "--from", str(users), "--json").out)["claimed"] == 0
+    refused = couponctl("claim", "SPRING", "--from", str(users))
+    meant = couponctl("claim", "SPRING", "--from", str(users), "--allow-empty")
+
+    assert (refused.exit_code, refused.out) == (2, "")
+    assert refused.err == (
+        f"couponctl: {users}: holds no names; --allow-empty says that this is no mistake.\n"
+    )
+    assert (meant.exit_code, meant.out) == (0, "SPRING: no user, nothing claimed\n")
+
+
+def test_a_table_is_read_by_its_column_and_says_so(couponctl: Couponctl, users: Path, sql: Sql) -> None:
+    users.write_text('user_id,email\na,a@b.example\n"b","x, y"\n')
+
+    answer = couponctl("claim", "SPRING", "--from", str(users))
+
+    assert (answer.exit_code, answer.out) == (0, "SPRING: 2 claimed\n")
+    assert answer.err == f"couponctl: {users}: read by its column user_id, email ignored\n"
+    assert claimants(sql) == ["a", "b"]
+
+
+def test_a_table_whose_column_is_not_known_gives_no_unit_to_its_heading(
+    couponctl: Couponctl, users: Path, sql: Sql
+) -> None:
+    users.write_text("id,email\na,a@b.example\n")
+
+    refused = couponctl("claim", "SPRING", "--from", str(users))
+
+    assert (refused.exit_code, refused.out) == (2, "")
+    assert "line 1: has a comma in it, as a table has; --column NAME reads" in refused.err
+    assert claimants(sql) == []
+    assert couponctl("claim", "SPRING", "--from", str(users), "--column", "id").exit_code == 0
+    assert claimants(sql) == ["a"]
+    assert couponctl("claim", "SPRING", "--from", str(users), "--plain").exit_code == 0
+    assert claimants(sql) == ["a", "a,a@b.example", "id,email"]
+
+
+@pytest.mark.parametrize("column", ["user_id", "coupon_user"])
+def test_json_lines_are_read_by_their_key(couponctl: Couponctl, users: Path, sql: Sql, column: str) -> None:
+    users.write_text(f'{{"{column}": "a", "outcome": "sold_out"}}\n{{"{column}": "b"}}\n')
+
+    assert (
+        couponctl("claim", "SPRING", "--from", str(users), "--format", "jsonl", "--column", column).exit_code
+        == 0
+    )
+    assert claimants(sql) == ["a", "b"]
+
+
+def test_many_bad_lines_are_told_at_once(couponctl: Couponctl, users: Path, sql: Sql) -> None:
+    users.write_text("alice\n bob\n\a\ncarol\n")
+
+    answer = couponctl("claim", "SPRING", "--from", str(users))
+
+    assert answer.exit_code == 2
+    assert answer.err == (
+        f"couponctl: {users}: 2 lines cannot be used: line 2 begins or ends with a space; "
+        "line 3 has U+0007 (a control character) at character 1.\n"
+    )
+    assert claimants(sql) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("alice", "--column", "id"), "--column, --format, --plain and --allow-empty are for the list"),
+        (("alice", "--allow-empty"), "--column, --format, --plain and --allow-empty are for the list"),
+        (("--from", "x", "--plain", "--column", "id"), "--plain takes lines as they are"),
+        (("--from", "x", "--resume"), "--resume and --overwrite are for the file of --results"),
+        (("--from", "x", "--overwrite", "--results", "-"), "--resume and --overwrite are for the file"),
+        (("a", "--results", "r", "--overwrite", "--resume"), "give --resume or --overwrite, not both"),
+        (("--from", "x", "--format", "xml"), "'xml' is not one of 'csv', 'jsonl'"),
+    ],
+    ids=" ".join,
+)
+def test_options_that_do_not_go_together_are_refused(
+    couponctl: Couponctl, options: tuple[str, ...], sentence: str
+) -> None:
+    answer = couponctl("claim", "SPRING", *options)
+
+    assert (answer.exit_code, answer.out) == (2, "")
+    assert sentence in answer.err
+
+
+def test_a_list_that_grows_is_used_as_far_as_it_was_checked(
+    couponctl: Couponctl, users: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users.write_text("alice\nbo")
+
+    def checked(names: NameList) -> int:
+        with users.open("a") as writer:
+            writer.write("b\nhalf a na")
+        return 2
+
+    monkeypatch.setattr(NameList, "__len__", checked)
+    answer = couponctl("claim", "SPRING", "--from", str(users))
+
+    assert answer.out == "SPRING: 2 claimed\n"
+    assert f"lines have been added to {users} meanwhile; they were not read" in answer.err
+    assert claimants(sql) == ["alice", "bob"]
 
 
 def test_users_and_a_file_together_are_a_mistake(couponctl: Couponctl, users: Path) -> None:
@@ -174,7 +274,7 @@ def test_results_that_cannot_be_written_are_refused_before_the_first_claim(
     both = couponctl("claim", "SPRING", "--from", str(users), "--results", "-", "--json")
 
     assert answer.err == f"couponctl: --results: {tmp_path} cannot be written (Is a directory).\n"
-    assert "both write to stdout" in both.err
+    assert "--results: --json writes to standard output already" in both.err
     assert answer.exit_code == both.exit_code == 2
     assert claimants(sql) == []
 

@@ -136,9 +136,9 @@ def test_who_does_not_agree_keeps_the_files(couponctl: Couponctl, files: dict[st
 @pytest.mark.parametrize(
     ("given", "both"),
     [
-        (("--junit", "-", "--json"), "--json and --junit both write to stdout"),
-        (("--junit", "-", "--journal", "-"), "--junit and --journal both write to stdout"),
-        (("--junit", "{}/same", "--markdown", "{}/d/../same"), "--junit and --markdown both write to"),
+        (("--junit", "-", "--json"), "--junit: --json writes to standard output already"),
+        (("--junit", "-", "--journal", "-"), "--journal: --junit writes to standard output already"),
+        (("--junit", "{}/same", "--markdown", "{}/d/../same"), "--markdown: --junit writes to"),
     ],
 )
 def test_two_outputs_never_meet(

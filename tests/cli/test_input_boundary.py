@@ -21,7 +21,7 @@ def test_what_is_accepted_comes_back_byte_for_byte(couponctl: Couponctl, text: s
     users.write_text(f"{text}\n", "utf-8")
 
     assert couponctl("create", "--json", "--", text, "1").exit_code == 0
-    assert couponctl("claim", "--from", str(users), "--", text).exit_code == 0
+    assert couponctl("claim", "--plain", "--from", str(users), "--", text).exit_code == 0
 
     shown = json.loads(couponctl("show", "--json", "--", text).out)
     assert (shown["name"], shown["claimed_by"]) == (text, [text])

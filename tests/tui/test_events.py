@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from couponctl.tui.events import EventLog, operands, shell_word
+from couponctl.present import command_line
+from couponctl.tui.events import EventLog, operands
 from tests.tui.desks import NOON
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -18,7 +19,7 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 @given(st.lists(WORDS, min_size=1, max_size=20))
 @settings(max_examples=25, deadline=None)
 def test_bash_reads_words_as_they_were(words: list[str]) -> None:
-    line = " ".join(map(shell_word, words))
+    line = command_line(words)
     # Bash decides by its locale what \x is; without one it takes bytes for what they are.
     answer = subprocess.run(
         ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
@@ -29,16 +30,16 @@ def test_bash_reads_words_as_they_were(words: list[str]) -> None:
 
 @given(WORDS)
 def test_what_is_copied_can_be_seen(word: str) -> None:
-    assert shell_word(word).isprintable()
+    assert command_line([word]).isprintable()
 
 
 @pytest.mark.parametrize(
     "word", ["a b", "$HOME", "`id`", "'", "a;b", "!!", "~", "", "春節", "\x1b]52;c;eA==\x07"]
 )
 def test_a_hostile_word_is_one_word(word: str) -> None:
-    assert "\x1b" not in shell_word(word)
+    assert "\x1b" not in command_line([word])
     if word.isprintable():
-        assert shlex.split(shell_word(word)) == [word]
+        assert shlex.split(command_line([word])) == [word]
 
 
 def test_a_command_line_names_the_database_as_the_console_was_told() -> None:

@@ -1,0 +1,101 @@
+"""The lines of a text file: numbered, bounded in length, and to be read as often as they are wanted."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import ExitStack
+from io import TextIOWrapper
+from itertools import count
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from couponctl.errors import Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STDIN = "-"
+
+LONGEST = 1 << 20
+"""Characters of one line: a name has 255, but a row of a table may have more beside it."""
+
+_BYTE_ORDER_MARK = "\ufeff"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Line(NamedTuple):
+    """A line without its end."""
+
+    number: int
+    """From 1."""
+    text: str
+    """Bytes that are no text in the file's encoding stand in it as lone surrogates (PEP 383)."""
+
+
+class TextLines:
+    """A file, or standard input, in UTF-8, or in UTF-16 where its byte order mark says so.
+
+    What can be read only once is copied to a temporary file first, so that all of it can be checked
+    before anything is done with it. Files joined together may have a mark at the beginning of any line.
+    """
+
+    def __init__(self, source: str) -> None:
+        """`source` is a path, or - for standard input. Raises Invalid where it cannot be read."""
+        self.where = "standard input" if source == STDIN else source
+        with ExitStack() as opened:
+            try:
+                file: IO[bytes] = opened.enter_context(_opened(source))
+                if source == STDIN or not file.seekable():
+                    file = opened.enter_context(self._copied(file))
+                utf_16 = file.read(2) in _UTF_16
+            except OSError as exc:
+                raise self._unreadable(exc) from exc
+            self.encoding = "UTF-16" if utf_16 else "UTF-8"
+            strange = "surrogatepass" if utf_16 else "surrogateescape"
+            text = TextIOWrapper(file, self.encoding, strange, newline="\n")
+            self._text = opened.enter_context(text)
+            self._closing = opened.pop_all()
+
+    def read(self, most: int | None = None) -> Iterator[Line]:
+        """The lines from the first on, so many at most. Raises Invalid, also for a line that is too long."""
+        try:
+            self._text.seek(0)
+            for number in count(1) if most is None else range(1, most + 1):
+                text = self._text.readline(LONGEST + 1)
+                if not text:
+                    return
+                if len(text) > LONGEST:
+                    raise Invalid(f"{self.where} line {number}", f"has more than {LONGEST:,} characters")
+                yield Line(number, text.lstrip(_BYTE_ORDER_MARK).rstrip("\r\n"))
+        except OSError as exc:
+            raise self._unreadable(exc) from exc
+        except UnicodeDecodeError as exc:
+            raise Invalid(f"the end of {self.where}", f"is not {self.encoding} text") from exc
+
+    def has_more(self) -> bool:
+        """Whether there is anything behind the line that was read last."""
+        return bool(self._text.read(1))
+
+    def close(self) -> None:
+        self._closing.close()
+
+    def _copied(self, file: IO[bytes]) -> IO[bytes]:
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        try:
+            shutil.copyfileobj(file, copy)
+            copy.seek(0)
+        except OSError as exc:
+            copy.close()
+            reason = f"cannot be copied to {tempfile.gettempdir()} ({exc.strerror or 'no reason'})"
+            raise Invalid(self.where, reason) from exc
+        return copy
+
+    def _unreadable(self, exc: OSError) -> Invalid:
+        return Invalid(self.where, f"cannot be read ({exc.strerror or 'no reason'})")
+
+
+def _opened(source: str) -> IO[bytes]:
+    if source == STDIN:
+        return open(0, "rb", closefd=False)
+    return Path(source).open("rb")
