@@ -28,7 +28,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     },
     {"settings": {"platformdirs"}},
     {"driver_errors": {"sqlalchemy", "asyncpg"}, "guards": set(), "reach": set()},
-    {"login": {"asyncpg"}, "pool_watch": {"sqlalchemy"}},
+    {"engine": {"sqlalchemy", "asyncpg"}, "login": {"asyncpg"}, "pool_watch": {"sqlalchemy"}},
     {"database": {"sqlalchemy", "asyncpg"}},
     {"claims": {"sqlalchemy"}, "questions": {"sqlalchemy"}, "schema": {"sqlalchemy"}},
     {"activity": {"sqlalchemy"}, "audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},
