@@ -14,7 +14,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from couponctl.cancellation import to_its_end, together
-from couponctl.driver_errors import READ_ONLY, sqlstate_of, translated
+from couponctl.driver_errors import READ_ONLY, Stage, sqlstate_of, translated
 from couponctl.engine import engine_on
 from couponctl.errors import PoolExhausted
 from couponctl.gate import Gate
@@ -264,9 +264,11 @@ class Database:
             raise own from exc
 
     def _translated(self, exc: Exception, loan: Loan | None) -> CouponctlError | None:
+        if loan is None:
+            return translated(exc, self.server, self.limits, Stage.CONNECTING)
+        stage = Stage.COMMITTING if loan.committing else Stage.WORKING
         lost = isinstance(loan, Direct) and loan.lost
-        committing = loan is not None and loan.committing
-        return translated(exc, self.server, self.limits, committing=committing, lost=lost)
+        return translated(exc, self.server, self.limits, stage, lost=lost)
 
     def _acquired_since(self, asked_at: float) -> float:
         waited = perf_counter() - asked_at

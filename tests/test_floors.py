@@ -20,6 +20,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
         "cancellation": set(),
         "embedded": {"platformdirs"},
         "event_loop": {"uvloop"},
+        "flood": set(),
         "gate": set(),
         "input_rules": set(),
         "interruption": set(),

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from couponctl.models import Coupon
 
 
+OWN_BACKENDS = """
+    SELECT pid FROM pg_stat_activity
+     WHERE application_name = 'couponctl/test' AND datname = current_database()
+"""
+
+
 class SlowClose:
     """A server that does not say good-bye until it is let go."""
 
@@ -72,11 +78,11 @@ def never_tried_out(monkeypatch: pytest.MonkeyPatch) -> None:
 async def dead_connection(
     database: Database, strategy: Strategy, coupon: Coupon, observer: asyncpg.Connection
 ) -> None:
-    """The pool's only connection has claimed, and its backend has been terminated since."""
+    """The pool has connections that have claimed, and their backends have been terminated since."""
     await CouponService(database, strategy=strategy).claim(coupon.name, "before")
-    own = "application_name = 'couponctl/test' AND datname = current_database()"
-    await observer.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {own}")
-    await until(lambda: observer.fetchval(f"SELECT count(*) FROM pg_stat_activity WHERE {own}"), 0)
+    own = [row["pid"] for row in await observer.fetch(OWN_BACKENDS)]
+    await observer.executemany("SELECT pg_terminate_backend($1)", [(pid,) for pid in own])
+    await until(lambda: observer.fetch(OWN_BACKENDS), [])
 
 
 async def assert_its_place_is_back(service: CouponService, coupon: Coupon) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import random
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -19,19 +19,24 @@ from couponctl.wire import Lost, WireProxy, wire_proxy
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     import asyncpg
 
     from couponctl.claims import Strategy
     from couponctl.libpq import Server
 
-_CLAIMS = 60
-_TURNS = 120
+_CLAIMS = 100
 _LIMITS = Limits(pool_size=5, acquire_timeout=5, lock_timeout=0.5, statement_timeout=0.7, command_timeout=1)
 _PATIENCE = Patience(first=0.01, longest=0.05)
 _END = 30.0
 """Seconds in which every claim of a storm has an end: far longer than all its limits together."""
+
+
+_OWN_BACKENDS = """
+    SELECT pid FROM pg_stat_activity
+     WHERE application_name = 'couponctl/soak' AND datname = current_database() ORDER BY pid
+"""
 
 
 class Breakage(Enum):
@@ -51,9 +56,7 @@ class Sea:
     observer: asyncpg.Connection
 
     async def kill(self, chance: random.Random) -> None:
-        own = "application_name = 'couponctl/soak' AND datname = current_database()"
-        rows = await self.observer.fetch(f"SELECT pid FROM pg_stat_activity WHERE {own} ORDER BY pid")
-        for row in rows:
+        for row in await self.observer.fetch(_OWN_BACKENDS):
             if chance.random() < 0.6:
                 await self.observer.execute("SELECT pg_terminate_backend($1)", row["pid"])
 
@@ -61,6 +64,14 @@ class Sea:
         upstream = self.proxy.upstream
         await self.proxy.cut()
         self.proxy.upstream = upstream
+
+
+class Taken(NamedTuple):
+    """What the claims hold of the process."""
+
+    places: int = 0
+    waiting: int = 0
+    tasks: tuple[str, ...] = ()
 
 
 @pytest.fixture
@@ -72,28 +83,33 @@ async def sea(server: Server, strategy: Strategy, observer: asyncpg.Connection) 
         yield Sea(CouponService(database, strategy=strategy, patience=_PATIENCE), proxy, observer)
 
 
-def strangers(known: set[asyncio.Task[Any]]) -> list[str]:
+def strangers(known: set[asyncio.Task[Any]]) -> tuple[str, ...]:
     """Tasks that were not there before; those of the proxy live as long as their connections."""
     proxys = {"WireProxy.serve", "_pump"}
     new = asyncio.all_tasks() - known
-    return sorted(str(task) for task in new if task.get_coro().__qualname__ not in proxys)  # type: ignore[union-attr]
+    names = {task: getattr(task.get_coro(), "__qualname__", "") for task in new}
+    return tuple(str(task) for task, name in names.items() if name not in proxys)
 
 
-async def storm(sea: Sea, coupon: str, chance: random.Random) -> list[Attempt | BaseException]:
+async def storm(sea: Sea, names: Sequence[str], chance: random.Random) -> list[Attempt | BaseException]:
     """Claims that are cancelled at any moment while their connections break; the ends of all of them."""
     breakage = chance.choices(list(Breakage), weights=[6, 3, 1])[0]
     if breakage is Breakage.FREEZE:
-        sea.proxy.lose(Lost.PATIENCE, coupon.encode(), times=chance.randint(1, 3))
-    claims = [asyncio.create_task(sea.service.claim(coupon, f"user-{n}")) for n in range(_CLAIMS)]
-    for _ in range(_TURNS):
+        sea.proxy.lose(Lost.PATIENCE, names[0].encode(), times=chance.randint(1, 3))
+    claims: list[asyncio.Task[Attempt]] = []
+    for number in range(_CLAIMS):
+        claims.append(asyncio.create_task(sea.service.claim(chance.choice(names), f"user-{number}")))
         for _ in range(chance.randrange(4)):
             await asyncio.sleep(0)
-        if chance.random() < 0.5:
-            chance.choice(claims).cancel()
-        elif chance.random() < 0.2:
-            if breakage is Breakage.RESET:
+        match chance.choices(["go on", "cancel one", "cancel many", "break"], weights=[8, 8, 1, 3])[0]:
+            case "cancel one":
+                chance.choice(claims).cancel()
+            case "cancel many":
+                for claim in claims[-20:]:
+                    claim.cancel()
+            case "break" if breakage is Breakage.RESET:
                 await sea.reset()
-            elif breakage is Breakage.KILL:
+            case "break" if breakage is Breakage.KILL:
                 await sea.kill(chance)
     _, hanging = await asyncio.wait(claims, timeout=_END)
     assert not hanging, f"{len(hanging)} claims have no end"
@@ -103,27 +119,28 @@ async def storm(sea: Sea, coupon: str, chance: random.Random) -> list[Attempt | 
 async def ride_out(sea: Sea, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One storm, and a look at what it has left."""
     chance = random.Random(seed)
-    coupon = f"STORM-{seed}"
+    names = [f"STORM-{seed}-{letter}" for letter in "ABCD"]
     monkeypatch.setattr(engine, "_RESTED", -1.0)
-    await sea.service.create(coupon, _CLAIMS + 1)
+    for name in names:
+        await sea.service.create(name, _CLAIMS + 1)
     await sea.service.database.warm()
     known = asyncio.all_tasks()
     monkeypatch.setattr(engine, "_RESTED", chance.choice([-1.0, 0.05]))
-    ends = await storm(sea, coupon, chance)
+    ends = await storm(sea, names, chance)
     monkeypatch.setattr(engine, "_RESTED", -1.0)  # what died at the very end is found before it is lent
 
-    async def taken() -> tuple[int, int, list[str]]:
+    async def taken() -> Taken:
         stats = sea.service.pool_stats()
-        return stats.in_use, stats.waiting, strangers(known)
+        return Taken(stats.in_use, stats.waiting, strangers(known))
 
-    await until(taken, (0, 0, []))
+    await until(taken, Taken())
     assert [end for end in ends if not isinstance(end, Attempt | asyncio.CancelledError)] == []
-    after = await sea.service.claim(coupon, "after the storm")
+    after = await sea.service.claim(names[0], "after the storm")
     assert after.outcome is Outcome.CLAIMED, after
-    assert (await sea.service.verify([coupon])).ok
-    users = (await sea.service.show(coupon)).claimed_by
-    told = {end.user_id for end in ends if isinstance(end, Attempt) and end.outcome is Outcome.CLAIMED}
-    assert told <= set(users)
+    assert (await sea.service.verify(names)).ok
+    told = {end[:2] for end in ends if isinstance(end, Attempt) and end.outcome is Outcome.CLAIMED}
+    in_ledger = {(name, user) for name in names for user in (await sea.service.show(name)).claimed_by}
+    assert told <= in_ledger
 
 
 async def ride_out_all(sea: Sea, seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
