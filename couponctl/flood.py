@@ -32,8 +32,11 @@ class Wire(asyncio.Protocol):
         self.driver = driver
         self.transport: Any = None
         self._flood: Flood | None = None
-        self.allow(GREETING)
-        self.set_protocol(driver)
+        self._most = self._left = GREETING
+        self._begun = b""
+        """Of a header what has come, as long as it is not complete."""
+        self._to_come = 0
+        """Bytes of a message that its header has announced."""
 
     def allow(self, most: int) -> None:
         """From the next sending on, so much may come behind each."""

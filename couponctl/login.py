@@ -17,7 +17,7 @@ _ABANDONED_CHECK = "2s"
 """How often the server looks whether a client that it works for is still there."""
 
 
-class _Connection(asyncpg.Connection):
+class _Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
     """What a login ends in: from here on answers may be long."""
 
     __slots__ = ()
