@@ -113,6 +113,7 @@ async def storm(sea: Sea, names: Sequence[str], chance: random.Random) -> list[A
                 await sea.kill(chance)
     _, hanging = await asyncio.wait(claims, timeout=_END)
     assert not hanging, f"{len(hanging)} claims have no end"
+    sea.proxy.lose(Lost.PATIENCE, b"what nobody sends")  # the storm is over, for what it has not frozen too
     return await asyncio.gather(*claims, return_exceptions=True)
 
 

@@ -93,6 +93,7 @@ def test_a_flood_is_hung_up_on(script: Script, usual: float) -> None:
         ("stats",),
         ("verify",),
         ("drill", "stampede", "--dry-run"),
+        ("drill", "stampede", "--yes"),
         ("bench", "--yes"),
     ],
     ids=" ".join,
