@@ -7,6 +7,7 @@ driver and the network, and counts what comes since the driver has sent somethin
 from __future__ import annotations
 
 import asyncio
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ ANSWER = 32 << 20
 """What may come as an answer: the longest page, of 10,000 names, is 12 MB."""
 _EACH = 128
 """Bytes that a message counts beside its own: the driver makes an object of the smallest row."""
+
+_length_at = Struct("!I").unpack_from
 
 
 class Flood(ConnectionError):
@@ -47,22 +50,24 @@ class Wire(asyncio.Protocol):
         self.driver.connection_made(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._flood is None and not self._has_room_for(data):
+        if self._flood is None and self._has_room_for(data):
+            self.driver.data_received(data)
+        elif self._flood is None:
             self._flood = Flood()
             self.transport.abort()
-        if self._flood is None:
-            self.driver.data_received(data)
 
     def _has_room_for(self, data: bytes) -> bool:
         """Count the data, and the messages that begin in it; of a message its own header tells the length."""
         left = self._left - len(data)
-        data = self._begun + data if self._begun else data
-        at, end = self._to_come, len(data)
-        while left >= 0 and end - at >= 5:
-            length = int.from_bytes(data[at + 1 : at + 5], "big")
+        if self._begun:
+            data = self._begun + data
+        at, headers_end = self._to_come, len(data) - 4
+        while at < headers_end and left >= 0:
+            (length,) = _length_at(data, at + 1)
             at += 1 + length
-            left -= _EACH if length >= 4 else self._most
-        self._to_come, self._begun = max(at - end, 0), data[at:]
+            left -= _EACH if length >= 4 else self._most  # no message is shorter than its length
+        self._begun = data[at:]
+        self._to_come = max(at - len(data), 0)
         self._left = left
         return left >= self._to_come
 
