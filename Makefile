@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+LOWEST := .venv-lowest
 
-.PHONY: help install tui drill check lint types test drills bench screenshots clean
+.PHONY: help install tui drill check lint types test lowest soak drills bench screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,6 +36,18 @@ types: $(INSTALLED) ## mypy --strict
 test: $(INSTALLED) ## all tests but the drills, on a private PostgreSQL
 	$(BIN)/pytest --numprocesses=auto --dist=loadgroup
 
+lowest: $(LOWEST)/installed ## the same tests with the oldest version of everything that pyproject.toml allows
+	$(LOWEST)/bin/pytest --numprocesses=auto --dist=loadgroup
+
+$(LOWEST)/installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev]'
+	@touch $@
+
+soak: $(INSTALLED) ## 300 storms a strategy, connections breaking and claims cancelled; SEED=7 is one of them
+	$(BIN)/pytest -m soak -s tests/test_soak.py $(if $(SEED),--storm=$(SEED))
+
 drills: $(INSTALLED) ## the drills as tests, as CI runs them
 	$(BIN)/pytest -m ci --numprocesses=auto --dist=loadfile
 	@mkdir -p reports
@@ -47,5 +60,5 @@ screenshots: $(INSTALLED) ## the README's pictures, from a session on real data
 	$(BIN)/python -m tests.tui.screenshots .github/assets
 
 clean: ## remove what make built
-	rm -rf $(VENV) build dist reports .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist reports .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find couponctl tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,23 +1,21 @@
-"""The engine, its pool, and connections on loan from it."""
+"""Connections on loan from the pool."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache, partial
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import asyncpg
-from sqlalchemy import event
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from couponctl.cancellation import to_its_end, together
-from couponctl.driver_errors import READ_ONLY, sqlstate_of, translated
+from couponctl.driver_errors import READ_ONLY, Stage, sqlstate_of, translated
+from couponctl.engine import engine_on
 from couponctl.errors import PoolExhausted
 from couponctl.gate import Gate
 from couponctl.login import connected
@@ -30,21 +28,16 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sqlalchemy import CursorResult, Executable
-    from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.pool import PoolProxiedConnection
 
+    from couponctl.errors import CouponctlError
     from couponctl.libpq import Server
     from couponctl.models import PoolStats
     from couponctl.settings import Limits
 
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"]
 """How a session's statements see the data; in AUTOCOMMIT each is a transaction of its own."""
-
-_RESTED = 0.05
-"""Seconds in the pool after which a connection is tried out before it is lent again."""
-
-_CAME_BACK = "came back"
 
 ABREAST = 3
 """Claims on one coupon that get a connection at once: more would only queue for its row, in the server.
@@ -195,7 +188,7 @@ class Database:
             limits.pool_size, abreast=ABREAST, discard=lambda fairy: fairy.close()
         )
         self._just_opened: dict[asyncio.Task[Any] | None, asyncpg.Connection] = {}
-        self._engine = _engine(self._open_connection, limits, schema)
+        self._engine = engine_on(self._open_connection, limits, schema)
         assert isinstance(self._engine.pool, AsyncAdaptedQueuePool)
         self._pool = self._engine.pool
         self._watch = PoolWatch(self._pool, self._gate)
@@ -233,7 +226,9 @@ class Database:
             finally:
                 self._gate.leave(turn.coupon)
         except Exception as exc:
-            raise self._translated(exc, session) from exc
+            if (own := self._translated(exc, session)) is None:
+                raise
+            raise own from exc
 
     def direct(
         self, *, coupon: str | None = None, turn: Turn | None = None
@@ -249,7 +244,9 @@ class Database:
             turn = turn or await self.turn(coupon)
             fairy = turn.left or await self._fairy(turn.coupon)
         except Exception as exc:
-            raise self._translated(exc, None) from exc
+            if (own := self._translated(exc, None)) is None:
+                raise
+            raise own from exc
         return Direct(fairy, self.schema, turn.coupon, self._acquired_since(turn.asked_at))
 
     async def _take_back(self, direct: Direct, exc: BaseException | None) -> None:
@@ -263,13 +260,15 @@ class Database:
             finally:
                 direct.fairy.close()
                 self._gate.leave(direct.coupon)
-        if isinstance(exc, Exception):
-            raise self._translated(exc, direct) from exc
+        if isinstance(exc, Exception) and (own := self._translated(exc, direct)) is not None:
+            raise own from exc
 
-    def _translated(self, exc: Exception, loan: Loan | None) -> Exception:
+    def _translated(self, exc: Exception, loan: Loan | None) -> CouponctlError | None:
+        if loan is None:
+            return translated(exc, self.server, self.limits, Stage.CONNECTING)
+        stage = Stage.COMMITTING if loan.committing else Stage.WORKING
         lost = isinstance(loan, Direct) and loan.lost
-        committing = loan is not None and loan.committing
-        return translated(exc, self.server, self.limits, committing=committing, lost=lost) or exc
+        return translated(exc, self.server, self.limits, stage, lost=lost)
 
     def _acquired_since(self, asked_at: float) -> float:
         waited = perf_counter() - asked_at
@@ -358,41 +357,3 @@ async def open_database(
         yield database
     finally:
         await to_its_end(database.close())
-
-
-def _engine(
-    connect: Callable[[], Awaitable[asyncpg.Connection]], limits: Limits, schema: str | None
-) -> AsyncEngine:
-    engine = create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=connect,
-        isolation_level="READ COMMITTED",
-        hide_parameters=True,
-        pool_size=limits.pool_size,
-        max_overflow=0,
-        pool_timeout=limits.acquire_timeout,
-        pool_use_lifo=True,
-        execution_options={"schema_translate_map": {None: schema}} if schema else {},
-    )
-
-    @event.listens_for(engine.sync_engine, "checkin")
-    def note_the_time(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
-        entry.info[_CAME_BACK] = monotonic()
-
-    @event.listens_for(engine.sync_engine, "checkout")
-    def try_out_what_has_rested(
-        connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
-    ) -> None:
-        # SQLAlchemy's own pre-ping takes three round trips, each time: in a storm as long as the claim.
-        if monotonic() - entry.info.get(_CAME_BACK, monotonic()) > _RESTED:
-            try:
-                engine.sync_engine.dialect.do_ping(connection)
-            except Exception as exc:
-                raise DisconnectionError from exc
-
-    @event.listens_for(engine.sync_engine, "handle_error")
-    def leave_a_demoted_primary(context: ExceptionContext) -> None:
-        if sqlstate_of(context.original_exception) == READ_ONLY:
-            context.is_disconnect = True
-
-    return engine

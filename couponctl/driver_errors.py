@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -27,12 +28,14 @@ from couponctl.errors import (
     RuleViolated,
     SchemaMissing,
     TimedOut,
+    TooFewFiles,
     Unavailable,
     Unreachable,
 )
+from couponctl.flood import Flood
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from couponctl.libpq import Server
     from couponctl.settings import Limits
@@ -87,6 +90,7 @@ _UNREACHABLE_BY_TYPE: tuple[tuple[type[BaseException], str], ...] = (
     (socket.gaierror, "the host name is not known"),
     (ssl.SSLError, "the encrypted connection was not agreed on"),
     (TimeoutError, "no answer in time"),
+    (Flood, "what answers there sends more than any answer holds, and was hung up on"),
     (asyncpg.TargetServerAttributeNotMatched, "none of the hosts takes writes"),
 )
 
@@ -96,12 +100,19 @@ def sqlstate_of(exc: BaseException) -> str | None:
     return state if isinstance(state, str) else None
 
 
+class Stage(Enum):
+    """How far the work had come when the error was raised."""
+
+    CONNECTING = "no connection was had yet"
+    WORKING = "what was done is rolled back"
+    COMMITTING = "a connection lost now leaves the outcome unknown"
+
+
 def translated(
-    exc: Exception, server: Server, limits: Limits, *, committing: bool, lost: bool = False
+    exc: Exception, server: Server, limits: Limits, stage: Stage, *, lost: bool = False
 ) -> CouponctlError | None:
     """Our error for a driver's, or None for what is not a driver's (or nobody expects).
 
-    `committing`: the commit was under way, so that a lost connection leaves the outcome unknown.
     `lost`: the connection is gone, whatever the error says.
     """
     if isinstance(exc, PoolTimeoutError):
@@ -113,8 +124,16 @@ def translated(
             "the connection's TLS settings cannot be met",
             "Check sslmode, sslrootcert and the other ssl settings",
         )
+    if stage is Stage.CONNECTING and isinstance(exc, ValueError | AssertionError):
+        # How the libraries trip over a greeting, most of all over a version that they cannot read.
+        return BadSettings(
+            f"what answers there is no PostgreSQL that couponctl understands ({server.where})",
+            "Connect to PostgreSQL itself: check host and port, and what stands in between",
+        )
     state, lost = sqlstate_of(exc), lost or _connection_lost(exc)
-    if lost and committing and state != READ_ONLY:  # that connection was given up after a plain no
+    if (
+        lost and stage is Stage.COMMITTING and state != READ_ONLY
+    ):  # that connection was given up after a plain no
         return OutcomeUnknown()
     if state in _BY_SQLSTATE:
         return _BY_SQLSTATE[state](limits)
@@ -140,8 +159,20 @@ def _connection_lost(exc: BaseException) -> bool:
     )
 
 
-def _unreachable(exc: BaseException, state: str | None, server: Server) -> Unreachable:
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """The error as the driver raised it, and what that came of."""
+    exc = exc and _drivers_own(exc)
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__
+
+
+def _unreachable(exc: BaseException, state: str | None, server: Server) -> Unavailable:
+    causes = tuple(_causes(exc))
+    if any(map(TooFewFiles.explains, causes)):
+        return TooFewFiles()
     reason = _UNREACHABLE_BY_SQLSTATE.get(state or "") or next(
-        (words for kind, words in _UNREACHABLE_BY_TYPE if isinstance(exc, kind)), "the connection was lost"
+        (words for kind, words in _UNREACHABLE_BY_TYPE for one in causes if isinstance(one, kind)),
+        "the connection was lost",
     )
     return Unreachable(f"{reason} ({server.where})")

@@ -10,6 +10,7 @@ CouponctlError
 ├── RunNotFound         no kept run is named so
 ├── Unavailable         the database cannot answer now
 │   ├── Unreachable
+│   ├── TooFewFiles
 │   ├── PoolExhausted
 │   ├── TimedOut
 │   ├── Contended
@@ -32,6 +33,7 @@ are the fields of the error. No sentence holds SQL, a SQLSTATE, the name of a dr
 
 from __future__ import annotations
 
+import errno
 import inspect
 from dataclasses import dataclass
 from functools import cache
@@ -175,6 +177,20 @@ class Unreachable(Unavailable):
 
     outcome = Outcome.UNAVAILABLE
     reason: str
+
+
+class TooFewFiles(Unavailable):
+    """This process may open no more files: too many open files for its limit.
+
+    Raise it, as with `ulimit -n 1024`, and try again.
+    """
+
+    outcome = Outcome.UNAVAILABLE
+
+    @classmethod
+    def explains(cls, exc: BaseException) -> bool:
+        """Whether this is what an error of the system comes from."""
+        return isinstance(exc, OSError) and exc.errno in {errno.EMFILE, errno.ENFILE}
 
 
 @dataclass(eq=False)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
+
+from couponctl.flood import ANSWER, WatchfulLoop, Wire
 
 if TYPE_CHECKING:
     from couponctl.libpq import Server
@@ -12,6 +15,21 @@ if TYPE_CHECKING:
 
 _ABANDONED_CHECK = "2s"
 """How often the server looks whether a client that it works for is still there."""
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
+    """What a login ends in: from here on answers may be long."""
+
+    __slots__ = ()
+
+    def __init__(self, protocol: Any, transport: Wire, loop: WatchfulLoop, *rest: Any) -> None:
+        transport.allow(ANSWER)
+        try:
+            # The running loop itself: the driver asks asyncio which of its tasks is the current one.
+            super().__init__(protocol, transport, loop.loop, *rest)
+        except ValueError:
+            protocol.abort()  # left open, what was half made would complain about it in the end
+            raise
 
 
 async def connected(server: Server, limits: Limits, application: str) -> asyncpg.Connection:
@@ -24,6 +42,8 @@ async def connected(server: Server, limits: Limits, application: str) -> asyncpg
         try:
             return await asyncpg.connect(
                 server.dsn,
+                loop=WatchfulLoop(asyncio.get_running_loop()),
+                connection_class=_Connection,
                 host=host.host,
                 port=host.port,
                 timeout=limits.connect_timeout,

@@ -237,7 +237,7 @@ class CouponService:
         """A coupon and a page of its claimants by user id. Raises Invalid, CouponNotFound."""
         check_asked("coupon name", name)
         check_asked("user id", after or "")
-        async with self.database.session("AUTOCOMMIT") as session:
+        async with self.database.session("REPEATABLE READ") as session:
             coupon = await questions.find_coupon(session, name)
             if coupon is None:
                 raise CouponNotFound(name)
@@ -256,7 +256,7 @@ class CouponService:
         """Whether this user got it: the claim, or None. Raises Invalid, CouponNotFound."""
         check_asked("coupon name", name)
         check_asked("user id", user_id)
-        async with self.database.session("AUTOCOMMIT") as session:
+        async with self.database.session("REPEATABLE READ") as session:
             if await questions.find_coupon(session, name) is None:
                 raise CouponNotFound(name)
             return await questions.find_claim(session, name, user_id)
@@ -270,7 +270,7 @@ class CouponService:
         """
         check_asked("filter", matching)
         check_asked("coupon name", after or "")
-        async with self.database.session("AUTOCOMMIT") as session:
+        async with self.database.session("REPEATABLE READ") as session:
             return await questions.coupon_page(
                 session, matching=matching, sort=sort, limit=limit, after=after
             )

@@ -74,6 +74,10 @@ def pytest_testnodedown(node: Any) -> None:
         node.config.stash[_SERVER] = name
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--storm", type=int, help="of the soak, only the storm with this seed")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Pictures drawn without a database go to all workers; of the rest, each folder stays together."""
     for item in items:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from couponctl import login
 from couponctl.errors import CouponNotFound
 from couponctl.models import FindingKind
 
@@ -91,3 +92,12 @@ async def test_some_coupons_only(
     assert [f.coupon for f in (await service.verify(["SPRING", "SOUND"])).findings] == ["SPRING"]
     with pytest.raises(CouponNotFound):
         await service.verify(["SOUND", "NEVER"])
+
+
+async def test_a_ledger_with_more_findings_than_one_answer_holds(
+    service: CouponService, other_session: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await other_session.execute("INSERT INTO coupons SELECT n::text, 9, 5 FROM generate_series(1, 3000) n")
+    monkeypatch.setattr(login, "ANSWER", 1 << 18)
+
+    assert len((await service.verify()).findings) == 3000

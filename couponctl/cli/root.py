@@ -13,7 +13,7 @@ import click
 from couponctl import __version__
 from couponctl.cli.exits import ExitCode, exit_code_for
 from couponctl.cli.invocation import Invocation, OutputFailed, common_options
-from couponctl.errors import CouponctlError, Invalid
+from couponctl.errors import CouponctlError, Invalid, TooFewFiles
 from couponctl.interruption import Interrupted
 
 _SUMMARIES = {
@@ -89,8 +89,8 @@ def _run(invocation: Invocation, arguments: list[str]) -> int:
         return getattr(interruption, "exit_code", ExitCode.INTERRUPTED)
     except OutputFailed:
         raise
-    except Exception:  # noqa: BLE001 - nobody is shown a traceback who did not ask for it
-        return _unexpected(invocation)
+    except Exception as error:  # noqa: BLE001 - nobody is shown a traceback who did not ask for it
+        return _unexpected(invocation, error)
     return result if isinstance(result, int) else ExitCode.OK
 
 
@@ -110,9 +110,11 @@ def _without_output(invocation: Invocation, why: BaseException | None) -> int:
     return ExitCode.UNEXPECTED
 
 
-def _unexpected(invocation: Invocation) -> int:
-    error = CouponctlError()
-    invocation.fail(error)
+def _unexpected(invocation: Invocation, error: Exception) -> int:
+    if TooFewFiles.explains(error):
+        invocation.fail(TooFewFiles())
+        return ExitCode.UNAVAILABLE
+    invocation.fail(CouponctlError())
     if invocation.verbose:
         for line in traceback.format_exc().splitlines():
             invocation.say(line)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from couponctl.errors import BadSettings
+from couponctl.errors import BadSettings, TooFewFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +24,12 @@ SWEEP_SECONDS = 3.0
 
 @contextmanager
 def explained(base: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one sentence with a way out: BadSettings."""
+    """Turn what the file system refuses into one sentence with a way out: BadSettings, TooFewFiles."""
     try:
         yield
     except OSError as error:
+        if TooFewFiles.explains(error):
+            raise TooFewFiles from error
         where = "" if error.filename in {None, str(base)} else f" ({error.filename})"
         raise BadSettings(
             problem=f"{base} cannot hold the private database: {error.strerror or 'copying failed'}{where}",

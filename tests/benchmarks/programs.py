@@ -23,7 +23,7 @@ class Run:
     out: str
 
 
-_SCALES = """
+SCALES = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[1:])
 _, status, used = os.wait4(process.pid, 0)
@@ -45,7 +45,7 @@ def run(*command: str, environment: Mapping[str, str] | None = None) -> Run:
 def megabytes_of(*command: str, environment: Mapping[str, str]) -> float:
     """Run a program to its end. The most memory that it had resident."""
     done = subprocess.run(
-        [sys.executable, "-c", _SCALES, *command],
+        [sys.executable, "-c", SCALES, *command],
         env={**os.environ, **environment},
         capture_output=True,
         check=True,
