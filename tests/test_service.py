@@ -168,7 +168,7 @@ async def test_the_pool_counts_what_it_lent(service: CouponService, coupon: Coup
 
     assert (stats.size, stats.peak_in_use, stats.in_use, stats.waiting) == (5, 3, 0, 0), "three abreast"
     assert stats.peak_waiting == 17
-    assert stats.acquires == 21
+    assert stats.acquires == 22, "one of them asked what the tables are like"
     assert stats.acquire_p50_ms is not None
     assert stats.acquire_p99_ms is not None
     assert stats.acquire_p50_ms <= stats.acquire_p99_ms
