@@ -143,7 +143,7 @@ class AlreadyClaimed(Refused):
 class RefusedByDatabase(CouponctlError):
     """The database refused {what}: {reason}.
 
-    That is a rule of its own; nothing was written.
+    Nothing was written.
     """
 
     outcome = Outcome.REFUSED

@@ -55,12 +55,13 @@ MEANINGS: dict[str, Meaning] = {
 
 _REASONS = {
     "0A000": "it cannot do that with these tables",
+    "22000": "a value is not of the column's type, which couponctl sends text to",
     "22001": "it is longer than the column allows",
     "22003": "the number does not fit the column",
     "22007": "the column wants a date or time",
     "22008": "the date or time does not fit the column",
-    "22021": "it has a character that the database's encoding has not",
-    "22P02": "the column is of another type than text",
+    "22021": "there is text that is not of the database's encoding",
+    "22P02": "a value is not of the column's type, which couponctl sends text to",
     "22P05": "it has a character that the database's encoding has not",
     "23502": "a column that couponctl does not fill wants a value",
     "23503": "what it refers to is not there",

@@ -232,7 +232,7 @@ def test_a_rule_of_the_database_itself(
 ) -> None:
     sql(f"ALTER TABLE coupons ADD CHECK ({limits})")
 
-    assert "nothing was written" in refused("create", "B", "7", exit_code=2, code="refused")
+    assert "Nothing was written" in refused("create", "B", "7", exit_code=2, code="refused")
 
 
 def test_what_a_trigger_says_is_passed_on(couponctl: Couponctl, sql: Sql) -> None:
@@ -245,10 +245,7 @@ def test_what_a_trigger_says_is_passed_on(couponctl: Couponctl, sql: Sql) -> Non
     quiet, document = couponctl("create", "B", "7"), couponctl("create", "B", "7", "--json")
 
     assert quiet.exit_code == document.exit_code == 2
-    assert quiet.err == (
-        'couponctl: The database refused the coupon "B": not today. '
-        "That is a rule of its own; nothing was written.\n"
-    )
+    assert quiet.err == ('couponctl: The database refused the coupon "B": not today. Nothing was written.\n')
     assert json.loads(document.out)["error"]["code"] == "refused"
 
 
