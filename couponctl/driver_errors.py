@@ -19,13 +19,12 @@ from couponctl.errors import (
     BadSettings,
     Contended,
     CouponctlError,
-    Invalid,
     LoginRefused,
     NoPrivilege,
     OutcomeUnknown,
+    OutOfResources,
     PoolExhausted,
     ReadOnlyServer,
-    RuleViolated,
     SchemaMissing,
     TimedOut,
     TooFewFiles,
@@ -33,6 +32,7 @@ from couponctl.errors import (
     Unreachable,
 )
 from couponctl.flood import Flood
+from couponctl.sqlstates import ServerError, error_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,10 +52,6 @@ _BY_SQLSTATE: dict[str, Callable[[Limits], CouponctlError]] = {
         "the server does not take couponctl's session settings, which is how PgBouncer answers",
         "Connect to PostgreSQL itself, or name them in PgBouncer's ignore_startup_parameters",
     ),
-    "22001": lambda _: Invalid("the name or user id", "is longer than this database's column allows"),
-    "23505": lambda _: RuleViolated(),
-    "23514": lambda _: RuleViolated(),
-    "23503": lambda _: RuleViolated(),
     "25006": lambda _: ReadOnlyServer(),
     "28000": lambda _: LoginRefused(),
     "28P01": lambda _: LoginRefused(),
@@ -69,12 +65,17 @@ _BY_SQLSTATE: dict[str, Callable[[Limits], CouponctlError]] = {
     ),
     "40001": lambda _: Contended(),
     "40P01": lambda _: Contended(),
+    "53100": lambda _: OutOfResources("disk space"),
+    "53200": lambda _: OutOfResources("memory"),
     "55P03": lambda limits: TimedOut(f"the row was locked for more than {limits.lock_timeout:g} s"),
     "57014": lambda limits: TimedOut(
         f"the statement was cancelled, as one is after {limits.statement_timeout:g} s"
     ),
 }
-"""What the server says and means; the connection survives most of these."""
+"""What the server says and means, all else being decided by class; the connection survives most of these."""
+
+_OF_OUR_SQL = {"3F000", "42501", "42703", "42704", "42P01"}
+"""What these say of our own statements is not so where a function of the database runs into them."""
 
 _UNREACHABLE_BY_SQLSTATE = {
     "53300": "it has no connection slot left",
@@ -131,17 +132,30 @@ def translated(
             "Connect to PostgreSQL itself: check host and port, and what stands in between",
         )
     state, lost = sqlstate_of(exc), lost or _connection_lost(exc)
-    if (
-        lost and stage is Stage.COMMITTING and state != READ_ONLY
-    ):  # that connection was given up after a plain no
-        return OutcomeUnknown()
-    if state in _BY_SQLSTATE:
+    if lost and stage is Stage.COMMITTING and state != READ_ONLY:
+        return OutcomeUnknown()  # but after a plain no the connection was given up, and is not lost
+    in_function = bool(getattr(_drivers_own(exc), "context", None))
+    if state in _BY_SQLSTATE and not (in_function and state in _OF_OUR_SQL):
         return _BY_SQLSTATE[state](limits)
     if state in _UNREACHABLE_BY_SQLSTATE or lost:
         return _unreachable(exc, state, server)
-    if state is not None and state.startswith("53"):
-        return Unavailable()
-    return None
+    if isinstance(exc, UnicodeDecodeError):
+        return BadSettings(
+            "the database holds text that is not UTF-8, as one with the encoding SQL_ASCII may",
+            "Mend those rows, or make a database with the encoding UTF8",
+        )
+    return None if state is None else error_for(_said(exc, state, in_function=in_function))
+
+
+def _said(exc: BaseException, state: str, *, in_function: bool) -> ServerError:
+    own = _drivers_own(exc)
+    return ServerError(
+        sqlstate=state,
+        message=getattr(own, "message", None) or "",
+        constraint=getattr(own, "constraint_name", None),
+        column=getattr(own, "column_name", None),
+        in_function=in_function,
+    )
 
 
 def _drivers_own(exc: BaseException) -> BaseException:

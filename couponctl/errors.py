@@ -6,6 +6,8 @@ CouponctlError
 │   ├── CouponExists
 │   ├── SoldOut
 │   └── AlreadyClaimed
+├── RefusedByDatabase   the database said no: a rule of its own
+│   └── KeyTaken
 ├── Invalid             the input is wrong
 ├── RunNotFound         no kept run is named so
 ├── Unavailable         the database cannot answer now
@@ -15,15 +17,17 @@ CouponctlError
 │   ├── TimedOut
 │   ├── Contended
 │   ├── NoHeadRoom
+│   ├── OutOfResources
 │   └── OutcomeUnknown
 ├── Misconfigured       the operator must fix something
 │   ├── BadSettings
 │   ├── SchemaMissing
+│   ├── SchemaUnfit
 │   ├── NoPrivilege
 │   │   └── MayNotDrill
 │   ├── LoginRefused
 │   ├── ReadOnlyServer
-│   └── RuleViolated
+│   └── ServerFailed
 ├── LedgerBroken        a bench found wrong claims
 └── Guarded             refused by a guard
 
@@ -138,6 +142,29 @@ class AlreadyClaimed(Refused):
 
 
 @dataclass(eq=False)
+class RefusedByDatabase(CouponctlError):
+    """The database refused {what}: {reason}.
+
+    Nothing was written.
+    """
+
+    outcome = Outcome.REFUSED
+    reason: str
+    what: str = "this"
+
+
+@dataclass(eq=False)
+class KeyTaken(RefusedByDatabase):
+    """The database refused {what}: {reason}.
+
+    The key {key} takes it once only; nothing was written.
+    """
+
+    key: str = ""
+    """The name of the constraint or index."""
+
+
+@dataclass(eq=False)
 class Invalid(CouponctlError):
     """{what}: {reason}."""
 
@@ -239,6 +266,17 @@ class NoHeadRoom(Unavailable):
     limited_by: str
 
 
+@dataclass(eq=False)
+class OutOfResources(Unavailable):
+    """The server has run out of {resource}; the work was rolled back.
+
+    Make room there, then run the same command again.
+    """
+
+    outcome = Outcome.UNAVAILABLE
+    resource: str
+
+
 class OutcomeUnknown(Unavailable):
     """The connection was lost before the answer came, so it is not known whether the work was done.
 
@@ -275,6 +313,15 @@ class SchemaMissing(Misconfigured):
     """
 
     code = "schema_missing"
+
+
+class SchemaUnfit(Misconfigured):
+    """The tables coupons and claims are not of the types that couponctl works with.
+
+    Names and user ids want varchar, text or citext, amounts a number: `couponctl doctor` names the columns.
+    """
+
+    code = "schema_unfit"
 
 
 class NoPrivilege(Misconfigured):
@@ -318,14 +365,15 @@ class ReadOnlyServer(Misconfigured):
     code = "read_only_server"
 
 
-class RuleViolated(Misconfigured):
-    """A rule of the database itself refused the change, so nothing was written.
+@dataclass(eq=False)
+class ServerFailed(Misconfigured):
+    """The server itself has failed: {reason}.
 
-    `couponctl verify` holds the counters against the claims.
+    Its log says more; what was being done was rolled back.
     """
 
-    code = "rule_violated"
-    status = 409
+    code = "server_failed"
+    reason: str
 
 
 @dataclass(eq=False)

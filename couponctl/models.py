@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
 
 class Outcome(StrEnum):
@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     ALREADY_CLAIMED = "already_claimed"
     SOLD_OUT = "sold_out"
     NOT_FOUND = "not_found"
+    REFUSED = "refused"
+    """By a rule of the database's own."""
     TIMED_OUT = "timed_out"
     POOL_EXHAUSTED = "pool_exhausted"
     UNAVAILABLE = "unavailable"
@@ -33,6 +35,7 @@ _STATUS = {
     Outcome.ALREADY_CLAIMED: 409,
     Outcome.SOLD_OUT: 400,
     Outcome.NOT_FOUND: 404,
+    Outcome.REFUSED: 409,
     Outcome.TIMED_OUT: 504,
     Outcome.POOL_EXHAUSTED: 503,
     Outcome.UNAVAILABLE: 503,
@@ -49,8 +52,8 @@ class Coupon:
     """Units at the start of the sale."""
     remaining_amount: int
     """Units left."""
-    created_at: datetime | None
-    """None only in a database of the older shape, where the column is nullable."""
+    created_at: datetime | date | None
+    """None where the database does not tell, or tells of a time that is not in Python's calendar."""
 
     @property
     def claimed_amount(self) -> int:
@@ -97,8 +100,8 @@ class Claim:
     """One unit, and who has it."""
 
     user_id: str
-    created_at: datetime | None
-    """None only in a database of the older shape, where the column is nullable."""
+    created_at: datetime | date | None
+    """None where the database does not tell, or tells of a time that is not in Python's calendar."""
 
 
 class Phases(NamedTuple):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 import unicodedata
-from datetime import UTC
+from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
+    from datetime import date
 
     from couponctl.models import Backend, Blocking, Claim, Coupon, Finding, PoolStats, ServerStats
 
@@ -69,11 +69,15 @@ def stock_state(coupon: Coupon) -> str:
     return "■ sold out" if coupon.sold_out else "● live"
 
 
-def moment(when: datetime | None) -> str:
-    """To the second, in UTC."""
+def moment(when: datetime | date | None) -> str:
+    """To the second, in UTC (Z); without that letter where the database does not know the time zone."""
     if when is None:
         return "unknown"
-    return (when.astimezone(UTC) if when.tzinfo else when).strftime("%Y-%m-%d %H:%M:%SZ")
+    if not isinstance(when, datetime):
+        return when.isoformat()
+    if when.tzinfo is None:
+        return when.isoformat(" ", "seconds")
+    return f"{when.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'seconds')}Z"
 
 
 def stock_line(coupon: Coupon) -> str:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import extract, func, literal, select, text, tuple_
+from sqlalchemy import (
+    bindparam,
+    case,
+    extract,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    text,
+    tuple_,
+)
 
-from couponctl.errors import CouponNotFound
+from couponctl.errors import CouponNotFound, SchemaUnfit
 from couponctl.models import Claim, Claimants, Coupon, CouponPage, ServerStats, Sort
-from couponctl.tables import claims, coupons
+from couponctl.tables import LikeItsColumn, claims, coupons
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Row
+    from datetime import datetime
+
+    from sqlalchemy import BindParameter, ColumnElement, Row
 
     from couponctl.database import Session
 
@@ -26,13 +40,56 @@ _SORT_KEYS: dict[Sort, ColumnElement[Any]] = {
 }
 
 
-def coupon_of(row: Row[Any]) -> Coupon:
-    return Coupon(row.name, row.amount, row.remaining_amount, row.created_at)
+_EARLIEST: ColumnElement[Any] = literal_column("'0001-01-02'")
+_LATEST: ColumnElement[Any] = literal_column("'9999-12-30'")
+
+
+def _told(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The moment, or NULL for one that Python's calendar has not: infinity, or a year like 20261."""
+    return case((moment.between(_EARLIEST, _LATEST), moment)).label("created_at")
+
+
+_COUPON = (coupons.c.name, coupons.c.amount, coupons.c.remaining_amount, _told(coupons.c.created_at))
+_CLAIM = (claims.c.user_id, _told(claims.c.created_at))
+
+
+def _coupon_of(row: Row[Any]) -> Coupon:
+    return Coupon(str(row.name), _units(row.amount), _units(row.remaining_amount), _moment_of(row.created_at))
+
+
+def _claim_of(row: Row[Any]) -> Claim:
+    return Claim(str(row.user_id), _moment_of(row.created_at))
+
+
+def _units(number: Any) -> int:
+    """A whole number of whatever type. Raises SchemaUnfit for half a unit."""
+    if number != int(number):
+        raise SchemaUnfit
+    return int(number)
+
+
+def _moment_of(value: object) -> datetime | date | None:
+    """None for a column that holds no dates."""
+    return value if isinstance(value, date) else None
+
+
+def _as_column(value: str) -> BindParameter[Any]:
+    """The value, to be compared as the type of the column beside it compares."""
+    return bindparam(None, value, type_=LikeItsColumn(), unique=True)
+
+
+async def create_coupon(session: Session, name: str, amount: int) -> Coupon | None:
+    """The coupon as the database has it; None where it does not take it, and does not say why."""
+    new = insert(coupons).values(name=name, amount=amount, remaining_amount=amount).returning(*_COUPON)
+    row = (await session.execute(new)).one_or_none()
+    return None if row is None else _coupon_of(row)
 
 
 async def find_coupon(session: Session, name: str) -> Coupon | None:
-    row = (await session.execute(select(*coupons.c).where(coupons.c.name == name))).one_or_none()
-    return None if row is None else coupon_of(row)
+    """The coupon of that name, as the column's type compares names."""
+    query = select(*_COUPON).where(coupons.c.name == _as_column(name))
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else _coupon_of(row)
 
 
 async def coupon_page(
@@ -42,13 +99,13 @@ async def coupon_page(
 
     Raises CouponNotFound when `after` is gone and its place in the order with it; by name it still has one.
     """
-    query = select(*coupons.c).limit(limit + 1)
+    query = select(*_COUPON).limit(limit + 1)
     if matching:
         query = query.where(coupons.c.name.icontains(matching, autoescape=True))
     if sort is Sort.NAME:
         query = query.order_by(coupons.c.name)
         if after is not None:
-            query = query.where(coupons.c.name > after)
+            query = query.where(coupons.c.name > _as_column(after))
     else:
         key = _SORT_KEYS[sort]
         query = query.order_by(key, coupons.c.name)
@@ -58,7 +115,7 @@ async def coupon_page(
                 raise CouponNotFound(after)
             query = query.where(tuple_(key, coupons.c.name) > tuple_(literal(last), literal(after)))
     rows = (await session.execute(query)).all()
-    page = tuple(coupon_of(row) for row in rows[:limit])
+    page = tuple(_coupon_of(row) for row in rows[:limit])
     return CouponPage(page, next=page[-1].name if len(rows) > limit else None)
 
 
@@ -66,21 +123,19 @@ async def claimants(session: Session, coupon: Coupon, *, limit: int, after: str 
     """Who claimed the coupon, by user id; the page behind the user `after`."""
     query = select(claims.c.user_id).where(claims.c.coupon_name == coupon.name)
     if after is not None:
-        query = query.where(claims.c.user_id > after)
+        query = query.where(claims.c.user_id > _as_column(after))
     users = (await session.execute(query.order_by(claims.c.user_id).limit(limit + 1))).scalars().all()
-    page = tuple(users[:limit])
+    page = tuple(map(str, users[:limit]))
     return Claimants(coupon, page, next=page[-1] if len(users) > limit else None)
 
 
 async def find_claim(session: Session, name: str, user_id: str) -> Claim | None:
     """The user's claim of the coupon; None where there is none."""
     mine = (
-        select(claims.c.user_id, claims.c.created_at)
-        .where(claims.c.coupon_name == name, claims.c.user_id == user_id)
-        .limit(1)
+        select(*_CLAIM).where(claims.c.coupon_name == name, claims.c.user_id == _as_column(user_id)).limit(1)
     )
     row = (await session.execute(mine)).one_or_none()
-    return None if row is None else Claim(row.user_id, row.created_at)
+    return None if row is None else _claim_of(row)
 
 
 async def newest_claimants(session: Session, name: str, limit: int) -> tuple[Claim, ...]:
@@ -89,12 +144,12 @@ async def newest_claimants(session: Session, name: str, limit: int) -> tuple[Cla
     No index knows the times, so all claims of the coupon are read (of the older shape, all there are).
     """
     newest = (
-        select(claims.c.user_id, claims.c.created_at)
+        select(*_CLAIM)
         .where(claims.c.coupon_name == name)
         .order_by(claims.c.created_at.desc().nulls_last(), claims.c.user_id)
         .limit(limit)
     )
-    return tuple(Claim(row.user_id, row.created_at) for row in await session.execute(newest))
+    return tuple(_claim_of(row) for row in await session.execute(newest))
 
 
 CLIENT_BACKEND = """

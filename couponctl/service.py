@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
-
-from sqlalchemy.dialects.postgresql import insert
 
 from couponctl import guards, questions
 from couponctl.activity import look
@@ -18,6 +16,7 @@ from couponctl.audit import audit
 from couponctl.cancellation import cancelled_once, task_group, together
 from couponctl.claims import STATEMENT
 from couponctl.claims.batch import Batches
+from couponctl.claims.shape import Shape
 from couponctl.database import open_database
 from couponctl.errors import (
     AlreadyClaimed,
@@ -25,9 +24,9 @@ from couponctl.errors import (
     CouponctlError,
     CouponExists,
     CouponNotFound,
-    Invalid,
+    KeyTaken,
     OutcomeUnknown,
-    RuleViolated,
+    RefusedByDatabase,
     SoldOut,
     Unavailable,
 )
@@ -35,12 +34,12 @@ from couponctl.input_rules import check_amount, check_asked, check_written
 from couponctl.models import Outcome, Phases, Sort
 from couponctl.schema import ensure_schema
 from couponctl.settings import Embedded
-from couponctl.tables import coupons
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
     from couponctl.claims import Strategy
+    from couponctl.claims.by_trial import Answer
     from couponctl.database import Database
     from couponctl.libpq import Server
     from couponctl.models import Activity, Audit, Claim, Claimants, Coupon, CouponPage, PoolStats, ServerStats
@@ -128,15 +127,22 @@ class CouponService:
         return await cancelled_once(self._create(name, amount))
 
     async def _create(self, name: str, amount: int) -> Coupon:
-        new = insert(coupons).values(name=name, amount=amount, remaining_amount=amount)
-        async with self.database.session() as session:
-            created = (
-                await session.execute(new.on_conflict_do_nothing().returning(*coupons.c))
-            ).one_or_none()
-            await session.commit()
-        if created is None:
-            raise CouponExists(name)
-        return questions.coupon_of(created)
+        try:
+            async with self.database.session() as session:
+                created = await questions.create_coupon(session, name, amount)
+                await session.commit()
+        except KeyTaken as exc:
+            taken: RefusedByDatabase = exc
+        except RefusedByDatabase as exc:
+            raise replace(exc, what=f'the coupon "{name}"') from exc.__cause__
+        else:
+            if created is not None:
+                return created
+            taken = RefusedByDatabase("a trigger or rule of its own kept it out, and does not say why")
+        async with self.database.session("AUTOCOMMIT") as session:
+            if await questions.find_coupon(session, name) is not None:
+                raise CouponExists(name)
+        raise replace(taken, what=f'the coupon "{name}"')
 
     async def claim(self, name: str, user_id: str) -> Attempt:
         """Claim one unit for one user; the sale's refusals and a failing database are answers too.
@@ -150,13 +156,12 @@ class CouponService:
         check_written("user id", user_id)
         try:
             (outcome, phases), resolved = await self._patiently(self._claim_once, name, user_id)
+        except RefusedByDatabase as exc:
+            return _refused(exc, name, user_id)
         except Unavailable as exc:
-            failure = exc
-        else:
-            refusal = _refusal(outcome, name, user_id)
-            return Attempt(name, user_id, outcome, refusal, phases, resolved=resolved)
-        assert failure.outcome is not None
-        return Attempt(name, user_id, failure.outcome, failure)
+            return Attempt(name, user_id, exc.outcome or Outcome.UNAVAILABLE, exc)
+        refusal = _refusal(outcome, name, user_id)
+        return Attempt(name, user_id, outcome, refusal, phases, resolved=resolved)
 
     async def _patiently(self, work: Callable[..., Awaitable[R]], *about: object) -> tuple[R, bool]:
         """The result of work that may be done again, and whether a lost answer was resolved by that.
@@ -186,52 +191,35 @@ class CouponService:
         Every batch's answers are handed over as they come, so a million users take no more memory than a
         thousand. Safe to repeat: who has claimed already is told so.
 
-        Raises CouponNotFound, Misconfigured and Guarded before the first claim; Invalid and RuleViolated at
-        the first user id that cannot be or that this database does not take, and Unavailable where the
-        database goes on failing: what was handed over stands.
+        Raises CouponNotFound, Misconfigured and Guarded before the first claim; Invalid at the first user id
+        that cannot be, and Unavailable where the database goes on failing: what was handed over stands.
         """
         self._may_write()
         check_asked("coupon name", name)
         async with self.database.session("AUTOCOMMIT") as session:
             if await questions.find_coupon(session, name) is None:
                 raise CouponNotFound(name)
-        batches = Batches(self.database, name)
+        batches = Batches(self.database, name, Shape(self.database))
         chunks = _chunks(users)
         chunk = next(chunks, ())
         before: Sequence[Attempt] = ()
         async with task_group() as group:
             while chunk:
-                claiming = group.create_task(self._claim_chunk(name, batches, chunk, answered))
+                claiming = group.create_task(self._claim_chunk(name, batches, chunk))
                 await asyncio.sleep(0)  # it is on its way, and the client has its hands free meanwhile
                 answered(before)
                 chunk = next(chunks, ())
                 before = await claiming
         answered(before)
 
-    async def _claim_chunk(
-        self,
-        name: str,
-        batches: Batches,
-        users: Sequence[str],
-        answered: Callable[[Sequence[Attempt]], None],
-    ) -> Sequence[Attempt]:
-        try:
-            outcomes, resolved = await self._patiently(_claim_batch, batches, users)
-        except (Invalid, RuleViolated):
-            # One of them spoils it for all: those before get theirs, and the one is named.
-            for user in users:
-                answered([await self._claim_named(name, user)])
-            return ()
+    async def _claim_chunk(self, name: str, batches: Batches, users: Sequence[str]) -> Sequence[Attempt]:
+        answers, resolved = await self._patiently(_claim_batch, batches, users)
         return [
-            Attempt(name, user, outcome, _refusal(outcome, name, user), resolved=resolved)
-            for user, outcome in zip(users, outcomes, strict=True)
+            _refused(answer, name, user)
+            if isinstance(answer, RefusedByDatabase)
+            else Attempt(name, user, answer, _refusal(answer, name, user), resolved=resolved)
+            for user, answer in zip(users, answers, strict=True)
         ]
-
-    async def _claim_named(self, name: str, user_id: str) -> Attempt:
-        try:
-            return await self.claim(name, user_id)
-        except Invalid as exc:
-            raise Invalid(f'user id "{user_id}"', exc.reason) from exc
 
     async def show(self, name: str, *, limit: int = 100, after: str | None = None) -> Claimants:
         """A coupon and a page of its claimants by user id. Raises Invalid, CouponNotFound."""
@@ -257,9 +245,10 @@ class CouponService:
         check_asked("coupon name", name)
         check_asked("user id", user_id)
         async with self.database.session("REPEATABLE READ") as session:
-            if await questions.find_coupon(session, name) is None:
+            coupon = await questions.find_coupon(session, name)
+            if coupon is None:
                 raise CouponNotFound(name)
-            return await questions.find_claim(session, name, user_id)
+            return await questions.find_claim(session, coupon.name, user_id)
 
     async def list(
         self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
@@ -293,7 +282,7 @@ class CouponService:
         return await look(self.database)
 
 
-async def _claim_batch(batches: Batches, users: Sequence[str]) -> list[Outcome]:
+async def _claim_batch(batches: Batches, users: Sequence[str]) -> list[Answer]:
     return await cancelled_once(batches.claim(users))
 
 
@@ -304,6 +293,11 @@ def _chunks(users: Iterable[str]) -> Iterator[tuple[str, ...]]:
         for user_id in chunk:
             check_written("user id", user_id)
         yield chunk
+
+
+def _refused(refusal: RefusedByDatabase, name: str, user_id: str) -> Attempt:
+    named = replace(refusal, what=f'"{user_id}" for "{name}"')
+    return Attempt(name, user_id, Outcome.REFUSED, named)
 
 
 def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     TIMESTAMP,
     CheckConstraint,
@@ -14,6 +16,17 @@ from sqlalchemy import (
     Table,
     func,
 )
+from sqlalchemy.types import UserDefinedType
+
+
+class LikeItsColumn(UserDefinedType[Any]):
+    """A parameter of whatever type the column beside it is: to citext, `sale` and `Sale` are the same."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        raise AssertionError("no column is of this type")
+
 
 metadata = MetaData()
 
@@ -40,3 +53,8 @@ claims = Table(
     PrimaryKeyConstraint("coupon_name", "user_id", name="claims_pkey"),
     ForeignKeyConstraint(["coupon_name"], ["coupons.name"], name="claims_coupon_name_fkey"),
 )
+
+
+def qualified(table: str, schema: str | None) -> str:
+    """The table's name as to_regclass wants it."""
+    return table if schema is None else f"{schema}.{table}"

@@ -112,7 +112,7 @@ async def _swallow_in_transaction(session: Session, name: str, user_id: str) -> 
     return Outcome.CLAIMED
 
 
-async def _sold_out_when_busy(session: Session, name: str, user_id: str) -> Outcome:
+async def _sold_out_when_busy(session: Session, name: str, user_id: str) -> Outcome | None:
     """Takes a locked row for a sold-out one."""
     query = select(coupons.c.remaining_amount).where(coupons.c.name == name)
     try:

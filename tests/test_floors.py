@@ -25,6 +25,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
         "input_rules": set(),
         "interruption": set(),
         "libpq": set(),
+        "sqlstates": set(),
         "tables": {"sqlalchemy"},
     },
     {"lists": set(), "settings": {"platformdirs"}},

@@ -162,13 +162,14 @@ async def test_many_claims_of_nothing_or_for_nobody_are_refused_as_a_whole(
 
 
 async def test_the_pool_counts_what_it_lent(service: CouponService, coupon: Coupon) -> None:
+    await service.claim(coupon.name, "early")
     await asyncio.gather(*(service.claim(coupon.name, f"user-{n}") for n in range(20)))
 
     stats = service.pool_stats()
 
     assert (stats.size, stats.peak_in_use, stats.in_use, stats.waiting) == (5, 3, 0, 0), "three abreast"
     assert stats.peak_waiting == 17
-    assert stats.acquires == 21
+    assert stats.acquires == 23, "the first claim asked what the tables are like"
     assert stats.acquire_p50_ms is not None
     assert stats.acquire_p99_ms is not None
     assert stats.acquire_p50_ms <= stats.acquire_p99_ms

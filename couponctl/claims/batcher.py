@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from couponctl.cancellation import to_its_end
 from couponctl.claims.batch import Batches
-from couponctl.claims.one import STATEMENT
+from couponctl.claims.shape import Shape
 from couponctl.claims.strategy import Strategy
-from couponctl.errors import Invalid, RuleViolated
 from couponctl.models import Outcome, Phases
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from couponctl.claims.by_trial import Answer as TrialAnswer
     from couponctl.database import Database
 
 MOST = 250
@@ -51,9 +51,9 @@ class _Claim:
 class _Line:
     """The claims on one coupon."""
 
-    def __init__(self, database: Database, name: str) -> None:
+    def __init__(self, database: Database, name: str, shape: Shape) -> None:
         self.name = name
-        self.batches = Batches(database, name)
+        self.batches = Batches(database, name, shape)
         self.waiting: deque[_Claim] = deque()
         self.busy = False
         """A batch is under way, or will be in this turn of the loop."""
@@ -71,8 +71,7 @@ class _Line:
 class _Batch:
     """Claims that share a lock and a commit, and so their fate."""
 
-    def __init__(self, database: Database, line: _Line, claims: Sequence[_Claim]) -> None:
-        self._database = database
+    def __init__(self, line: _Line, claims: Sequence[_Claim]) -> None:
         self._line = line
         self._claims = claims
         self._connected_at = 0.0
@@ -88,32 +87,18 @@ class _Batch:
                 self.task.cancel()
             await asyncio.wait({self.task})
 
-    async def _make(self) -> Sequence[Outcome] | Exception | None:
-        """How they ended, or why they all failed; None where each was told already."""
+    async def _make(self) -> Sequence[TrialAnswer] | Exception:
+        """How they ended, or why they all failed."""
         try:
             users = [claim.user_id for claim in self._claims]
-            outcomes = await self._line.batches.claim(users, self._connected)
-        except (Invalid, RuleViolated):
-            # One of them may have spoilt it for all: this database wants something else of a user id.
-            await self._make_singly()
-            return None
+            answers = await self._line.batches.claim(users, self._connected)
         except Exception as error:  # noqa: BLE001 - every member gets it, and tells of it
             return error
         self._execute = perf_counter() - self._connected_at
-        return outcomes
+        return answers
 
     def _connected(self) -> None:
         self._connected_at = self._connected_at or perf_counter()
-
-    async def _make_singly(self) -> None:
-        claim_one = STATEMENT.on(self._database)
-        for claim in self._claims:
-            if claim.answer.done():
-                continue  # cancelled, and not sent again
-            try:
-                claim.tell(await claim_one(self._line.name, claim.user_id))
-            except Exception as error:  # noqa: BLE001 - its member gets it
-                claim.tell(error)
 
     def answer(self) -> None:
         """Tell everybody, once it is over."""
@@ -121,14 +106,14 @@ class _Batch:
             for claim in self._claims:
                 claim.answer.cancel()
             return
-        outcomes = self.task.result()
-        if isinstance(outcomes, Exception):
-            for claim in self._claims:
-                claim.tell(outcomes)
-        elif outcomes is not None:
-            for claim, outcome in zip(self._claims, outcomes, strict=True):
+        result = self.task.result()
+        answers = [result] * len(self._claims) if isinstance(result, Exception) else result
+        for claim, answer in zip(self._claims, answers, strict=True):
+            if isinstance(answer, Exception):
+                claim.tell(answer)
+            else:
                 waited = self._connected_at - claim.asked_at
-                claim.tell((outcome, Phases(pool_wait=waited, execute=self._execute)))
+                claim.tell((answer, Phases(pool_wait=waited, execute=self._execute)))
 
 
 class Batcher:
@@ -140,11 +125,12 @@ class Batcher:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._shape = Shape(database)
         self._lines: dict[str, _Line] = {}
 
     async def __call__(self, name: str, user_id: str) -> Answer:
         claim = _Claim(user_id, asyncio.get_running_loop().create_future())
-        line = self._lines.get(name) or self._lines.setdefault(name, _Line(self._database, name))
+        line = self._lines.get(name) or self._lines.setdefault(name, _Line(self._database, name, self._shape))
         line.waiting.append(claim)
         self._call(line)
         try:
@@ -164,7 +150,7 @@ class Batcher:
     def _send(self, line: _Line) -> None:
         claims = line.first()
         if claims:
-            batch = _Batch(self._database, line, claims)
+            batch = _Batch(line, claims)
             batch.task.add_done_callback(partial(self._over, line, batch))
         else:
             del self._lines[line.name]  # and it stays busy, so that nobody sends for it again

@@ -9,9 +9,12 @@ from sqlalchemy import String, bindparam, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from couponctl.cancellation import cancelled_once
+from couponctl.claims.by_trial import claim_by_trial
+from couponctl.claims.shape import Shape
 from couponctl.claims.strategy import Strategy
 from couponctl.database import Database
-from couponctl.models import Outcome
+from couponctl.errors import RefusedByDatabase
+from couponctl.models import Outcome, Phases
 from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
 
     from couponctl.claims.strategy import Claimer
     from couponctl.database import Direct, Loan, Session, Turn
-    from couponctl.models import Phases
 
 # Not named as columns are: SQLAlchemy would take such a parameter for a value to set.
 _NAME = bindparam("this_coupon", type_=String)
@@ -39,26 +41,40 @@ class OneByOne:
 
     lend: Callable[..., AbstractAsyncContextManager[Loan]]
     """(database, coupon=name, turn=) -> what `claim` wants beside the coupon and the user."""
-    claim: Callable[[Any, str, str], Awaitable[Outcome]]
+    claim: Callable[[Any, str, str], Awaitable[Outcome | None]]
+    """None where the answer is not certain."""
 
     def __call__(self, database: Database) -> Claimer:
         under_way = 0
+        shape = Shape(database)
 
         async def claim_one(name: str, user_id: str) -> tuple[Outcome, Phases]:
             nonlocal under_way
             under_way += 1
             try:
+                if not (shape.plain or await shape.is_plain()):
+                    return await self._by_trial(database, name, user_id)
                 turn = await database.turn(name) if under_way > CROWD else None
                 # The task that has a turn gives it back: it begins before any cancellation can reach it.
-                return await cancelled_once(self._on_a_loan(database, turn, name, user_id))
+                outcome, phases = await cancelled_once(self._on_a_loan(database, turn, name, user_id))
+            except RefusedByDatabase:
+                outcome = None
             finally:
                 under_way -= 1
+            return await self._by_trial(database, name, user_id) if outcome is None else (outcome, phases)
 
         return claim_one
 
+    @staticmethod
+    async def _by_trial(database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
+        (answer,) = await cancelled_once(claim_by_trial(database, name, (user_id,)))
+        if isinstance(answer, RefusedByDatabase):
+            raise answer
+        return answer, Phases()
+
     async def _on_a_loan(
         self, database: Database, turn: Turn | None, name: str, user_id: str
-    ) -> tuple[Outcome, Phases]:
+    ) -> tuple[Outcome | None, Phases]:
         async with self.lend(database, coupon=name, turn=turn) as loan:
             outcome = await self.claim(loan, name, user_id)
         return outcome, loan.phases
@@ -67,6 +83,8 @@ class OneByOne:
 _own_claim = select(exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER))
 
 _lock_coupon = select(coupons.c.remaining_amount).where(coupons.c.name == _NAME).with_for_update()
+
+_find_coupon = select(coupons.c.name).where(coupons.c.name == _NAME)
 
 _insert_claim = (
     insert(claims)
@@ -80,20 +98,22 @@ _take_one = (
 )
 
 
-async def claim_in_transaction(session: Session, name: str, user_id: str) -> Outcome:
+async def claim_in_transaction(session: Session, name: str, user_id: str) -> Outcome | None:
     who = {"this_coupon": name, "this_user": user_id}
     remaining = (await session.execute(_lock_coupon, who)).scalar_one_or_none()
     session.lap("lock_wait")
     if remaining is None:
-        return Outcome.NOT_FOUND
+        found = (await session.execute(_find_coupon, who)).first()
+        return Outcome.NOT_FOUND if found is None else None
     if remaining <= 0:
         claimed_before = (await session.execute(_own_claim, who)).scalar_one()
         session.lap("execute")
         return Outcome.ALREADY_CLAIMED if claimed_before else Outcome.SOLD_OUT
     inserted = (await session.execute(_insert_claim, who)).one_or_none()
     if inserted is None:
+        claimed_before = (await session.execute(_own_claim, who)).scalar_one()
         session.lap("execute")
-        return Outcome.ALREADY_CLAIMED
+        return Outcome.ALREADY_CLAIMED if claimed_before else None
     await session.execute(_take_one, who)
     session.lap("execute")
     await session.commit()
@@ -134,22 +154,30 @@ _claim_statement = select(
 ).add_cte(_taken)
 
 
-async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcome:
+_now = select(
+    exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER).label("claimed"),
+    select(coupons.c.remaining_amount).where(coupons.c.name == _NAME).scalar_subquery().label("remaining"),
+)
+
+
+async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcome | None:
     who = {"this_coupon": name, "this_user": user_id}
     locked, won, seen, claimed_before = await direct.fetch_row_committing(_claim_statement, who)
     direct.lap("execute")
     if won:
         return Outcome.CLAIMED
-    if locked or claimed_before:
+    if claimed_before:
         return Outcome.ALREADY_CLAIMED
     if seen is None:
         return Outcome.NOT_FOUND
     if seen <= 0:
         return Outcome.SOLD_OUT
-    # The last unit went while this waited for the lock, so its snapshot is older than the answer.
-    (claimed_meanwhile,) = await direct.fetch_row(_own_claim, who)
+    # A click of the same user was faster, or the last unit went: the snapshot is older than the lock.
+    claimed, remaining = await direct.fetch_row(_now, who)
     direct.lap("execute")
-    return Outcome.ALREADY_CLAIMED if claimed_meanwhile else Outcome.SOLD_OUT
+    if claimed:
+        return Outcome.ALREADY_CLAIMED
+    return Outcome.SOLD_OUT if remaining is not None and remaining <= 0 and not locked else None
 
 
 STATEMENT = Strategy("statement", OneByOne(Database.direct, _claim_in_statement))

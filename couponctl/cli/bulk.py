@@ -11,7 +11,7 @@ import click
 
 from couponctl.cli.documents import attempt_document
 from couponctl.cli.opened import with_service
-from couponctl.errors import CouponctlError, Unavailable
+from couponctl.errors import CouponctlError, RefusedByDatabase, Unavailable
 from couponctl.interruption import Interrupted
 from couponctl.models import Outcome
 from couponctl.present import command_line, counted
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from couponctl.lists.answers import AnswerFile
     from couponctl.lists.names import NameList
     from couponctl.service import Attempt
+
+
+_NAMED = 10
+"""Users whom the database refuses, and who are named; the others are counted, and in the results."""
 
 
 def claim_for_many(
@@ -47,6 +51,8 @@ def claim_for_many(
     with _progress_bar(number) as bar:
 
         def note(batch: Sequence[Attempt]) -> None:
+            for refusal in _refusals(batch)[: max(0, _NAMED - tally[Outcome.REFUSED])]:
+                invocation.say(f"couponctl: {refusal.message}")
             tally.update(attempt.outcome for attempt in batch)
             answered(batch)
             if answers is not None:
@@ -63,6 +69,10 @@ def claim_for_many(
                 invocation.say(f"couponctl: {line}")
             raise
     return tally
+
+
+def _refusals(batch: Sequence[Attempt]) -> list[RefusedByDatabase]:
+    return [each.refusal for each in batch if isinstance(each.refusal, RefusedByDatabase)]
 
 
 def _progress_bar(number: int) -> ProgressBar[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from couponctl.errors import RefusedByDatabase
+
 if TYPE_CHECKING:
     from couponctl.drills.drill import Drill
     from couponctl.models import Audit, Claim, Coupon
@@ -28,11 +30,14 @@ def claim_document(claim: Claim) -> dict[str, Any]:
 
 
 def attempt_document(attempt: Attempt) -> dict[str, Any]:
-    return {
+    document = {
         "user_id": attempt.user_id,
         "outcome": attempt.outcome.value,
         "status": attempt.outcome.status,
     }
+    if isinstance(attempt.refusal, RefusedByDatabase):
+        document["reason"] = attempt.refusal.reason
+    return document
 
 
 def audit_document(audit: Audit) -> dict[str, Any]:

@@ -36,6 +36,7 @@ _BY_ERROR: dict[type[errors.CouponctlError], ExitCode] = {
     errors.CouponExists: ExitCode.EXISTS,
     errors.SoldOut: ExitCode.SOLD_OUT,
     errors.AlreadyClaimed: ExitCode.ALREADY_CLAIMED,
+    errors.RefusedByDatabase: ExitCode.INVALID,
     errors.Invalid: ExitCode.INVALID,
     errors.RunNotFound: ExitCode.NOT_FOUND,
     errors.TimedOut: ExitCode.TIMED_OUT,
@@ -51,6 +52,7 @@ _BY_OUTCOME = {
     Outcome.TIMED_OUT: ExitCode.TIMED_OUT,
     Outcome.UNAVAILABLE: ExitCode.UNAVAILABLE,
     Outcome.POOL_EXHAUSTED: ExitCode.UNAVAILABLE,
+    Outcome.REFUSED: ExitCode.INVALID,
     Outcome.SOLD_OUT: ExitCode.SOLD_OUT,
 }
 """Worst first; a user who has claimed already has what the command was to bring about."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import update
 
 from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
-from couponctl.errors import RuleViolated
+from couponctl.errors import RefusedByDatabase
 from couponctl.models import Outcome
 from couponctl.tables import coupons
 
@@ -90,7 +90,7 @@ async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
                 async with database.session() as session:
                     await session.execute(push)
                     await session.commit()
-            except RuleViolated:
+            except RefusedByDatabase:
                 continue
             let_through.append(what)
     return [*checks, equals("the table itself refuses an impossible counter", [], let_through)]

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from couponctl import questions
 from tests.cli.conftest import assert_discreet
 from tests.sessions import PASSWORD, held, login
 
@@ -231,17 +232,30 @@ def test_a_rule_of_the_database_itself(
 ) -> None:
     sql(f"ALTER TABLE coupons ADD CHECK ({limits})")
 
-    assert "nothing was written" in refused("create", "B", "7", exit_code=2, code="rule_violated")
+    assert "Nothing was written" in refused("create", "B", "7", exit_code=2, code="refused")
 
 
-def test_what_nobody_expected_is_one_line_and_its_details_are_for_who_asks(
-    couponctl: Couponctl, sql: Sql
-) -> None:
+def test_what_a_trigger_says_is_passed_on(couponctl: Couponctl, sql: Sql) -> None:
     sql(
         "CREATE FUNCTION grumble() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'not today'; END $$;\n"
         "CREATE TRIGGER grumble BEFORE INSERT ON coupons FOR EACH ROW EXECUTE FUNCTION grumble()"
     )
+
+    quiet, document = couponctl("create", "B", "7"), couponctl("create", "B", "7", "--json")
+
+    assert quiet.exit_code == document.exit_code == 2
+    assert quiet.err == ('couponctl: The database refused the coupon "B": not today. Nothing was written.\n')
+    assert json.loads(document.out)["error"]["code"] == "refused"
+
+
+def test_what_nobody_expected_is_one_line_and_its_details_are_for_who_asks(
+    couponctl: Couponctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def bug(*_: object) -> None:
+        raise ZeroDivisionError(PASSWORD)
+
+    monkeypatch.setattr(questions, "create_coupon", bug)
 
     quiet, document = couponctl("create", "B", "7"), couponctl("create", "B", "7", "--json")
 

@@ -1,0 +1,141 @@
+"""What a database means by an SQLSTATE that has nothing to do with the connection, and how that is said.
+
+Every class of PostgreSQL's list is decided here (documentation, appendix A, and `errcodes.txt`); a trigger
+may raise any of them, and others that nobody has heard of. Single codes stand in `driver_errors`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from couponctl.errors import (
+    Contended,
+    CouponctlError,
+    KeyTaken,
+    RefusedByDatabase,
+    SchemaUnfit,
+    ServerFailed,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Meaning(Enum):
+    """What an error of a class comes to."""
+
+    REFUSED = auto()
+    """The database has rules of its own, and this breaks one."""
+    UNFIT = auto()
+    """The tables are not what couponctl's SQL takes them for; in a function of the database: refused."""
+    PASSING = auto()
+    """It may go better the next time."""
+    AGAIN = auto()
+    """Broken off in favour of somebody else."""
+    FAILED = auto()
+    """The server itself is at fault."""
+    OURS = auto()
+    """Only couponctl's SQL can have brought it about; in a function of the database: refused."""
+
+
+MEANINGS: dict[str, Meaning] = {
+    **dict.fromkeys(("00", "01", "02", "09", "0A", "0F", "0L", "0P", "0Z", "10"), Meaning.REFUSED),
+    **dict.fromkeys(("20", "21", "22", "23", "27", "2B", "2F", "38", "39", "44"), Meaning.REFUSED),
+    **dict.fromkeys(("54", "55", "HV", "P0"), Meaning.REFUSED),
+    **dict.fromkeys(("42", "3F"), Meaning.UNFIT),
+    **dict.fromkeys(("08", "25", "26", "28", "3D", "53", "57"), Meaning.PASSING),
+    **dict.fromkeys(("40", "72"), Meaning.AGAIN),
+    **dict.fromkeys(("58", "F0", "XX"), Meaning.FAILED),
+    **dict.fromkeys(("03", "0B", "24", "2D", "34", "3B"), Meaning.OURS),
+}
+"""By class, the first two characters."""
+
+_REASONS = {
+    "0A000": "it cannot do that with these tables",
+    "22000": "a value is not of the column's type, which couponctl sends text to",
+    "22001": "it is longer than the column allows",
+    "22003": "the number does not fit the column",
+    "22007": "the column wants a date or time",
+    "22008": "the date or time does not fit the column",
+    "22021": "there is text that is not of the database's encoding",
+    "22P02": "a value is not of the column's type, which couponctl sends text to",
+    "22P05": "it has a character that the database's encoding has not",
+    "23502": "a column that couponctl does not fill wants a value",
+    "23503": "what it refers to is not there",
+    "23505": "another row has the same already",
+    "23514": "a check forbids it",
+    "23P01": "another row excludes it",
+    "428C9": "a column makes its values itself and takes none",
+    "54000": "it is too large for an index or a row",
+    "54001": "a function of the database calls itself too often",
+    "55000": "the tables are not prepared for it, such as a published table without a replica identity",
+}
+
+_REASONS_BY_CLASS = {
+    "22": "a value does not suit it",
+    "23": "a rule of the tables forbids it",
+    "38": "a function of the database failed",
+    "39": "a function of the database failed",
+    "44": "the view would not show it",
+    "54": "a limit of the server is exceeded",
+    "HV": "a foreign server that it depends on failed",
+}
+
+_UNIQUE = "23505"
+
+_RAISED = "P0001"
+"""RAISE EXCEPTION in a function of the database: its words are meant for people."""
+
+_MOST_WORDS = 300
+"""Characters of them that are passed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """What the server said, as far as it matters here."""
+
+    sqlstate: str
+    message: str
+    constraint: str | None
+    column: str | None
+    in_function: bool
+    """Raised inside a function of the database, such as a trigger's."""
+
+
+def error_for(said: ServerError) -> CouponctlError | None:
+    """Our error for it; None where it is a bug of couponctl's."""
+    meaning = MEANINGS.get(said.sqlstate[:2], Meaning.REFUSED)
+    if said.in_function and meaning in {Meaning.UNFIT, Meaning.OURS}:
+        meaning = Meaning.REFUSED
+    if meaning is Meaning.OURS:
+        return None
+    return _ERRORS[meaning](said)
+
+
+def _refused(said: ServerError) -> RefusedByDatabase:
+    if said.sqlstate == _UNIQUE:
+        return KeyTaken(_reason(said), key=said.constraint or "")
+    return RefusedByDatabase(_reason(said))
+
+
+def _reason(said: ServerError) -> str:
+    own_words = " ".join(said.message.split()).rstrip(".")[:_MOST_WORDS]
+    if said.sqlstate == _RAISED or said.sqlstate[:2] not in MEANINGS:
+        return own_words or "it gives no reason"
+    reason = _REASONS.get(said.sqlstate) or _REASONS_BY_CLASS.get(said.sqlstate[:2])
+    if reason is None or (said.in_function and said.sqlstate not in _REASONS):
+        return f"a function of its own failed: {own_words}" if said.in_function else own_words
+    names = [name for name in (said.column, said.constraint) if name and said.sqlstate != _UNIQUE]
+    return f"{reason} ({', '.join(names)})" if names else reason
+
+
+_ERRORS: dict[Meaning, Callable[[ServerError], CouponctlError]] = {
+    Meaning.REFUSED: _refused,
+    Meaning.UNFIT: lambda _: SchemaUnfit(),
+    Meaning.PASSING: lambda _: Unavailable(),
+    Meaning.AGAIN: lambda _: Contended(),
+    Meaning.FAILED: lambda said: ServerFailed(" ".join(said.message.split()).rstrip(".")[:_MOST_WORDS]),
+}
