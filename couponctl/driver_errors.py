@@ -1,4 +1,6 @@
-"""The one place where what a driver raises becomes one of `couponctl.errors`.
+"""The one place where what a driver raises becomes one of `couponctl.errors`, once it is logged in.
+
+What it raises before that is told apart in `couponctl.login_failures`.
 
 Told apart by SQLSTATE, by type, and by whether the connection survived; never by a message.
 SQLSTATEs: PostgreSQL documentation, appendix A.
@@ -6,8 +8,6 @@ SQLSTATEs: PostgreSQL documentation, appendix A.
 
 from __future__ import annotations
 
-import socket
-import ssl
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -80,16 +80,6 @@ _UNREACHABLE_BY_SQLSTATE = {
     "57P03": "it is starting up, recovering or shutting down",
 }
 
-_UNREACHABLE_BY_TYPE: tuple[tuple[type[BaseException], str], ...] = (
-    (ConnectionRefusedError, "connection refused"),
-    (FileNotFoundError, "no server listens on that socket"),
-    (PermissionError, "no permission to use that socket"),
-    (socket.gaierror, "the host name is not known"),
-    (ssl.SSLError, "the encrypted connection was not agreed on"),
-    (TimeoutError, "no answer in time"),
-    (asyncpg.TargetServerAttributeNotMatched, "none of the hosts takes writes"),
-)
-
 
 def sqlstate_of(exc: BaseException) -> str | None:
     state = getattr(getattr(exc, "orig", exc), "sqlstate", None)
@@ -108,11 +98,6 @@ def translated(
         return PoolExhausted(limits.pool_size, limits.acquire_timeout)
     if isinstance(getattr(exc, "orig", exc), _ALTERED_MEANWHILE):
         return Contended()  # the tables were altered meanwhile; the next try plans anew
-    if isinstance(getattr(exc, "driver_exception", exc), asyncpg.ClientConfigurationError):
-        return BadSettings(
-            "the connection's TLS settings cannot be met",
-            "Check sslmode, sslrootcert and the other ssl settings",
-        )
     state, lost = sqlstate_of(exc), lost or _connection_lost(exc)
     if lost and committing and state != READ_ONLY:  # that connection was given up after a plain no
         return OutcomeUnknown()
@@ -141,7 +126,8 @@ def _connection_lost(exc: BaseException) -> bool:
 
 
 def _unreachable(exc: BaseException, state: str | None, server: Server) -> Unreachable:
-    reason = _UNREACHABLE_BY_SQLSTATE.get(state or "") or next(
-        (words for kind, words in _UNREACHABLE_BY_TYPE if isinstance(exc, kind)), "the connection was lost"
+    silent = isinstance(exc, TimeoutError)
+    reason = _UNREACHABLE_BY_SQLSTATE.get(state or "") or (
+        "no answer in time" if silent else "the connection was lost"
     )
     return Unreachable(f"{reason} ({server.where})")
