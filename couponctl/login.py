@@ -11,7 +11,7 @@ import asyncpg
 
 from couponctl.errors import CouponctlError, LoginRefused, Unreachable
 from couponctl.login_errors import TlsNotOffered
-from couponctl.login_failures import refusal
+from couponctl.login_failures import refusal, unfit
 from couponctl.passfile import password_in
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ async def _logged_in(
             target_session_attrs=attrs,
             server_settings=_session_settings(limits, application),
         )
+    except asyncpg.TargetServerAttributeNotMatched as exc:
+        raise unfit(attrs) from exc
     except Exception as exc:
         error = refusal(exc, server, host, given)
         if isinstance(error, Unreachable) and server.sslmode in _WANT_TLS:

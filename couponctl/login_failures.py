@@ -68,13 +68,16 @@ _BY_TYPE: tuple[tuple[type[BaseException], Unreachable], ...] = (
 )
 
 
+def unfit(attrs: str) -> NoHostFits:
+    """A host that lets us in, and is not what this target_session_attrs wants."""
+    return NoHostFits(_UNFIT[attrs])
+
+
 def refusal(exc: Exception, server: Server, host: Host, given: str) -> CouponctlError | None:
     """Our error for one that came instead of a connection, or None for what is not expected there.
 
     The reason of an Unreachable does not name the server yet. `given` says where the password is from.
     """
-    if isinstance(exc, asyncpg.TargetServerAttributeNotMatched):
-        return NoHostFits(_UNFIT[server.session_attrs])
     if isinstance(exc, asyncpg.ClientConfigurationError):
         return TlsFilesUnusable()
     tls = next((one for one in (exc, exc.__cause__) if isinstance(one, ssl.SSLError)), None)

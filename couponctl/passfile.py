@@ -6,6 +6,7 @@ and takes any socket for `localhost`.
 
 from __future__ import annotations
 
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -26,9 +27,10 @@ def password_in(file: str, *, hosts: Sequence[str], port: int, database: str, us
     if not file or complaint(file):
         return None
     with suppress(OSError):
-        for line in Path(file).read_bytes().split(b"\n"):
+        # To libpq a line that holds NUL goes on in the next one.
+        for line in re.sub(rb"\0[^\n]*\n?", b"", Path(file).read_bytes()).split(b"\n"):
             for host in hosts:
-                found = _password(line.rstrip(b"\r").partition(b"\0")[0], (host, str(port), database, user))
+                found = _password(line.rstrip(b"\r"), (host, str(port), database, user))
                 if found is not None:
                     return _decoded(found, file)
     return None

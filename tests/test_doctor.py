@@ -149,26 +149,27 @@ async def test_the_types_of_the_columns(
     assert finding.state == state
 
 
+_ALL_COUPONS = "CREATE POLICY p ON coupons USING (true);"
+_ALL_CLAIMS = "CREATE POLICY p ON claims USING (true);"
+
+_BUT_NOT_ALL = "CREATE POLICY q ON claims AS RESTRICTIVE FOR SELECT USING (user_id <> '')"
+_SOME_FOR_CLAIMS = """
+    CREATE POLICY p ON claims FOR SELECT USING (true); CREATE POLICY q ON claims FOR INSERT WITH CHECK (true)
+"""
+
 POLICIES = [
     ("", "wrong", 5),
-    ("CREATE POLICY p ON coupons USING (true); CREATE POLICY p ON claims USING (true)", "ok", 1),
-    ("CREATE POLICY p ON coupons USING (true)", "wrong", 2),
-    ("CREATE POLICY p ON coupons USING (name < 'B'); CREATE POLICY p ON claims USING (true)", "warning", 3),
+    (_ALL_COUPONS + _ALL_CLAIMS, "ok", 1),
+    (_ALL_COUPONS, "wrong", 2),
+    ("CREATE POLICY p ON coupons USING (name < 'B');" + _ALL_CLAIMS, "warning", 3),
     (
-        "CREATE POLICY p ON coupons USING (true); CREATE POLICY p ON claims USING (true);"
-        "CREATE POLICY q ON claims AS RESTRICTIVE FOR SELECT USING (user_id <> 'x')",
+        _ALL_COUPONS + _ALL_CLAIMS + _BUT_NOT_ALL,
         "warning",
         1,
     ),
+    ("CREATE POLICY p ON coupons TO pg_monitor USING (true);" + _ALL_CLAIMS, "wrong", 3),
     (
-        "CREATE POLICY p ON coupons TO pg_monitor USING (true); CREATE POLICY p ON claims USING (true)",
-        "wrong",
-        3,
-    ),
-    (
-        "CREATE POLICY p ON coupons USING (true);"
-        "CREATE POLICY p ON claims FOR SELECT USING (true);"
-        "CREATE POLICY q ON claims FOR INSERT WITH CHECK (true)",
+        _ALL_COUPONS + _SOME_FOR_CLAIMS,
         "ok",
         1,
     ),
