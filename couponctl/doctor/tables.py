@@ -49,7 +49,12 @@ _TYPES = text("""
      ORDER BY attrelid, attnum
 """)
 
-_TEXT = {"text": "", "varchar": "", "citext": "names that differ in case only are one"}
+_TEXT = {
+    "text": "",
+    "varchar": "",
+    "citext": "names that differ in case only are one",
+    "bpchar": "names come back filled up with blanks",
+}
 _NUMBER = {"int4": "", "int8": "", "int2": "amounts end at 32,767"}
 _TIME = {"timestamptz": "", "timestamp": "it holds no time zone"}
 _FITTING = {
