@@ -1,4 +1,6 @@
-"""The one place where what a driver raises becomes one of `couponctl.errors`.
+"""The one place where what a driver raises becomes one of `couponctl.errors`, once it is logged in.
+
+What it raises before that is told apart in `couponctl.login_failures`.
 
 Told apart by SQLSTATE, by type, and by whether the connection survived; never by a message.
 SQLSTATEs: PostgreSQL documentation, appendix A.
@@ -6,8 +8,6 @@ SQLSTATEs: PostgreSQL documentation, appendix A.
 
 from __future__ import annotations
 
-import socket
-import ssl
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from couponctl.errors import (
     Unavailable,
     Unreachable,
 )
-from couponctl.flood import Flood
+from couponctl.flood import FLOODED, Flood
 from couponctl.sqlstates import ServerError, error_for
 
 if TYPE_CHECKING:
@@ -85,14 +85,8 @@ _UNREACHABLE_BY_SQLSTATE = {
 }
 
 _UNREACHABLE_BY_TYPE: tuple[tuple[type[BaseException], str], ...] = (
-    (ConnectionRefusedError, "connection refused"),
-    (FileNotFoundError, "no server listens on that socket"),
-    (PermissionError, "no permission to use that socket"),
-    (socket.gaierror, "the host name is not known"),
-    (ssl.SSLError, "the encrypted connection was not agreed on"),
     (TimeoutError, "no answer in time"),
-    (Flood, "what answers there sends more than any answer holds, and was hung up on"),
-    (asyncpg.TargetServerAttributeNotMatched, "none of the hosts takes writes"),
+    (Flood, FLOODED),
 )
 
 
@@ -120,11 +114,6 @@ def translated(
         return PoolExhausted(limits.pool_size, limits.acquire_timeout)
     if isinstance(getattr(exc, "orig", exc), _ALTERED_MEANWHILE):
         return Contended()  # the tables were altered meanwhile; the next try plans anew
-    if isinstance(getattr(exc, "driver_exception", exc), asyncpg.ClientConfigurationError):
-        return BadSettings(
-            "the connection's TLS settings cannot be met",
-            "Check sslmode, sslrootcert and the other ssl settings",
-        )
     if stage is Stage.CONNECTING and isinstance(exc, ValueError | AssertionError):
         # How the libraries trip over a greeting, most of all over a version that they cannot read.
         return BadSettings(
@@ -182,11 +171,11 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
 
 
 def _unreachable(exc: BaseException, state: str | None, server: Server) -> Unavailable:
-    causes = tuple(_causes(exc))
-    if any(map(TooFewFiles.explains, causes)):
+    chain = tuple(_causes(exc))
+    if any(map(TooFewFiles.explains, chain)):
         return TooFewFiles()
     reason = _UNREACHABLE_BY_SQLSTATE.get(state or "") or next(
-        (words for kind, words in _UNREACHABLE_BY_TYPE for one in causes if isinstance(one, kind)),
+        (words for kind, words in _UNREACHABLE_BY_TYPE if any(isinstance(one, kind) for one in chain)),
         "the connection was lost",
     )
     return Unreachable(f"{reason} ({server.where})")

@@ -13,6 +13,10 @@ CouponctlError
 ├── Unavailable         the database cannot answer now
 │   ├── Unreachable
 │   ├── TooFewFiles
+│   │   ├── HostUnknown
+│   │   ├── Silent
+│   │   ├── NotAccepting
+│   │   └── NoHostFits
 │   ├── PoolExhausted
 │   ├── TimedOut
 │   ├── Contended
@@ -26,10 +30,23 @@ CouponctlError
 │   ├── NoPrivilege
 │   │   └── MayNotDrill
 │   ├── LoginRefused
+│   │   ├── WrongPassword
+│   │   ├── MayNotLogIn
+│   │   ├── NotAdmitted
+│   │   ├── CertificateWanted
+│   │   ├── CertificateRefused
+│   │   ├── UnknownDatabase
+│   │   └── MayNotConnect
+│   ├── ServerNotTrusted
+│   ├── TlsNotOffered
+│   ├── TlsNotAgreed
+│   ├── TlsFilesUnusable
 │   ├── ReadOnlyServer
 │   └── ServerFailed
 ├── LedgerBroken        a bench found wrong claims
 └── Guarded             refused by a guard
+
+Those of Unreachable, of LoginRefused and on TLS are in `couponctl.login_errors`.
 
 The first paragraph of a class's docstring is its message, the rest is the way out; `{facts}` in it
 are the fields of the error. No sentence holds SQL, a SQLSTATE, the name of a driver or a password.
@@ -39,6 +56,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
@@ -50,7 +68,7 @@ from couponctl.models import Outcome
 class CouponctlError(Exception):
     """Something went wrong.
 
-    Run `couponctl doctor` to see what.
+    Please report it.
     """
 
     code: ClassVar[str] = "error"
@@ -73,6 +91,12 @@ class CouponctlError(Exception):
         """The way out; empty where the message says it all."""
         return self._sentences()[1]
 
+    @property
+    def remedy(self) -> str:
+        """The way out for whom `couponctl doctor` speaks to: without the advice to ask it."""
+        rest = _ASK_THE_DOCTOR.sub("", self.hint).strip()
+        return f"{rest}." if rest and rest != self.hint else rest
+
     def __str__(self) -> str:
         return " ".join(self._sentences()).strip()
 
@@ -80,6 +104,9 @@ class CouponctlError(Exception):
         message, hint = _templates(type(self).__doc__ or type(self).__name__)
         facts = vars(self)
         return message.format_map(facts), hint.format_map(facts)
+
+
+_ASK_THE_DOCTOR = re.compile(r"(?:[;.] |^)`couponctl doctor`[^.;]*\.$")
 
 
 @cache
@@ -289,7 +316,7 @@ class OutcomeUnknown(Unavailable):
 class Misconfigured(CouponctlError):
     """The operator must fix something.
 
-    Run `couponctl doctor` to see what.
+    `couponctl doctor` says what.
     """
 
     code = "misconfigured"
@@ -307,7 +334,7 @@ class BadSettings(Misconfigured):
 
 
 class SchemaMissing(Misconfigured):
-    """This database has no coupons and claims tables, or they lack a column.
+    """This database has no coupons and claims tables where the role looks for them, or they lack a column.
 
     `couponctl db init` creates the tables; `couponctl doctor` says which database this is.
     """
@@ -347,9 +374,9 @@ class MayNotDrill(NoPrivilege):
 
 
 class LoginRefused(Misconfigured):
-    """The server refuses the login: wrong role, password or database name.
+    """The server refuses the login: by role, password, database, certificate or address.
 
-    Check user and database, and the password in PGPASSWORD, ~/.pgpass or the service file.
+    Check them; the server's log says which it was.
     """
 
     code = "login_refused"

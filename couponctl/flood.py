@@ -24,6 +24,9 @@ _EACH = 128
 _length_at = Struct("!I").unpack_from
 
 
+FLOODED = "what answers there sends more than any answer holds, and was hung up on"
+
+
 class Flood(ConnectionError):
     """More than may come, or what is no message at all."""
 

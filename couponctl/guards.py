@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from couponctl.errors import Guarded
+from couponctl.errors import BadSettings, Guarded
+from couponctl.libpq import Server
 from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
@@ -14,11 +15,20 @@ PRODUCTION = "production"
 
 
 def may_write(settings: Settings) -> None:
-    """Refuse where the context is read-only. Raises Guarded."""
+    """Refuse where the context is read-only, or no host that takes writes is wanted.
+
+    Raises Guarded, BadSettings.
+    """
     if settings.read_only:
         raise Guarded(
             f"{settings.target.where} is marked read-only",
             "Choose another context, or take read_only out of this one in config.toml",
+        )
+    target = settings.target
+    if isinstance(target, Server) and target.only_reads:
+        raise BadSettings(
+            f"target_session_attrs={target.session_attrs} looks for a server that takes no writes",
+            "Leave it out to write; with it couponctl can only list, show, verify and watch.",
         )
 
 

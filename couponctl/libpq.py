@@ -7,6 +7,7 @@ nothing (keepalives), else refused (`channel_binding=require`).
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import re
@@ -33,6 +34,8 @@ class Host:
     host: str
     """A name, an IP address, or the directory of a Unix socket."""
     port: int
+    listed_as: str = ""
+    """Its name in a file of passwords, where that is another."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if set(self.host) & set("/:") else f"{self.host}:{self.port}"
@@ -50,6 +53,29 @@ class Server:
     database: str
     source: str
     """Who named it, for people: `--url`, `the PG* environment` and so on."""
+    passfile: str = ""
+    """The file that may hold the password, where none was given; it need not be there."""
+
+    @property
+    def password(self) -> str | None:
+        """The one that was given with the address, or by PGPASSWORD or a service."""
+        password = urlsplit(self.dsn).password
+        return None if password is None else unquote(password)
+
+    @property
+    def sslmode(self) -> str:
+        return dict(self._parameters()).get("sslmode", "prefer")
+
+    @property
+    def session_attrs(self) -> str:
+        """Which host will do, as libpq's target_session_attrs says; of several, one that takes writes."""
+        among_several = "read-write" if len(self.hosts) > 1 else "any"
+        return dict(self._parameters()).get("target_session_attrs", among_several)
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether only hosts are wanted that take no writes."""
+        return self.session_attrs in {"read-only", "standby"}
 
     @property
     def where(self) -> str:
@@ -67,11 +93,10 @@ class Server:
     @property
     def libpq_environment(self) -> dict[str, str]:
         """The server as environment variables for psql: `ps` would show arguments to everyone."""
-        login = urlsplit(self.dsn)
         variables = {key: variable for variable, key in _VARIABLES.items()}
         environment = {variables[key]: value for key, value in self._parameters() if variables[key]}
-        if login.password is not None:
-            environment["PGPASSWORD"] = unquote(login.password)
+        if self.password is not None:
+            environment["PGPASSWORD"] = self.password
         return environment | {
             "PGHOST": ",".join(one.host for one in self.hosts),
             "PGPORT": ",".join(str(one.port) for one in self.hosts),
@@ -131,6 +156,8 @@ def server_of(params: Params, source: str, environ: Environment) -> tuple[Server
     The gaps are filled from the service, then the PG* variables, then libpq's defaults. Raises BadSettings.
     """
     filled = _filled(params, environ)
+    if not _certificates_in_reach(environ):
+        filled = _without_them(filled, environ)
     for key in ("sslcert", "sslkey", "sslrootcert", "sslcrl"):
         # Later it would look like a server that cannot be reached.
         if filled.get("sslmode") != "disable" and not os.access(filled.get(key, "/"), os.R_OK):
@@ -141,7 +168,8 @@ def server_of(params: Params, source: str, environ: Environment) -> tuple[Server
     query = "&".join(f"{key}={quote(filled[key], safe='')}" for key in _HANDED_ON if key in filled)
     dsn = f"postgresql://{login}@/{quote(database, safe='')}?{query}".removesuffix("?")
     patience = min(int(filled.get("connect_timeout", "").strip() or 0), 3600)
-    server = Server(dsn, _hosts(filled, source), user, database, source)
+    passfile = filled.get("passfile") or _own_file(".pgpass", environ)
+    server = Server(dsn, _hosts(filled, source), user, database, source, passfile)
     return server, float(patience) if patience > 0 else None
 
 
@@ -155,7 +183,36 @@ def server_at(url: str, source: str, password: str | None = None) -> Server:
 def own_files(environ: Environment) -> tuple[Path, ...]:
     """The user's file of passwords, and that of services."""
     named = {"PGPASSFILE": ".pgpass", "PGSERVICEFILE": ".pg_service.conf"}
-    return tuple(Path(environ.get(name) or f"~/{usual}").expanduser() for name, usual in named.items())
+    found = (environ.get(name) or _own_file(usual, environ) for name, usual in named.items())
+    return tuple(Path(file) for file in found if file)
+
+
+def _own_file(name: str, environ: Environment) -> str:
+    """A file in the user's home, which need not be there; empty for a user without a home."""
+    home = environ.get("HOME")
+    if not home:
+        try:
+            home = pwd.getpwuid(os.geteuid()).pw_dir
+        except KeyError:
+            return ""
+    return os.path.join(home, name)  # noqa: PTH118 - a path as libpq writes it
+
+
+def _certificates_in_reach(environ: Environment) -> bool:
+    """Whether the user's own certificates can be looked for: a home that is not there holds none."""
+    try:
+        os.stat(_own_file(".postgresql/postgresql.crt", environ))  # noqa: PTH116 - its errno is wanted
+    except OSError as exc:
+        return exc.errno in {errno.ENOENT, errno.ENOTDIR}
+    return True
+
+
+def _without_them(params: Params, environ: Environment) -> Params:
+    """Go on without TLS, as libpq does where it may; the driver would not go on. Raises BadSettings."""
+    if params.get("sslmode", "prefer") in {"disable", "allow", "prefer"}:
+        return params | {"sslmode": "disable"}
+    directory = _own_file(".postgresql", environ)
+    raise BadSettings(f"{directory} cannot be looked into for certificates", "Mend its permissions, or HOME.")
 
 
 def holds_secret(params: Params) -> bool:
@@ -175,12 +232,12 @@ def _filled(params: Params, environ: Environment) -> Params:
 
 
 def _service(name: str, environ: Environment) -> Params:
-    own = environ.get("PGSERVICEFILE") or Path(environ.get("HOME") or Path.home(), ".pg_service.conf")
+    own = environ.get("PGSERVICEFILE") or _own_file(".pg_service.conf", environ)
     for file in (Path(own), Path(environ.get("PGSYSCONFDIR") or "/etc/postgresql-common", "pg_service.conf")):
+        if not _is_there(file):
+            continue
         try:
             text = "\n".join(line.strip() for line in ("\n" + file.read_text("utf-8")).split("\n"))
-        except FileNotFoundError:
-            continue
         except (OSError, ValueError):
             raise BadSettings(f"the service file {file} cannot be read", "Mend its permissions.") from None
         _, found, rest = text.partition(f"\n[{name}]\n")
@@ -189,6 +246,14 @@ def _service(name: str, environ: Environment) -> Params:
             pairs = [line.partition("=") for line in reversed(lines)]  # to libpq the first of two counts
             return checked({key: value for key, _, value in pairs}, f'service "{name}" in {file}')
     raise BadSettings(f'there is no service "{name}"', f"Define it in {own}, or mend PGSERVICE or the URL.")
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        file.stat()
+    except (OSError, ValueError):  # to libpq one in a closed directory is not there either
+        return False
+    return True
 
 
 def checked(params: Params, origin: str) -> Params:

@@ -114,7 +114,7 @@ async def wire_proxy(server: Server) -> AsyncIterator[WireProxy]:
     """A proxy in front of the first host that answers, on a private socket; it reads no encrypted wire."""
     upstream = await _first_that_answers(server)
     with tempfile.TemporaryDirectory(prefix="couponctl-") as directory:
-        proxy = WireProxy(_in_plain_text(server, directory), upstream)
+        proxy = WireProxy(_in_plain_text(server, directory, upstream), upstream)
         path = Path(directory) / f".s.PGSQL.{upstream.port}"
         async with await asyncio.start_unix_server(proxy.serve, path):
             yield proxy
@@ -129,8 +129,8 @@ async def _first_that_answers(server: Server) -> Host:
     raise Unreachable(f"no host answers ({server.where})")
 
 
-def _in_plain_text(server: Server, directory: str) -> Server:
+def _in_plain_text(server: Server, directory: str, upstream: Host) -> Server:
     parts = urlsplit(server.dsn)
     kept = [pair for pair in parts.query.split("&") if pair and not pair.startswith("ssl")]
     dsn = parts._replace(query="&".join([*kept, "sslmode=disable"])).geturl()
-    return replace(server, dsn=dsn, hosts=(Host(directory, server.hosts[0].port),))
+    return replace(server, dsn=dsn, hosts=(Host(directory, upstream.port, upstream.host),))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl import driver_errors, errors
+from couponctl import driver_errors, errors, login_errors
 from couponctl.cli.exits import ExitCode, exit_code_for
 from couponctl.models import Outcome
 from couponctl.settings import Limits
@@ -39,6 +39,16 @@ def test_every_error_says_what_is_wrong_and_how_to_go_on(kind: type[errors.Coupo
     assert "{" not in str(error)
     assert error.hint or type(error) in {errors.Invalid, errors.Refused}, "the way out"
     assert all(str(getattr(error, each.name)) in str(error) for each in fields(kind))
+
+
+@pytest.mark.parametrize("kind", tree(), ids=lambda kind: kind.__name__)
+def test_the_doctor_sends_nobody_to_the_doctor(kind: type[errors.CouponctlError]) -> None:
+    error = example_of(kind)
+
+    assert "couponctl doctor" not in error.remedy
+    assert error.hint.startswith(error.remedy.removesuffix("."))
+    if "couponctl doctor" not in error.hint:
+        assert error.remedy == error.hint
 
 
 @pytest.mark.parametrize("kind", tree(), ids=lambda kind: kind.__name__)
@@ -77,6 +87,9 @@ def test_every_error_stands_in_the_drawing_below_its_parent(kind: type[errors.Co
         (errors.ServerFailed, 2),
         (errors.OutOfResources, 3),
         (errors.Guarded, 23),
+        (login_errors.NotAccepting, 3),
+        (login_errors.WrongPassword, 2),
+        (login_errors.TlsNotOffered, 2),
     ],
 )
 def test_exit_codes_are_an_interface(kind: type[errors.CouponctlError], code: int) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -33,14 +34,18 @@ def command() -> None:
 
 
 @command.command("init")
+@click.option("--schema", metavar="NAME", help="Make them there, whatever other schema has some.")
 @common_options
 @pass_invocation
-def init(invocation: Invocation) -> None:
-    """Create the tables that are missing; what is there stays as it is."""
-    from couponctl.schema import apply_schema  # noqa: PLC0415 - only this needs SQLAlchemy
+def init(invocation: Invocation, schema: str | None) -> None:
+    """Create the tables that are missing; what is there stays as it is.
+
+    Where another schema has them already, a second pair is made only in one that is named.
+    """
+    from couponctl.setting_up import set_up  # noqa: PLC0415 - only this needs SQLAlchemy
 
     may_write(settings_of(invocation))
-    applied = with_database(invocation, "db-init", apply_schema)
+    applied = with_database(invocation, "db-init", partial(set_up, schema=schema))
     if invocation.json:
         invocation.print_json(asdict(applied))
         return

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from couponctl.cli.exits import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
-from couponctl.cli.opened import with_database
+from couponctl.cli.opened import settings_of, with_database
+from couponctl.errors import CouponctlError, Unavailable
 from couponctl.present import aligned, safe
+
+if TYPE_CHECKING:
+    from couponctl.database import Database
+    from couponctl.doctor import Diagnosis
 
 
 @click.command("doctor")
 @common_options
 @pass_invocation
 def command(invocation: Invocation) -> ExitCode:
-    """Look at connection, version, privileges, tables and limits: what is wrong, and how to mend it.
+    """Go from the settings to the tables and say what is wrong, and how to mend it.
 
-    Exit code 2 when a sale would not work.
+    Exit code 0: every command works; 3: the server cannot be reached; 2: anything else is wrong.
     """
-    from couponctl.doctor import State, diagnose  # noqa: PLC0415 - only this needs SQLAlchemy
+    from couponctl.doctor import State, is_unreachable  # noqa: PLC0415 - only this needs SQLAlchemy
 
-    findings = with_database(invocation, "doctor", diagnose)
+    findings = _findings(invocation)
     wrong = any(finding.state is State.WRONG for finding in findings)
     if invocation.json:
         invocation.print_json({"ok": not wrong, "checks": [asdict(finding) for finding in findings]})
     else:
-        glyphs = {State.OK: "✔", State.WARNING: "!", State.WRONG: "✘"}
+        glyphs = {State.OK: "✔", State.WARNING: "!", State.WRONG: "✘", State.SKIPPED: "-"}
         rows = [
             (
                 glyphs[f.state],
@@ -37,4 +43,23 @@ def command(invocation: Invocation) -> ExitCode:
             for f in findings
         ]
         invocation.print_lines(aligned(rows, "<<<"))
+    if is_unreachable(findings):
+        return ExitCode.UNAVAILABLE
     return ExitCode.INVALID if wrong else ExitCode.OK
+
+
+def _findings(invocation: Invocation) -> tuple[Diagnosis, ...]:
+    from couponctl.doctor import diagnose, not_begun  # noqa: PLC0415
+
+    try:
+        settings = settings_of(invocation)
+    except CouponctlError as error:
+        return not_begun(error)
+
+    async def look(database: Database) -> tuple[Diagnosis, ...]:
+        return await diagnose(database, settings)
+
+    try:
+        return with_database(invocation, "doctor", look)
+    except CouponctlError as error:  # the embedded server does not start
+        return not_begun(error, "server" if isinstance(error, Unavailable) else "settings")

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -39,11 +39,18 @@ class Invocation:
     verbose: bool = False
     arguments: tuple[str, ...] = ()
     """All that the program was given."""
+    said: set[str] = field(default_factory=set)
+    """What need not be said again."""
 
     def say(self, line: str) -> None:
         """One line of talk, to stderr; when nobody is there to read it the work goes on."""
         with suppress(OSError):
             click.echo(safe(line), err=True)
+
+    def say_once(self, line: str) -> None:
+        if line not in self.said:
+            self.said.add(line)
+            self.say(line)
 
     def print(self, line: str = "") -> None:
         """One line of data, to stdout; whatever in it is not ours has passed `safe` already."""

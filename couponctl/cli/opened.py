@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from couponctl import settings as settings_module
 from couponctl.cli.running import run
+from couponctl.libpq import Server
+from couponctl.passfile import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from couponctl.cli.invocation import Invocation
     from couponctl.database import Database
-    from couponctl.libpq import Server
     from couponctl.service import CouponService
     from couponctl.settings import Settings
 
@@ -20,8 +21,15 @@ T = TypeVar("T")
 
 
 def settings_of(invocation: Invocation) -> Settings:
-    """Where the database is, by the command's options, the environment and the config file."""
-    return settings_module.load(url=invocation.url, context=invocation.context)
+    """Where the database is, by the command's options, the environment and the config file.
+
+    A file of passwords that is there and cannot be used is told of, as libpq does.
+    """
+    settings = settings_module.load(url=invocation.url, context=invocation.context)
+    target = settings.target
+    if isinstance(target, Server) and target.password is None and (why := complaint(target.passfile)):
+        invocation.say_once(f"couponctl: {why}")
+    return settings
 
 
 def with_service(

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from couponctl.database import open_database
 from couponctl.errors import MayNotDrill, NoHeadRoom, ReadOnlyServer
-from couponctl.questions import CLIENT_BACKEND
+from couponctl.headroom import Room, rooms
 
 if TYPE_CHECKING:
     from couponctl.database import Database
@@ -26,21 +26,6 @@ WITNESS = 3
 
 _SETTLING = 1.0
 """Seconds that backends of an earlier drill get to leave before they count as in use."""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """Connections under one limit."""
-
-    limited_by: str
-    """The setting, as the operator would raise it."""
-    limit: int
-    """What it allows, less what is kept back for administrators."""
-    taken: int
-
-    @property
-    def free(self) -> int:
-        return max(0, self.limit - self.taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,36 +97,20 @@ async def inspect(server: Server, limits: Limits, needed: int) -> Premises:
         return await admitted(database, needed)
 
 
-# What is kept back stays so even for roles that may use it: whoever must stop a drill has to get in.
-# A superuser is exempt from the limits of roles and databases.
-_FACTS = text(f"""
-    WITH backends AS (SELECT datid, usesysid FROM pg_stat_activity WHERE {CLIENT_BACKEND})
+_FACTS = text("""
     SELECT current_setting('server_version') AS version,
            current_user AS role,
            format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), current_user) AS grant,
            has_database_privilege(current_database(), 'CREATE') AS may_create,
            pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS read_only,
-           current_setting('max_connections')::int AS max_connections,
-           current_setting('superuser_reserved_connections')::int
-               + coalesce(current_setting('reserved_connections', true)::int, 0) AS kept_back,
-           (SELECT count(*) FROM backends) AS taken,
-           CASE WHEN rolsuper THEN -1 ELSE rolconnlimit END AS role_limit,
-           (SELECT count(*) FROM backends WHERE usesysid = login.oid) AS taken_by_role,
-           CASE WHEN rolsuper THEN -1 ELSE datconnlimit END AS database_limit,
-           (SELECT count(*) FROM backends WHERE datid = here.oid) AS taken_in_database
-      FROM pg_roles AS login, pg_database AS here
-     WHERE login.rolname = session_user AND here.datname = current_database()
-""")  # noqa: S608 - a constant
+           current_setting('max_connections')::int AS max_connections
+""")
 
 
 async def _look(database: Database) -> Premises:
     async with database.session("AUTOCOMMIT") as session:
         facts = (await session.execute(_FACTS)).one()
-    rooms = [Room("max_connections", facts.max_connections - facts.kept_back, facts.taken)]
-    if facts.role_limit >= 0:
-        rooms.append(Room("the role's CONNECTION LIMIT", facts.role_limit, facts.taken_by_role))
-    if facts.database_limit >= 0:
-        rooms.append(Room("the database's CONNECTION LIMIT", facts.database_limit, facts.taken_in_database))
+        found = await rooms(session)
     return Premises(
         where=database.server.where,
         version=facts.version,
@@ -150,5 +119,5 @@ async def _look(database: Database) -> Premises:
         grant=facts.grant,
         may_create=facts.may_create,
         read_only=facts.read_only,
-        rooms=tuple(rooms),
+        rooms=found,
     )

@@ -31,10 +31,12 @@ class Finished:
     err: bytes
 
 
-def finished(*arguments: str, environment: Mapping[str, str], stdin: bytes = b"") -> Finished:
-    """Run couponctl on pipes to its end."""
+def finished(
+    *arguments: str, environment: Mapping[str, str], stdin: bytes = b"", through: Sequence[str] = ()
+) -> Finished:
+    """Run couponctl on pipes to its end, `through` another program if need be."""
     done = subprocess.run(
-        [*COUPONCTL, *arguments],
+        [*through, *COUPONCTL, *arguments],
         env={**os.environ, **environment},
         input=stdin,
         capture_output=True,

@@ -12,9 +12,10 @@ from couponctl.database import open_database
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
-from couponctl.drills.preflight import Premises, Room, admitted, connections_of, inspect
+from couponctl.drills.preflight import Premises, admitted, connections_of, inspect
 from couponctl.drills.sale import FLASH_SALE, Sale
 from couponctl.errors import CouponctlError, MayNotDrill, NoHeadRoom, ReadOnlyServer
+from couponctl.headroom import Room
 from couponctl.libpq import Server, server_at
 from tests.drills.leftovers import assert_nothing_left
 from tests.sessions import PASSWORD, login
