@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from couponctl.questions import CLIENT_BACKEND
-from couponctl.schema import missing_columns, missing_rules
+from couponctl.rules import judged
+from couponctl.schema import missing_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from couponctl.database import Database
+    from couponctl.rules import Judgement
 
 OLDEST_VERSION = 14
 """The first that knows client_connection_check_interval, which every session sets."""
@@ -78,11 +80,12 @@ async def diagnose(database: Database) -> tuple[Diagnosis, ...]:
         facts = (await session.execute(_FACTS)).one()
         lacking = await missing_columns(session)
         denied = [] if lacking else (await session.execute(_PRIVILEGES)).all()
-        unguarded = () if lacking else await missing_rules(session)
+    rules = () if lacking else tuple(_rules(await judged(database)))
     return (
         Diagnosis("connection", State.OK, f"{database.server.where} (from {database.server.source})"),
         *_server(facts, database.limits.pool_size),
-        *_tables(facts, lacking, denied, unguarded),
+        *_tables(facts, lacking, denied),
+        *rules,
     )
 
 
@@ -120,9 +123,7 @@ def _server(facts: Row[Any], pool_size: int) -> Iterator[Diagnosis]:
         yield Diagnosis("drills", State.WARNING, f"role {facts.role} may not create a schema", remedy)
 
 
-def _tables(
-    facts: Row[Any], lacking: tuple[str, ...], denied: Sequence[Row[Any]], unguarded: tuple[str, ...]
-) -> Iterator[Diagnosis]:
+def _tables(facts: Row[Any], lacking: tuple[str, ...], denied: Sequence[Row[Any]]) -> Iterator[Diagnosis]:
     if lacking:
         detail = f"missing: {', '.join(lacking)}"
         grant = (
@@ -139,8 +140,12 @@ def _tables(
         yield Diagnosis("privileges", State.WRONG, detail, remedy)
     if not denied:
         yield Diagnosis("privileges", State.OK, f"role {facts.role} may create and claim")
-    for rule in unguarded:
-        problem, _, remedy = rule.partition(": ")
-        yield Diagnosis("rules", State.WARNING, problem, f"{remedy};")
-    if not unguarded:
+
+
+def _rules(judgement: Judgement) -> Iterator[Diagnosis]:
+    for rule in judgement.broken:
+        yield Diagnosis("rules", State.WARNING, rule.problem, f"{rule.remedy};")
+    for rule in judgement.not_told:
+        yield Diagnosis("rules", State.OK, rule.problem)
+    if not judgement.broken and not judgement.not_told:
         yield Diagnosis("rules", State.OK, "keys and checks guard the ledger")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import extract, func, literal, select, text, tuple_
+from sqlalchemy import String, column, extract, func, literal, select, text, true, tuple_
 
-from couponctl.errors import CouponNotFound
-from couponctl.models import Claim, Claimants, Coupon, CouponPage, ServerStats, Sort
+from couponctl.errors import ClaimNotSeen, CouponNotFound, CouponNotSeen
+from couponctl.models import Claim, Claimants, Coupon, CouponPage, Hidden, ServerStats, Sort
 from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import ColumnElement, Row, Select, TextualSelect
 
     from couponctl.database import Session
 
@@ -26,6 +27,52 @@ _SORT_KEYS: dict[Sort, ColumnElement[Any]] = {
 }
 
 
+# Policies that let a role read are OR-ed, those that restrict it are AND-ed; one that is literally true hides
+# nothing. Where no policy is in force for the role, which is nearly everywhere, the rest is not looked at.
+_HIDES = """
+    CASE WHEN row_security_active({oid}) THEN (
+        SELECT NOT coalesce(bool_or(literally_true) FILTER (WHERE polpermissive), false)
+               OR coalesce(bool_or(NOT literally_true) FILTER (WHERE NOT polpermissive), false)
+          FROM (SELECT polpermissive, pg_get_expr(polqual, polrelid) = 'true' AS literally_true
+                  FROM pg_policy
+                 WHERE polrelid = {oid} AND polcmd IN ('r', '*')
+                   AND (polroles = '{{0}}' OR EXISTS (
+                       SELECT FROM unnest(polroles) AS its WHERE pg_has_role(its, 'USAGE')))) AS policies)
+    ELSE false END
+"""
+_SIGHT = f"""
+    SELECT current_user::text AS role,
+           {_HIDES.format(oid="to_regclass(:coupons)")} AS hides_coupons,
+           {_HIDES.format(oid="to_regclass(:claims)")} AS hides_claims
+"""
+
+
+def _sight(schema: str | None) -> TextualSelect:
+    prefix = f"{schema}." if schema else ""
+    asked = text(_SIGHT).bindparams(coupons=f"{prefix}coupons", claims=f"{prefix}claims")
+    return asked.columns(column("role", String), column("hides_coupons"), column("hides_claims"))
+
+
+def _hidden(row: Row[Any]) -> Hidden | None:
+    if not (row.hides_coupons or row.hides_claims):
+        return None
+    return Hidden(row.role, coupons=bool(row.hides_coupons), claims=bool(row.hides_claims))
+
+
+async def hidden(session: Session) -> Hidden | None:
+    """What row-level security may keep from the role; None where it sees every coupon and claim."""
+    return _hidden((await session.execute(_sight(session.schema))).one())
+
+
+async def _seen(session: Session, query: Select[Any], *order: str) -> tuple[list[Row[Any]], Hidden | None]:
+    """The rows of a query, and what may be hidden: in one statement, so that it takes no round trip more."""
+    sight = _sight(session.schema).subquery("sight")
+    found = query.add_columns(true().label("found")).subquery("page")
+    together = select(sight, found).join_from(sight, found, true(), isouter=True)
+    rows = (await session.execute(together.order_by(*(found.c[key] for key in order)))).all()
+    return [row for row in rows if row.found], _hidden(rows[0])
+
+
 def coupon_of(row: Row[Any]) -> Coupon:
     return Coupon(row.name, row.amount, row.remaining_amount, row.created_at)
 
@@ -35,6 +82,18 @@ async def find_coupon(session: Session, name: str) -> Coupon | None:
     return None if row is None else coupon_of(row)
 
 
+async def look_up(session: Session, name: str) -> tuple[Coupon, Hidden | None]:
+    """The coupon, and what may be hidden. Raises CouponNotFound."""
+    rows, hidden = await _seen(session, select(*coupons.c).where(coupons.c.name == name))
+    if not rows:
+        raise not_found(name, hidden)
+    return coupon_of(rows[0]), hidden
+
+
+def not_found(name: str, hidden: Hidden | None) -> CouponNotFound:
+    return CouponNotSeen(name, hidden.role) if hidden and hidden.coupons else CouponNotFound(name)
+
+
 async def coupon_page(
     session: Session, *, matching: str, sort: Sort, limit: int, after: str | None
 ) -> CouponPage:
@@ -42,7 +101,8 @@ async def coupon_page(
 
     Raises CouponNotFound when `after` is gone and its place in the order with it; by name it still has one.
     """
-    query = select(*coupons.c).limit(limit + 1)
+    key = _SORT_KEYS[sort]
+    query = select(*coupons.c, key.label("key")).limit(limit + 1)
     if matching:
         query = query.where(coupons.c.name.icontains(matching, autoescape=True))
     if sort is Sort.NAME:
@@ -50,36 +110,39 @@ async def coupon_page(
         if after is not None:
             query = query.where(coupons.c.name > after)
     else:
-        key = _SORT_KEYS[sort]
         query = query.order_by(key, coupons.c.name)
         if after is not None:
             last = (await session.execute(select(key).where(coupons.c.name == after))).scalar_one_or_none()
             if last is None:
                 raise CouponNotFound(after)
             query = query.where(tuple_(key, coupons.c.name) > tuple_(literal(last), literal(after)))
-    rows = (await session.execute(query)).all()
+    rows, hidden = await _seen(session, query, "key", "name")
     page = tuple(coupon_of(row) for row in rows[:limit])
-    return CouponPage(page, next=page[-1].name if len(rows) > limit else None)
+    return CouponPage(page, next=page[-1].name if len(rows) > limit else None, hidden=hidden)
 
 
-async def claimants(session: Session, coupon: Coupon, *, limit: int, after: str | None) -> Claimants:
+async def claimants(
+    session: Session, coupon: Coupon, hidden: Hidden | None, *, limit: int, after: str | None
+) -> Claimants:
     """Who claimed the coupon, by user id; the page behind the user `after`."""
     query = select(claims.c.user_id).where(claims.c.coupon_name == coupon.name)
     if after is not None:
         query = query.where(claims.c.user_id > after)
     users = (await session.execute(query.order_by(claims.c.user_id).limit(limit + 1))).scalars().all()
     page = tuple(users[:limit])
-    return Claimants(coupon, page, next=page[-1] if len(users) > limit else None)
+    return Claimants(coupon, page, next=page[-1] if len(users) > limit else None, hidden=hidden)
 
 
-async def find_claim(session: Session, name: str, user_id: str) -> Claim | None:
-    """The user's claim of the coupon; None where there is none."""
+async def find_claim(session: Session, name: str, user_id: str, hidden: Hidden | None) -> Claim | None:
+    """The user's claim of the coupon, or None. Raises ClaimNotSeen where it may be hidden."""
     mine = (
         select(claims.c.user_id, claims.c.created_at)
         .where(claims.c.coupon_name == name, claims.c.user_id == user_id)
         .limit(1)
     )
     row = (await session.execute(mine)).one_or_none()
+    if row is None and hidden and hidden.claims:
+        raise ClaimNotSeen(name, user_id, hidden.role)
     return None if row is None else Claim(row.user_id, row.created_at)
 
 
@@ -111,11 +174,18 @@ _SERVER_STATS = text(f"""
            count(*) FILTER (WHERE state = 'active') AS active,
            count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction,
            count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waits,
-           count(*) FILTER (WHERE application_name LIKE 'couponctl/%') AS own_backends
+           count(*) FILTER (WHERE application_name LIKE 'couponctl/%') AS own_backends,
+           current_user::text AS role,
+           {_HIDES.format(oid="to_regclass('coupons')")} AS hides_coupons,
+           {_HIDES.format(oid="to_regclass('claims')")} AS hides_claims
     FROM pg_stat_activity
     WHERE datname = current_database() AND {CLIENT_BACKEND}
 """)  # noqa: S608 - a constant
 
 
 async def server_stats(session: Session) -> ServerStats:
-    return ServerStats(**(await session.execute(_SERVER_STATS)).mappings().one())
+    row = (await session.execute(_SERVER_STATS)).one()
+    counted = {
+        field.name: getattr(row, field.name) for field in fields(ServerStats) if field.name != "hidden"
+    }
+    return ServerStats(**counted, hidden=_hidden(row))

@@ -30,7 +30,12 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"driver_errors": {"sqlalchemy", "asyncpg"}, "guards": set(), "reach": set()},
     {"login": {"asyncpg"}, "pool_watch": {"sqlalchemy"}},
     {"database": {"sqlalchemy", "asyncpg"}},
-    {"claims": {"sqlalchemy"}, "questions": {"sqlalchemy"}, "schema": {"sqlalchemy"}},
+    {
+        "claims": {"sqlalchemy"},
+        "questions": {"sqlalchemy"},
+        "rules": {"sqlalchemy"},
+        "schema": {"sqlalchemy"},
+    },
     {"activity": {"sqlalchemy"}, "audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},
     {"service": {"sqlalchemy"}, "faults": {"sqlalchemy"}, "wire": set()},
     {"drills": {"sqlalchemy"}},
