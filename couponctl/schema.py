@@ -28,8 +28,11 @@ class Applied:
     """Tables that were there before and stay as they are."""
 
 
-async def apply_schema(database: Database, *, schema: str | None = None) -> Applied:
-    """Create the tables that are missing, in `schema` or where the role's search_path says; all or none."""
+async def apply_schema(database: Database, *, schema: str | None = None, unlogged: bool = False) -> Applied:
+    """Create the tables that are missing, in `schema` or where the role's search_path says; all or none.
+
+    `unlogged` ones are in no publication, and empty after a crash of the server.
+    """
     names = tuple(metadata.tables)
     async with database.session() as session:
         if schema is not None:
@@ -39,6 +42,9 @@ async def apply_schema(database: Database, *, schema: str | None = None) -> Appl
         assert raw.driver_connection is not None
         await session.execute(text("SELECT 1"))  # opens the transaction that the script runs in
         await raw.driver_connection.execute(schema_sql())
+        if unlogged:
+            await session.execute(text("ALTER TABLE claims SET UNLOGGED"))  # first: it refers to the other
+            await session.execute(text("ALTER TABLE coupons SET UNLOGGED"))
         await session.commit()
     return Applied(tuple(name for name in names if name not in found), found)
 

@@ -295,3 +295,15 @@ def test_no_command_at_all_shows_the_help(couponctl: Couponctl) -> None:
     assert (bare.exit_code, asked.exit_code) == (2, 0)
     assert bare.err == asked.out
     assert "flash sales" in asked.out
+
+
+@pytest.mark.parametrize(
+    "command", [("verify",), ("doctor",), ("drill", "flash-sale", "--yes")], ids=" ".join
+)
+def test_it_does_not_matter_how_the_server_writes_names(
+    couponctl: Couponctl, sql: Sql, command: tuple[str, ...]
+) -> None:
+    (name,) = sql("SELECT quote_ident(current_database())")[0]
+    sql(f"ALTER DATABASE {name} SET quote_all_identifiers = on")
+
+    assert couponctl(*command).exit_code == 0
