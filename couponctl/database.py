@@ -83,9 +83,11 @@ class Loan:
 class Session(Loan):
     """A loan for SQLAlchemy's statements, in transactions."""
 
-    def __init__(self, connection: AsyncConnection, pool_wait: float) -> None:
+    def __init__(self, connection: AsyncConnection, schema: str | None, pool_wait: float) -> None:
         super().__init__(pool_wait)
         self.connection = connection
+        self.schema = schema
+        """Where the tables are; None where the search_path says."""
 
     async def execute(
         self, statement: Executable, parameters: Mapping[str, object] | None = None
@@ -217,7 +219,7 @@ class Database:
                     turn.left.close()
                 connection = await self._checked_out()
                 try:
-                    session = Session(connection, self._acquired_since(turn.asked_at))
+                    session = Session(connection, self.schema, self._acquired_since(turn.asked_at))
                     await connection.execution_options(isolation_level=isolation)
                     yield session
                 finally:

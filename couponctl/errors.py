@@ -3,6 +3,8 @@
 CouponctlError
 ├── Refused             the sale said no
 │   ├── CouponNotFound
+│   │   └── CouponNotSeen
+│   ├── ClaimNotSeen
 │   ├── CouponExists
 │   ├── SoldOut
 │   └── AlreadyClaimed
@@ -130,6 +132,30 @@ class CouponNotFound(Refused):
 
     outcome = Outcome.NOT_FOUND
     name: str
+
+
+@dataclass(eq=False)
+class CouponNotSeen(CouponNotFound):
+    """There is no coupon "{name}" as far as role {role} may see.
+
+    Row-level security keeps coupons from it; the owner of the tables, or a role with BYPASSRLS, sees all.
+    """
+
+    role: str
+
+
+@dataclass(eq=False)
+class ClaimNotSeen(Refused):
+    """ "{user_id}" has not claimed "{name}" as far as role {role} may see.
+
+    Row-level security keeps claims from it; the owner of the tables, or a role with BYPASSRLS, sees all.
+    """
+
+    code = "claim_not_seen"
+    status = 404
+    name: str
+    user_id: str
+    role: str
 
 
 @dataclass(eq=False)
@@ -352,9 +378,9 @@ class SchemaUnfit(Misconfigured):
 
 
 class NoPrivilege(Misconfigured):
-    """The role may not do this here.
+    """The role may not do this here: it lacks a privilege, or a row-level security policy forbids it.
 
-    `couponctl doctor` names the GRANT that is missing.
+    `couponctl doctor` names the GRANT that is missing; where none is, it is a policy of coupons or claims.
     """
 
     code = "no_privilege"

@@ -79,11 +79,21 @@ class Sort(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden:
+    """What row-level security may keep from the role that asks."""
+
+    role: str
+    coupons: bool
+    claims: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CouponPage:
     """Coupons in the order asked for; `next` goes into `after` for the page behind it."""
 
     coupons: tuple[Coupon, ...]
     next: str | None
+    hidden: Hidden | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,7 @@ class Claimants:
     coupon: Coupon
     claimed_by: tuple[str, ...]
     next: str | None
+    hidden: Hidden | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +157,8 @@ class ServerStats:
     """Backends waiting for a lock."""
     own_backends: int
     """Backends opened by couponctl, this command's included."""
+    hidden: Hidden | None = None
+    """Of the ledger, not of the backends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +253,8 @@ class FindingKind(StrEnum):
     DUPLICATE_CLAIM = "duplicate_claim"
     ORPHAN_CLAIM = "orphan_claim"
     MISSING_CONSTRAINT = "missing_constraint"
+    FORBIDDING_CONSTRAINT = "forbidding_constraint"
+    """A key that refuses what should be won."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +274,17 @@ class Audit:
     coupons: int
     claims: int
     findings: tuple[Finding, ...]
+    not_told: tuple[str, ...] = ()
+    """Rules of the tables of which it cannot be told whether they hold, and why."""
+    hidden: Hidden | None = None
+    """The role saw a part of the ledger only: what balances needs all of it and was not judged."""
 
     @property
     def ok(self) -> bool:
-        return not self.findings
+        """All was seen, and nothing is wrong."""
+        return not self.findings and self.hidden is None
+
+    @property
+    def inconclusive(self) -> bool:
+        """Nothing is wrong with what was seen, and not all was seen."""
+        return not self.findings and self.hidden is not None

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
-    from couponctl.models import Backend, Blocking, Claim, Coupon, Finding, PoolStats, ServerStats
+    from couponctl.models import (
+        Audit,
+        Backend,
+        Blocking,
+        Claim,
+        Coupon,
+        Finding,
+        Hidden,
+        PoolStats,
+        ServerStats,
+    )
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -106,6 +116,25 @@ def coupon_table(coupons: Sequence[Coupon]) -> Iterator[str]:
 def finding_line(finding: Finding) -> str:
     where = "the tables" if finding.coupon is None else safe(finding.coupon)
     return f"✘ {finding.kind.value.replace('_', ' ')}  {where}: {safe(finding.detail)}"
+
+
+def audit_words(audit: Audit) -> str:
+    """What an audit came to."""
+    scope = f"{counted(audit.coupons, 'coupon')}, {counted(audit.claims, 'claim')}"
+    if audit.findings:
+        word = f"the ledger does not balance: {counted(len(audit.findings), 'finding')}"
+    elif audit.hidden:
+        word = "nothing is wrong with these; whether the ledger balances cannot be told"
+    else:
+        word = "the ledger balances"
+    return f"{scope}: {word}"
+
+
+def sight_words(hidden: Hidden) -> str:
+    """Why what was said is not all there may be."""
+    kept = {(True, False): "coupons", (False, True): "claims"}.get((hidden.coupons, hidden.claims))
+    kept = kept or "coupons and claims"
+    return f"as far as role {safe(hidden.role)} may see: row-level security keeps {kept} from it"
 
 
 def stats_lines(pool: PoolStats, server: ServerStats) -> Iterator[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
+    String,
     bindparam,
     case,
+    column,
     extract,
     func,
     insert,
@@ -15,17 +18,18 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    true,
     tuple_,
 )
 
-from couponctl.errors import CouponNotFound, SchemaUnfit
-from couponctl.models import Claim, Claimants, Coupon, CouponPage, ServerStats, Sort
-from couponctl.tables import LikeItsColumn, claims, coupons
+from couponctl.errors import ClaimNotSeen, CouponNotFound, CouponNotSeen, SchemaUnfit
+from couponctl.models import Claim, Claimants, Coupon, CouponPage, Hidden, ServerStats, Sort
+from couponctl.tables import LikeItsColumn, claims, coupons, qualified
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import BindParameter, ColumnElement, Row
+    from sqlalchemy import BindParameter, ColumnElement, Row, Select, TextualSelect
 
     from couponctl.database import Session
 
@@ -85,11 +89,69 @@ async def create_coupon(session: Session, name: str, amount: int) -> Coupon | No
     return None if row is None else _coupon_of(row)
 
 
+# Policies that let a role read are OR-ed, those that restrict it are AND-ed; one that is literally true hides
+# nothing. Where no policy is in force for the role, which is nearly everywhere, the rest is not looked at.
+_HIDES = """
+    CASE WHEN row_security_active({oid}) THEN (
+        SELECT NOT coalesce(bool_or(literally_true) FILTER (WHERE polpermissive), false)
+               OR coalesce(bool_or(NOT literally_true) FILTER (WHERE NOT polpermissive), false)
+          FROM (SELECT polpermissive, pg_get_expr(polqual, polrelid) = 'true' AS literally_true
+                  FROM pg_policy
+                 WHERE polrelid = {oid} AND polcmd IN ('r', '*')
+                   AND (polroles = '{{0}}' OR EXISTS (
+                       SELECT FROM unnest(polroles) AS its WHERE pg_has_role(its, 'USAGE')))) AS policies)
+    ELSE false END
+"""
+_SIGHT = f"""
+    SELECT current_user::text AS role,
+           {_HIDES.format(oid="to_regclass(:coupons)")} AS hides_coupons,
+           {_HIDES.format(oid="to_regclass(:claims)")} AS hides_claims
+"""
+
+
+def _sight(schema: str | None) -> TextualSelect:
+    names = {name: qualified(name, schema) for name in ("coupons", "claims")}
+    asked = text(_SIGHT).bindparams(**names)
+    return asked.columns(column("role", String), column("hides_coupons"), column("hides_claims"))
+
+
+def _hidden(row: Row[Any]) -> Hidden | None:
+    if not (row.hides_coupons or row.hides_claims):
+        return None
+    return Hidden(row.role, coupons=bool(row.hides_coupons), claims=bool(row.hides_claims))
+
+
+async def hidden(session: Session) -> Hidden | None:
+    """What row-level security may keep from the role; None where it sees every coupon and claim."""
+    return _hidden((await session.execute(_sight(session.schema))).one())
+
+
+async def _seen(session: Session, query: Select[Any], *order: str) -> tuple[list[Row[Any]], Hidden | None]:
+    """The rows of a query, and what may be hidden: in one statement, so that it takes no round trip more."""
+    sight = _sight(session.schema).subquery("sight")
+    found = query.add_columns(true().label("found")).subquery("page")
+    together = select(sight, found).join_from(sight, found, true(), isouter=True)
+    rows = (await session.execute(together.order_by(*(found.c[key] for key in order)))).all()
+    return [row for row in rows if row.found], _hidden(rows[0])
+
+
 async def find_coupon(session: Session, name: str) -> Coupon | None:
     """The coupon of that name, as the column's type compares names."""
     query = select(*_COUPON).where(coupons.c.name == _as_column(name))
     row = (await session.execute(query)).one_or_none()
     return None if row is None else _coupon_of(row)
+
+
+async def look_up(session: Session, name: str) -> tuple[Coupon, Hidden | None]:
+    """The coupon, and what may be hidden. Raises CouponNotFound."""
+    rows, hidden = await _seen(session, select(*_COUPON).where(coupons.c.name == _as_column(name)))
+    if not rows:
+        raise not_found(name, hidden)
+    return _coupon_of(rows[0]), hidden
+
+
+def not_found(name: str, hidden: Hidden | None) -> CouponNotFound:
+    return CouponNotSeen(name, hidden.role) if hidden and hidden.coupons else CouponNotFound(name)
 
 
 async def coupon_page(
@@ -99,7 +161,8 @@ async def coupon_page(
 
     Raises CouponNotFound when `after` is gone and its place in the order with it; by name it still has one.
     """
-    query = select(*_COUPON).limit(limit + 1)
+    key = _SORT_KEYS[sort]
+    query = select(*_COUPON, key.label("key")).limit(limit + 1)
     if matching:
         query = query.where(coupons.c.name.icontains(matching, autoescape=True))
     if sort is Sort.NAME:
@@ -107,34 +170,37 @@ async def coupon_page(
         if after is not None:
             query = query.where(coupons.c.name > _as_column(after))
     else:
-        key = _SORT_KEYS[sort]
         query = query.order_by(key, coupons.c.name)
         if after is not None:
             last = (await session.execute(select(key).where(coupons.c.name == after))).scalar_one_or_none()
             if last is None:
                 raise CouponNotFound(after)
             query = query.where(tuple_(key, coupons.c.name) > tuple_(literal(last), literal(after)))
-    rows = (await session.execute(query)).all()
+    rows, hidden = await _seen(session, query, "key", "name")
     page = tuple(_coupon_of(row) for row in rows[:limit])
-    return CouponPage(page, next=page[-1].name if len(rows) > limit else None)
+    return CouponPage(page, next=page[-1].name if len(rows) > limit else None, hidden=hidden)
 
 
-async def claimants(session: Session, coupon: Coupon, *, limit: int, after: str | None) -> Claimants:
+async def claimants(
+    session: Session, coupon: Coupon, hidden: Hidden | None, *, limit: int, after: str | None
+) -> Claimants:
     """Who claimed the coupon, by user id; the page behind the user `after`."""
     query = select(claims.c.user_id).where(claims.c.coupon_name == coupon.name)
     if after is not None:
         query = query.where(claims.c.user_id > _as_column(after))
     users = (await session.execute(query.order_by(claims.c.user_id).limit(limit + 1))).scalars().all()
     page = tuple(map(str, users[:limit]))
-    return Claimants(coupon, page, next=page[-1] if len(users) > limit else None)
+    return Claimants(coupon, page, next=page[-1] if len(users) > limit else None, hidden=hidden)
 
 
-async def find_claim(session: Session, name: str, user_id: str) -> Claim | None:
-    """The user's claim of the coupon; None where there is none."""
+async def find_claim(session: Session, name: str, user_id: str, hidden: Hidden | None) -> Claim | None:
+    """The user's claim of the coupon, or None. Raises ClaimNotSeen where it may be hidden."""
     mine = (
         select(*_CLAIM).where(claims.c.coupon_name == name, claims.c.user_id == _as_column(user_id)).limit(1)
     )
     row = (await session.execute(mine)).one_or_none()
+    if row is None and hidden and hidden.claims:
+        raise ClaimNotSeen(name, user_id, hidden.role)
     return None if row is None else _claim_of(row)
 
 
@@ -166,11 +232,18 @@ _SERVER_STATS = text(f"""
            count(*) FILTER (WHERE state = 'active') AS active,
            count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction,
            count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waits,
-           count(*) FILTER (WHERE application_name LIKE 'couponctl/%') AS own_backends
+           count(*) FILTER (WHERE application_name LIKE 'couponctl/%') AS own_backends,
+           current_user::text AS role,
+           {_HIDES.format(oid="to_regclass('coupons')")} AS hides_coupons,
+           {_HIDES.format(oid="to_regclass('claims')")} AS hides_claims
     FROM pg_stat_activity
     WHERE datname = current_database() AND {CLIENT_BACKEND}
 """)  # noqa: S608 - a constant
 
 
 async def server_stats(session: Session) -> ServerStats:
-    return ServerStats(**(await session.execute(_SERVER_STATS)).mappings().one())
+    row = (await session.execute(_SERVER_STATS)).one()
+    counted = {
+        field.name: getattr(row, field.name) for field in fields(ServerStats) if field.name != "hidden"
+    }
+    return ServerStats(**counted, hidden=_hidden(row))

@@ -226,10 +226,8 @@ class CouponService:
         check_asked("coupon name", name)
         check_asked("user id", after or "")
         async with self.database.session("REPEATABLE READ") as session:
-            coupon = await questions.find_coupon(session, name)
-            if coupon is None:
-                raise CouponNotFound(name)
-            return await questions.claimants(session, coupon, limit=limit, after=after)
+            coupon, hidden = await questions.look_up(session, name)
+            return await questions.claimants(session, coupon, hidden, limit=limit, after=after)
 
     async def newest_claimants(self, name: str, *, limit: int = 10) -> tuple[Claim, ...]:
         """Who claimed the coupon last, newest first; nobody where there is no such coupon.
@@ -245,10 +243,8 @@ class CouponService:
         check_asked("coupon name", name)
         check_asked("user id", user_id)
         async with self.database.session("REPEATABLE READ") as session:
-            coupon = await questions.find_coupon(session, name)
-            if coupon is None:
-                raise CouponNotFound(name)
-            return await questions.find_claim(session, coupon.name, user_id)
+            coupon, hidden = await questions.look_up(session, name)
+            return await questions.find_claim(session, coupon.name, user_id, hidden)
 
     async def list(
         self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None

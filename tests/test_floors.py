@@ -39,7 +39,12 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     },
     {"engine": {"sqlalchemy", "asyncpg"}, "login": {"asyncpg"}, "pool_watch": {"sqlalchemy"}},
     {"database": {"sqlalchemy", "asyncpg"}},
-    {"claims": {"sqlalchemy"}, "questions": {"sqlalchemy"}, "schema": {"sqlalchemy"}},
+    {
+        "claims": {"sqlalchemy"},
+        "questions": {"sqlalchemy"},
+        "rules": {"sqlalchemy"},
+        "schema": {"sqlalchemy"},
+    },
     {"headroom": {"sqlalchemy"}, "setting_up": {"sqlalchemy"}},
     {"activity": {"sqlalchemy"}, "audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},
     {"service": {"sqlalchemy"}, "faults": {"sqlalchemy"}, "wire": set()},

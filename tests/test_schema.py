@@ -10,7 +10,8 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstrai
 from couponctl.database import open_database
 from couponctl.errors import SchemaMissing
 from couponctl.libpq import server_at
-from couponctl.schema import apply_schema, ensure_schema, missing_columns, missing_rules
+from couponctl.rules import judge
+from couponctl.schema import apply_schema, ensure_schema, missing_columns
 from couponctl.service import CouponService
 from couponctl.tables import metadata
 
@@ -99,7 +100,7 @@ async def test_a_missing_column_is_named(database: Database, other_session: asyn
 async def test_each_missing_rule_is_named_with_its_remedy(
     database: Database, other_session: asyncpg.Connection, damage: str, rule: str
 ) -> None:
-    async with database.session("AUTOCOMMIT") as session:
-        assert await missing_rules(session) == ()
+    async with database.session() as session:
+        assert (await judge(session)).broken == ()
         await other_session.execute(damage)
-        assert any(rule in missing for missing in await missing_rules(session))
+        assert any(rule in missing.words for missing in (await judge(session)).broken)

@@ -14,7 +14,8 @@ from couponctl.bench.pgbench import Pgbench
 from couponctl.claims import find_strategy
 from couponctl.database import open_database
 from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
-from couponctl.drills.preflight import DIRECTOR, WITNESS, admitted
+from couponctl.drills.preflight import AGAIN, DIRECTOR, WITNESS, admitted
+from couponctl.drills.rehearsal import Fittings
 from couponctl.errors import LedgerBroken
 from couponctl.input_rules import MAX_AMOUNT
 from couponctl.service import CouponService
@@ -88,17 +89,25 @@ class Ground:
 
 
 @asynccontextmanager
-async def ground(server: Server, limits: Limits, clients: int, progress: Progress) -> AsyncIterator[Ground]:
+async def ground(
+    server: Server, limits: Limits, clients: int, progress: Progress, *, unlogged: bool = False
+) -> AsyncIterator[Ground]:
     """A place for a bench, whose yardstick has so many clients; `drill clean` finds it if it is left.
 
-    Raises what `admitted` raises where the server has no place for it.
+    `unlogged` tables are in no publication. Raises what `admitted` and `isolated_schema` raise where the
+    server has no place for it.
     """
     run_id = secrets.token_hex(4)
     own = replace(limits, pool_size=DIRECTOR)
     async with open_database(server, own, application=director_of(run_id)) as director:
-        await admitted(director, connections_of(limits, clients))
+        premises = await admitted(
+            director,
+            connections_of(limits, clients),
+            unlogged=unlogged,
+            again=f"`couponctl bench {AGAIN}`",
+        )
         async with (
-            isolated_schema(director, run_id, progress) as schema,
+            isolated_schema(director, run_id, progress, premises, Fittings(unlogged=unlogged)) as schema,
             open_database(server, own, application=director_of(run_id), schema=schema) as witness,
         ):
             yield Ground(server, limits, schema, run_id, witness)

@@ -22,7 +22,9 @@ from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import settings_of
 from couponctl.cli.outputs import outputs_of
 from couponctl.cli.running import run
+from couponctl.cli.unlogged import unlogged_option
 from couponctl.drills.progress import Progress
+from couponctl.drills.words import UNLOGGED
 from couponctl.event_loop import loop_for_load
 from couponctl.reach import reached
 
@@ -58,6 +60,7 @@ class _Wishes:
     rate: float | None
     seed: int | None
     markdown: str | None
+    unlogged: bool
     yes: bool
     confirm: str | None
 
@@ -100,6 +103,7 @@ class _Wishes:
 @click.option(
     "--markdown", type=click.Path(allow_dash=True), metavar="FILE", help="Write the table; - is stdout."
 )
+@unlogged_option
 @consent_options
 @common_options
 @pass_invocation
@@ -120,8 +124,8 @@ def command(context: click.Context, invocation: Invocation, /, **given: Any) -> 
     course = wishes.course()
     if isinstance(course, Closed) and wishes.pgbench and not course.pgbench:
         invocation.say("couponctl: pgbench is not installed, so there is no yardstick")
-    ask(invocation, settings, _plan(course, settings.limits), yes=wishes.yes, confirm=wishes.confirm)
-    result = _carry_out(invocation, settings, course)
+    ask(invocation, settings, _plan(course, settings.limits, wishes), yes=wishes.yes, confirm=wishes.confirm)
+    result = _carry_out(invocation, settings, course, wishes)
     for output in outputs:
         output.write(result.markdown())
     if invocation.json:
@@ -143,14 +147,16 @@ def _check_together(context: click.Context, wishes: _Wishes) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} and --rate do not go together")
 
 
-def _plan(course: Closed | Open, limits: Limits) -> Iterator[str]:
+def _plan(course: Closed | Open, limits: Limits, wishes: _Wishes) -> Iterator[str]:
     connections = connections_of(limits, course.clients)
     yield "bench: create a schema couponctl_drill_…, and drop it afterwards"
     yield f"bench: open up to {connections} connections for about {course.duration:.0f} s"
     yield f"bench: {course.words}"
+    if wishes.unlogged:
+        yield f"bench: {UNLOGGED}"
 
 
-def _carry_out(invocation: Invocation, settings: Settings, course: Closed | Open) -> Result:
+def _carry_out(invocation: Invocation, settings: Settings, course: Closed | Open, wishes: _Wishes) -> Result:
     progress = Progress()
 
     def told(line: str) -> None:
@@ -158,8 +164,10 @@ def _carry_out(invocation: Invocation, settings: Settings, course: Closed | Open
             invocation.say(line)
 
     async def work(server: Server) -> Result:
-        async with ground(server, settings.limits, course.clients, progress) as place:
-            return await course.run(place, told)
+        limits, unlogged = settings.limits, wishes.unlogged
+        async with ground(server, limits, course.clients, progress, unlogged=unlogged) as place:
+            result = await course.run(place, told)
+        return result.on_unlogged_tables() if unlogged else result
 
     with reached(settings) as server:
         return run(invocation, work(server), left_behind=lambda: progress.left_behind, loop=loop_for_load)

@@ -8,9 +8,14 @@ from couponctl.errors import RefusedByDatabase
 
 if TYPE_CHECKING:
     from couponctl.drills.drill import Drill
-    from couponctl.models import Audit, Claim, Coupon
+    from couponctl.models import Audit, Claim, Coupon, Hidden
     from couponctl.runs import KeptRun
     from couponctl.service import Attempt
+
+
+def sight(hidden: Hidden | None) -> dict[str, str]:
+    """Whether the role that asked sees all of the ledger."""
+    return {"visible": "partly" if hidden else "all"}
 
 
 def coupon_document(coupon: Coupon) -> dict[str, Any]:
@@ -42,13 +47,15 @@ def attempt_document(attempt: Attempt) -> dict[str, Any]:
 
 def audit_document(audit: Audit) -> dict[str, Any]:
     return {
-        "ok": audit.ok,
+        "ok": None if audit.inconclusive else audit.ok,
         "coupons": audit.coupons,
         "claims": audit.claims,
         "findings": [
             {"coupon": finding.coupon, "kind": finding.kind.value, "detail": finding.detail}
             for finding in audit.findings
         ],
+        "not_told": list(audit.not_told),
+        **sight(audit.hidden),
     }
 
 

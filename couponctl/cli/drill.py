@@ -21,6 +21,7 @@ from couponctl.cli.keeping import Keeper
 from couponctl.cli.opened import settings_of, with_database
 from couponctl.cli.outputs import Output, output_options, outputs_of, write_all
 from couponctl.cli.running import run
+from couponctl.cli.unlogged import unlogged_option
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
@@ -60,6 +61,7 @@ class Wishes:
     seed: int | None
     slo: tuple[Objective, ...]
     dry_run: bool
+    unlogged: bool
     junit: str | None
     markdown: str | None
     journal: str | None
@@ -94,6 +96,7 @@ def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--dry-run", is_flag=True, help="Say what would be done, look at the server, do nothing."
         ),
+        unlogged_option,
         output_options,
         click.option(
             "--slo",
@@ -115,7 +118,7 @@ def _command_for(drill: Drill[Any]) -> click.Command:
     def run_it(invocation: Invocation, /, **given: Any) -> ExitCode:
         wishes = Wishes(**{name: given.pop(name) for name in _WISHES})
         parameters = drill.parameters(**{name: value for name, value in given.items() if value is not None})
-        plan = Plan(((drill, parameters),), wishes.strategy, wishes.seed)
+        plan = Plan(((drill, parameters),), wishes.strategy, wishes.seed, wishes.unlogged)
 
         def show(reports: Sequence[Report]) -> None:
             if invocation.json:
@@ -161,7 +164,8 @@ for _drill in DRILLS:
 def run_every_drill(invocation: Invocation, /, **given: Any) -> ExitCode:
     """Run every drill with its defaults, one after the other."""
     wishes = Wishes(**given)
-    plan = Plan(tuple((drill, drill.parameters()) for drill in DRILLS), wishes.strategy, wishes.seed)
+    drills = tuple((drill, drill.parameters()) for drill in DRILLS)
+    plan = Plan(drills, wishes.strategy, wishes.seed, wishes.unlogged)
 
     def show(reports: Sequence[Report]) -> None:
         if invocation.json:
@@ -232,7 +236,8 @@ def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Premise
         case Embedded(base) if not embedded.status(base or embedded.default_base()).running:
             return None
     with reached(settings) as server:
-        return run(invocation, inspect(server, settings.limits, plan.connections))
+        looked = inspect(server, settings.limits, plan.connections, unlogged=plan.unlogged)
+        return run(invocation, looked)
 
 
 def _run(invocation: Invocation, plan: Plan, settings: Settings, ended: Callable[[Report], None]) -> None:
@@ -240,8 +245,8 @@ def _run(invocation: Invocation, plan: Plan, settings: Settings, ended: Callable
     progress = Progress()
 
     async def work(server: Server) -> None:
-        await inspect(server, settings.limits, plan.connections)
-        target = Target(server, settings.limits, find_strategy(plan.strategy))
+        await inspect(server, settings.limits, plan.connections, unlogged=plan.unlogged)
+        target = Target(server, settings.limits, find_strategy(plan.strategy), unlogged=plan.unlogged)
         for drill, parameters in plan.drills:
             progress.begin()
             async with _progress_bar(drill.name, progress):

@@ -33,6 +33,7 @@ class ExitCode(IntEnum):
 
 _BY_ERROR: dict[type[errors.CouponctlError], ExitCode] = {
     errors.CouponNotFound: ExitCode.NOT_FOUND,
+    errors.ClaimNotSeen: ExitCode.NOT_FOUND,
     errors.CouponExists: ExitCode.EXISTS,
     errors.SoldOut: ExitCode.SOLD_OUT,
     errors.AlreadyClaimed: ExitCode.ALREADY_CLAIMED,

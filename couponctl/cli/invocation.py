@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from couponctl.errors import CouponctlError
-from couponctl.present import safe
+from couponctl.present import safe, sight_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from couponctl.models import Hidden
 
 
 _GLYPH_COLORS = {"✔": "green", "✘": "red", "●": "green", "■": "yellow"}
@@ -70,6 +72,11 @@ class Invocation:
     def print_json(self, document: Any) -> None:
         """The answer as one JSON document, ASCII-escaped and lossless."""
         self.print(json.dumps(document, ensure_ascii=True, indent=2))
+
+    def say_how_far(self, hidden: Hidden | None) -> None:
+        """Say whose sight the answer ends at, where that is not all of the ledger."""
+        if hidden is not None:
+            self.say(f"couponctl: {sight_words(hidden)}")
 
     def fail(self, error: CouponctlError) -> None:
         """One line with the way out, on stderr; with --json the same as a document on stdout."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from couponctl.cli.documents import coupon_document
+from couponctl.cli.documents import coupon_document, sight
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
 from couponctl.models import Sort
@@ -29,15 +29,20 @@ def command(invocation: Invocation, matching: str, sort: str, limit: int, after:
         "list",
         lambda service: service.list(matching=matching, sort=Sort(sort), limit=limit, after=after),
     )
+    invocation.say_how_far(page.hidden)
     if invocation.json:
         invocation.print_json(
-            {"coupons": [coupon_document(coupon) for coupon in page.coupons], "next": page.next}
+            {
+                "coupons": [coupon_document(coupon) for coupon in page.coupons],
+                "next": page.next,
+                **sight(page.hidden),
+            }
         )
         return
     if not page.coupons:
         found = f' with "{matching}" in its name' if matching else ""
         found += f' behind "{after}"' if after is not None else ""
-        invocation.say("no coupon" + (found or "; create one first"))
+        invocation.say("no coupon" + (found or ("" if page.hidden else "; create one first")))
         return
     for line in coupon_table(page.coupons):
         invocation.print(line)

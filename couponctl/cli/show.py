@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from couponctl.cli.completion import coupon_names
-from couponctl.cli.documents import claim_document, coupon_document
+from couponctl.cli.documents import claim_document, coupon_document, sight
 from couponctl.cli.exits import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
@@ -43,10 +43,10 @@ def _show_claim(invocation: Invocation, name: str, user: str) -> ExitCode:
 
 
 def _show_page(invocation: Invocation, page: Claimants) -> None:
+    invocation.say_how_far(page.hidden)
     if invocation.json:
-        invocation.print_json(
-            {**coupon_document(page.coupon), "claimed_by": list(page.claimed_by), "next": page.next}
-        )
+        claimants = {"claimed_by": list(page.claimed_by), "next": page.next}
+        invocation.print_json({**coupon_document(page.coupon), **claimants, **sight(page.hidden)})
         return
     invocation.print(stock_line(page.coupon))
     for user in page.claimed_by:

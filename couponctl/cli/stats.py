@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from couponctl.cli.documents import sight
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
 from couponctl.errors import Unavailable
@@ -29,7 +30,9 @@ def command(invocation: Invocation, watch: bool, interval: float) -> None:
     """Show the pool and the server: connections in use, idle and waiting, backends, who waits for a lock."""
 
     async def look(service: CouponService) -> None:
-        _show(invocation, await service.activity(), service.pool_stats())
+        activity = await service.activity()
+        invocation.say_how_far(activity.stats.hidden)
+        _show(invocation, activity, service.pool_stats())
         stale = ""
         while watch:
             await asyncio.sleep(interval)
@@ -57,6 +60,7 @@ def _show(invocation: Invocation, activity: Activity, pool: PoolStats) -> None:
                 "server": asdict(activity.stats),
                 "blocking": [asdict(row) for row in blocking],
                 "hidden": activity.hidden,
+                **sight(activity.stats.hidden),
             }
         )
         return

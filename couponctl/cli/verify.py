@@ -9,7 +9,7 @@ from couponctl.cli.documents import audit_document
 from couponctl.cli.exits import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
-from couponctl.present import counted, finding_line
+from couponctl.present import audit_words, finding_line
 
 
 @click.command("verify")
@@ -20,7 +20,8 @@ def command(invocation: Invocation, names: tuple[str, ...]) -> ExitCode:
     """Audit the ledger: every counter against its claims, in one snapshot.
 
     Finds oversold coupons, lost stock, negative stock, duplicates, claims without a coupon, and rules that
-    the tables lack. Exit code 20 when something is found.
+    the tables lack. Exit code 20 when something is found; 22 when nothing is, and row-level security keeps
+    a part of the ledger from the role.
     """
     audit = with_service(invocation, "verify", lambda service: service.verify(names))
     if invocation.json:
@@ -28,7 +29,10 @@ def command(invocation: Invocation, names: tuple[str, ...]) -> ExitCode:
     else:
         for finding in audit.findings:
             invocation.print(finding_line(finding))
-        word = "balances" if audit.ok else f"does not balance: {counted(len(audit.findings), 'finding')}"
-        scope = f"{counted(audit.coupons, 'coupon')}, {counted(audit.claims, 'claim')}"
-        invocation.say(f"{scope}: the ledger {word}")
-    return ExitCode.OK if audit.ok else ExitCode.VIOLATED
+        for doubt in audit.not_told:
+            invocation.say(f"? {doubt}")
+        invocation.say(audit_words(audit))
+    invocation.say_how_far(audit.hidden)
+    if audit.findings:
+        return ExitCode.VIOLATED
+    return ExitCode.INCONCLUSIVE if audit.inconclusive else ExitCode.OK

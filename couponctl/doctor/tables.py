@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from couponctl.doctor.diagnosis import Diagnosis, State
-from couponctl.schema import missing_rules
+from couponctl.rules import judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +55,8 @@ _TEXT = {
     "citext": "names that differ in case only are one",
     "bpchar": "names come back filled up with blanks",
 }
-_NUMBER = {"int4": "", "int8": "", "int2": "amounts end at 32,767"}
-_TIME = {"timestamptz": "", "timestamp": "it holds no time zone"}
+_NUMBER = {"int4": "", "int8": "", "numeric": "", "int2": "amounts end at 32,767"}
+_TIME = {"timestamptz": "", "timestamp": "it holds no time zone", "date": "it holds no time of day"}
 _FITTING = {
     "coupons.name": _TEXT,
     "coupons.amount": _NUMBER,
@@ -140,8 +140,7 @@ async def rights(session: Session, visit: Visit) -> list[Diagnosis]:
 
 
 async def rules(session: Session, _visit: Visit) -> list[Diagnosis]:
-    found = []
-    for rule in await missing_rules(session):
-        problem, _, remedy = rule.partition(": ")
-        found.append(Diagnosis("rules", State.WARNING, problem, f"{remedy};"))
+    judgement = await judge(session)
+    found = [Diagnosis("rules", State.WARNING, rule.problem, f"{rule.remedy};") for rule in judgement.broken]
+    found += [Diagnosis("rules", State.OK, rule.problem) for rule in judgement.not_told]
     return found or [Diagnosis("rules", State.OK, "keys and checks guard the ledger")]

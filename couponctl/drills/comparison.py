@@ -155,6 +155,7 @@ def _given(report: Report) -> dict[str, Any]:
         "strategy": report.strategy,
         "server": str(report.server.get("where", "unknown")),
         "version": str(report.server.get("version", "unknown")),
+        "tables": "unlogged" if report.unlogged else "logged",
         **report.parameters,
     }
 

@@ -20,8 +20,9 @@ from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
 from couponctl.drills.phases import phases_by_outcome
-from couponctl.drills.preflight import DIRECTOR, WITNESS, admitted, connections_of
+from couponctl.drills.preflight import AGAIN, DIRECTOR, WITNESS, admitted, connections_of
 from couponctl.drills.progress import Progress
+from couponctl.drills.rehearsal import Fittings
 from couponctl.drills.report import Report, histogram_by_outcome, latency_by_outcome
 from couponctl.errors import Unavailable
 from couponctl.service import CouponService
@@ -47,6 +48,8 @@ class Target:
     strategy: Strategy = STATEMENT
     sale: type[CouponService] = CouponService
     """The service under attack."""
+    unlogged: bool = False
+    """Its tables are in no publication, and nothing is proven about a crash of the server."""
 
 
 @dataclass(slots=True)
@@ -77,9 +80,15 @@ class _Run(Generic[P]):
     async def go(self) -> None:
         """Fill the findings; an answer that the server owes ends the run early."""
         async with self._database(director_of(self.id), connections=DIRECTOR) as director:
-            premises = await admitted(director, connections_of(self.drill, self.parameters))
+            fittings = Fittings(unlogged=self.target.unlogged, triggers=bool(self.drill.faults))
+            premises = await admitted(
+                director,
+                connections_of(self.drill, self.parameters),
+                unlogged=fittings.unlogged,
+                again=f"`couponctl drill {self.drill.name} {AGAIN}`",
+            )
             self.findings.server = premises.as_json()
-            async with isolated_schema(director, self.id, self.progress) as schema:
+            async with isolated_schema(director, self.id, self.progress, premises, fittings) as schema:
                 before = await footprint(director, attacker_of(self.id))
                 await self._attack(director, schema)
                 self._found(await leak_checks(director, attacker_of(self.id), before))
@@ -138,9 +147,10 @@ class _Run(Generic[P]):
             findings.recovered += len(recovered(entries, ledger))
         self._found(merged(by_coupon))
         async with arena.witness() as database:
-            found = (await audit(database)).findings
-        self._found([nobody("the audit of the ledger finds nothing", [f.detail for f in found])])
-        findings.unfinished = self._nothing_proved(arena)
+            audited = await audit(database)
+        found = [finding.detail for finding in audited.findings]
+        self._found([nobody("the audit of the ledger finds nothing", found)])
+        findings.unfinished = self._nothing_proved(arena) or "; ".join(audited.not_told)
 
     def _found(self, checks: Sequence[Check]) -> None:
         self.findings.checks += checks
@@ -171,7 +181,7 @@ async def run_drill(
 
     A server that fails in the middle makes the report INCONCLUSIVE; one that cannot be reached or used
     at all, or has no place for the drill, raises before anything is created (Unavailable and NoHeadRoom,
-    Misconfigured and ReadOnlyServer, MayNotDrill). On cancellation the schema is dropped before
+    Misconfigured and ReadOnlyServer, MayNotDrill, Guarded). On cancellation the schema is dropped before
     CancelledError goes on its way.
     """
     parameters = (parameters or drill.parameters()).on_pool(target.limits)
@@ -205,6 +215,7 @@ async def run_drill(
         elapsed=perf_counter() - began,
         unfinished=findings.unfinished,
         left_behind=progress.left_behind,
+        unlogged=target.unlogged,
         began=began,
         attempts=tuple(run.journal.entries),
     )

@@ -11,13 +11,16 @@ from sqlalchemy import text
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from couponctl.cancellation import to_its_end
+from couponctl.drills.rehearsal import rehearse
 from couponctl.schema import apply_schema
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from couponctl.database import Database
+    from couponctl.drills.preflight import Premises
     from couponctl.drills.progress import Progress
+    from couponctl.drills.rehearsal import Fittings
 
 _PREFIX = "couponctl_drill_"
 _OURS = re.compile(rf"{_PREFIX}([0-9a-f]{{8}})")
@@ -38,15 +41,19 @@ def director_of(run_id: str) -> str:
 
 
 @asynccontextmanager
-async def isolated_schema(director: Database, run_id: str, progress: Progress) -> AsyncIterator[str]:
-    """A schema with the two tables for this run only."""
+async def isolated_schema(
+    director: Database, run_id: str, progress: Progress, premises: Premises, fittings: Fittings
+) -> AsyncIterator[str]:
+    """A schema with the two tables for this run only. Raises Guarded where an event trigger refuses it."""
     schema = schema_of(run_id)
+    if premises.event_triggers:
+        await rehearse(director, schema, fittings, premises.event_triggers)
     progress.left_behind = schema
     try:
         async with director.session() as session:
             await session.execute(CreateSchema(schema))
             await session.commit()
-        await apply_schema(director, schema=schema)
+        await apply_schema(director, schema=schema, unlogged=fittings.unlogged)
         yield schema
     finally:
         await to_its_end(_clean_up(director, run_id, progress))

@@ -65,6 +65,7 @@ def _properties(report: Report) -> dict[str, str]:
         "server_version": str(report.server.get("version", "unknown")),
         "server": str(report.server.get("where", "unknown")),
         **{name: f"{value:g}" for name, value in report.parameters.items()},
+        **({"unlogged": "true"} if report.unlogged else {}),
         **({"left_behind": report.left_behind} if report.left_behind else {}),
     }
 

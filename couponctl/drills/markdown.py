@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from couponctl.drills.drill import Verdict
-from couponctl.drills.words import LEVEL_GLYPHS, latency_rows, phase_rows, shown, verdict_words
+from couponctl.drills.words import LEVEL_GLYPHS, UNLOGGED, latency_rows, phase_rows, shown, verdict_words
 from couponctl.present import counted, milliseconds, safe
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def _many(reports: Sequence[Report]) -> Iterator[str]:
 def _body(report: Report, checks: Sequence[Check]) -> Iterator[str]:
     if report.unfinished:
         yield from (f"Inconclusive: {_code(report.unfinished)}", "")
+    if report.unlogged:
+        yield from (f"{UNLOGGED[0].upper()}{UNLOGGED[1:]}.", "")
     if report.left_behind:
         yield from (f"Schema {_code(report.left_behind)} is left: run `couponctl drill clean`.", "")
     broken_first = sorted(checks, key=lambda check: check.held)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.preflight import connections_of
 from couponctl.drills.report import SCHEMA_VERSION
-from couponctl.drills.words import plan_lines
+from couponctl.drills.words import UNLOGGED, plan_lines
 from couponctl.present import safe
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Plan:
     strategy: str
     seed: int | None
     """None where each run draws its own."""
+    unlogged: bool = False
 
     def on_pool(self, limits: Limits) -> Plan:
         """The same with the pool size of the settings, where none was given."""
@@ -41,6 +42,8 @@ class Plan:
         """What running it does to the server, for people."""
         for drill, parameters in self.drills:
             yield from plan_lines(drill, parameters)
+        if self.unlogged:
+            yield UNLOGGED
 
     def dry_run_lines(self, premises: Premises | None, consent: str) -> Iterator[str]:
         """The same, and whether it could begin; `premises` is None where no server runs yet."""
@@ -80,6 +83,7 @@ class Plan:
             "params": asdict(parameters),
             "seed": self.seed,
             "strategy": self.strategy,
+            "unlogged": self.unlogged,
             "schema": "couponctl_drill_…",
             "connections": connections_of(drill, parameters),
             "timeout_s": parameters.timeout,

@@ -1,4 +1,4 @@
-"""What a server must offer before a drill creates anything: writes, the right to create, head-room."""
+"""What a server must offer before a drill creates anything: writes, rights, head-room, and no subscribers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from couponctl.database import open_database
-from couponctl.errors import MayNotDrill, NoHeadRoom, ReadOnlyServer
+from couponctl.errors import Guarded, MayNotDrill, NoHeadRoom, ReadOnlyServer
 from couponctl.headroom import Room, rooms
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ DIRECTOR = 1
 """Connections of the director, who makes and drops the schema."""
 WITNESS = 3
 """Connections of the witness, who brings faults about and reads the ledger, at most."""
+
+AGAIN = "--unlogged"
+"""How a command is told to keep its tables out of publications."""
 
 _SETTLING = 1.0
 """Seconds that backends of an earlier drill get to leave before they count as in use."""
@@ -42,6 +45,10 @@ class Premises:
     read_only: bool
     """A standby, or set so."""
     rooms: tuple[Room, ...]
+    publications: tuple[str, ...] = ()
+    """Those that would send a drill's tables to subscribers, which do not have them."""
+    event_triggers: tuple[str, ...] = ()
+    """Those that may refuse what a drill creates."""
 
     @property
     def narrowest(self) -> Room:
@@ -57,12 +64,22 @@ class Premises:
         """What a report says of the server."""
         return {"where": self.where, "version": self.version, "max_connections": self.max_connections}
 
-    def admit(self, needed: int) -> None:
-        """Raises ReadOnlyServer, MayNotDrill or NoHeadRoom where so many connections have no place."""
+    def admit(self, needed: int, *, unlogged: bool = False, again: str = AGAIN) -> None:
+        """Raises ReadOnlyServer, MayNotDrill, Guarded, or NoHeadRoom for so many connections.
+
+        Guarded where the tables would be replicated, which `unlogged` ones are not; `again` is the command
+        that makes them so.
+        """
         if self.read_only:
             raise ReadOnlyServer
         if not self.may_create:
             raise MayNotDrill(self.role, self.grant)
+        if self.publications and not unlogged:
+            raise Guarded(
+                f"publication {self.publications[0]} is FOR ALL TABLES, and the first claim of a drill would "
+                "stop its subscribers for good, since they do not have its tables",
+                f"{again} keeps them out of it, and then nothing is proven about a crash of the server",
+            )
         if self.free < needed:
             raise NoHeadRoom(needed, self.free, self.narrowest.limit, self.narrowest.limited_by)
 
@@ -72,16 +89,18 @@ def connections_of(drill: Drill[Any], parameters: Parameters) -> int:
     return drill.pools * parameters.pool_size + DIRECTOR + WITNESS
 
 
-async def admitted(director: Database, needed: int) -> Premises:
+async def admitted(
+    director: Database, needed: int, *, unlogged: bool = False, again: str = AGAIN
+) -> Premises:
     """The server, once it has a place for a drill of so many connections.
 
-    Raises ReadOnlyServer, MayNotDrill, NoHeadRoom, and what connecting raises.
+    Raises ReadOnlyServer, MayNotDrill, Guarded, NoHeadRoom, and what connecting raises.
     """
     deadline = monotonic() + _SETTLING
     while True:
         premises = await _look(director)
         try:
-            premises.admit(needed)
+            premises.admit(needed, unlogged=unlogged, again=again)
         except NoHeadRoom:
             if monotonic() > deadline:
                 raise
@@ -90,20 +109,28 @@ async def admitted(director: Database, needed: int) -> Premises:
             return premises
 
 
-async def inspect(server: Server, limits: Limits, needed: int) -> Premises:
+async def inspect(server: Server, limits: Limits, needed: int, *, unlogged: bool = False) -> Premises:
     """The same over a connection of its own, for who only wants to know. Raises the same."""
     alone = replace(limits, pool_size=DIRECTOR)
     async with open_database(server, alone, application="couponctl/preflight") as database:
-        return await admitted(database, needed)
+        return await admitted(database, needed, unlogged=unlogged)
 
 
+# A publication sends nothing unless the server writes what logical decoding wants.
 _FACTS = text("""
     SELECT current_setting('server_version') AS version,
            current_user AS role,
            format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), current_user) AS grant,
            has_database_privilege(current_database(), 'CREATE') AS may_create,
            pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS read_only,
-           current_setting('max_connections')::int AS max_connections
+           current_setting('max_connections')::int AS max_connections,
+           ARRAY(SELECT pubname::text FROM pg_publication
+                  WHERE puballtables AND (pubinsert OR pubupdate OR pubdelete OR pubtruncate)
+                    AND (current_setting('wal_level') = 'logical'
+                         OR EXISTS (SELECT FROM pg_replication_slots WHERE slot_type = 'logical'))
+                  ORDER BY pubname) AS publications,
+           ARRAY(SELECT evtname::text FROM pg_event_trigger
+                  WHERE evtenabled IN ('O', 'A') AND evtevent <> 'login' ORDER BY evtname) AS event_triggers
 """)
 
 
@@ -120,4 +147,6 @@ async def _look(database: Database) -> Premises:
         may_create=facts.may_create,
         read_only=facts.read_only,
         rooms=found,
+        publications=tuple(facts.publications),
+        event_triggers=tuple(facts.event_triggers),
     )

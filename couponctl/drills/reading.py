@@ -27,6 +27,10 @@ class Facts:
     def perhaps(self, field: str, kind: type[T]) -> T | None:
         return None if self.anything(field) is None else self.one(field, kind)
 
+    def given(self, field: str, kind: type[T], *, otherwise: T) -> T:
+        """For what reports of before did not say."""
+        return self.one(field, kind) if field in self._fields else otherwise
+
     def number(self, field: str) -> float:
         return number(self.anything(field), field)
 

@@ -67,6 +67,8 @@ class Report:
     """Why nothing can be concluded, in words; empty when the final read happened."""
     left_behind: str | None = None
     """A schema that could not be dropped."""
+    unlogged: bool = False
+    """Its tables were in no publication, and nothing is proven about a crash of the server."""
     slos: tuple[Level, ...] = ()
     """The service levels that were asked for, and what was observed."""
     began: float = 0.0
@@ -137,6 +139,7 @@ class Report:
             "server": dict(self.server),
             "unfinished": self.unfinished or None,
             "left_behind": self.left_behind,
+            "unlogged": self.unlogged,
         }
 
     @classmethod
@@ -168,6 +171,7 @@ class Report:
             elapsed=facts.number("elapsed_ms") / 1000,
             unfinished=facts.perhaps("unfinished", str) or "",
             left_behind=facts.perhaps("left_behind", str),
+            unlogged=facts.given("unlogged", bool, otherwise=False),
             slos=tuple(map(Level.from_json, facts.items("slos"))),
         )
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from couponctl.drills.report import Report
     from couponctl.drills.slo import Level
 
+UNLOGGED = "the tables are UNLOGGED: not replicated, and nothing is proven about a crash of the server"
+
 GLYPHS = {Verdict.PASS: "✔", Verdict.FAIL: "✘", Verdict.INCONCLUSIVE: "?"}
 LEVEL_GLYPHS = {True: "✔", False: "✘", None: "?"}
 
@@ -69,10 +71,8 @@ def report_lines(report: Report) -> Iterator[str]:
         yield f"  {line}"
     for line in aligned([_level_row(level) for level in report.slos], "<<<"):
         yield f"  {line}"
-    if report.unfinished:
-        yield f"  ? {safe(report.unfinished)}"
-    if report.left_behind:
-        yield safe(f"  ? schema {report.left_behind} is left: `couponctl drill clean` removes it")
+    for doubt in _doubts(report):
+        yield f"  ? {safe(doubt)}"
     if report.latency:
         yield ""
         for line in aligned(list(latency_rows(report)), "<>>>>>>"):
@@ -93,6 +93,16 @@ def report_lines(report: Report) -> Iterator[str]:
         f"the whole drill {milliseconds(report.elapsed * 1000)}; "
         f"PostgreSQL {safe(str(report.server.get('version', 'unknown')))}"
     )
+
+
+def _doubts(report: Report) -> Iterator[str]:
+    """What the checks do not say."""
+    if report.unfinished:
+        yield report.unfinished
+    if report.unlogged:
+        yield UNLOGGED
+    if report.left_behind:
+        yield f"schema {report.left_behind} is left: `couponctl drill clean` removes it"
 
 
 def scorecard_lines(reports: Sequence[Report]) -> Iterator[str]:

@@ -111,7 +111,8 @@ def test_show_answers_with_the_coupon_and_a_page_of_claimants(couponctl: Couponc
 
     document = answered("show", "SPRING")
 
-    assert list(document) == ["name", "amount", "remaining_amount", "created_at", "claimed_by", "next"]
+    fields = ["name", "amount", "remaining_amount", "created_at", "claimed_by", "next", "visible"]
+    assert list(document) == fields
     assert (document["amount"], document["remaining_amount"]) == (3, 1)
     assert (document["claimed_by"], document["next"]) == (["alice", "bob"], None)
 
@@ -141,7 +142,7 @@ def test_list_answers_with_coupons(couponctl: Couponctl, answered: Json) -> None
 
 def test_an_empty_list_says_what_to_do(couponctl: Couponctl, answered: Json) -> None:
     assert couponctl("list") == (0, "", "no coupon; create one first\n")
-    assert answered("list") == {"coupons": [], "next": None}
+    assert answered("list") == {"coupons": [], "next": None, "visible": "all"}
 
 
 def test_verify_says_that_the_ledger_balances(couponctl: Couponctl, answered: Json) -> None:
@@ -149,7 +150,14 @@ def test_verify_says_that_the_ledger_balances(couponctl: Couponctl, answered: Js
     couponctl("claim", "SPRING", "alice")
 
     assert couponctl("verify") == (0, "", "1 coupon, 1 claim: the ledger balances\n")
-    assert answered("verify", "SPRING") == {"ok": True, "coupons": 1, "claims": 1, "findings": []}
+    assert answered("verify", "SPRING") == {
+        "ok": True,
+        "coupons": 1,
+        "claims": 1,
+        "findings": [],
+        "not_told": [],
+        "visible": "all",
+    }
 
 
 def test_verify_names_what_is_wrong(couponctl: Couponctl, sql: Sql) -> None:
@@ -287,3 +295,15 @@ def test_no_command_at_all_shows_the_help(couponctl: Couponctl) -> None:
     assert (bare.exit_code, asked.exit_code) == (2, 0)
     assert bare.err == asked.out
     assert "flash sales" in asked.out
+
+
+@pytest.mark.parametrize(
+    "command", [("verify",), ("doctor",), ("drill", "flash-sale", "--yes")], ids=" ".join
+)
+def test_it_does_not_matter_how_the_server_writes_names(
+    couponctl: Couponctl, sql: Sql, command: tuple[str, ...]
+) -> None:
+    (name,) = sql("SELECT quote_ident(current_database())")[0]
+    sql(f"ALTER DATABASE {name} SET quote_all_identifiers = on")
+
+    assert couponctl(*command).exit_code == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.errors import Unreachable
-from couponctl.models import Audit, Coupon, Finding, FindingKind
+from couponctl.models import Audit, Coupon, Finding, FindingKind, Hidden
 from couponctl.tui.widgets.live_table import LiveTable
 from tests.tui.desks import NOON, coupon, scene
 
@@ -225,3 +225,17 @@ async def test_the_name_is_copied_as_it_is(tmp_path: Path, opened: Opened) -> No
     async with opened(scene(tmp_path, coupon("a\x1b[31mb"))) as console:
         await console.press("y")
         assert console.app.clipboard == "a\x1b[31mb"
+
+
+async def test_a_part_of_the_ledger_is_not_said_to_balance(
+    shop: Scene, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find() -> Audit:
+        return Audit(3, 0, (), hidden=Hidden("clerk", coupons=False, claims=True))
+
+    monkeypatch.setattr(shop.sale, "verify", find)
+    async with opened(shop) as console:
+        await console.press("v")
+        await console.until(lambda: "cannot be told" in " ".join(console.picture.split()))
+        assert "ledger: as far as role clerk may see" in console.picture
+        assert "balanced" not in console.picture

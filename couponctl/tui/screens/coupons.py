@@ -12,7 +12,7 @@ from textual.widgets import DataTable, Input
 
 from couponctl.errors import CouponNotFound
 from couponctl.models import Sort
-from couponctl.present import counted, safe, stock_state
+from couponctl.present import counted, safe, sight_words, stock_state
 from couponctl.tui.events import operands
 from couponctl.tui.feed import Feed
 from couponctl.tui.rates import Rates, rate_words
@@ -295,6 +295,9 @@ class Coupons(ModeScreen):
             self._tell_of_audit(f"verify: {sentence_of(error)}", Tone.WARN)
             return
         pane.found(audit, self.desk.now())
+        if audit.hidden and not audit.findings:
+            self._tell_of_audit(f"ledger: {sight_words(audit.hidden)}", Tone.WARN)
+            return
         words = "ledger: balanced" if audit.ok else f"ledger: {counted(len(audit.findings), 'finding')}"
         self._tell_of_audit(words, Tone.GOOD if audit.ok else Tone.BAD)
 
