@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
 from textual.binding import Binding
 from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import NoColor
@@ -19,6 +18,7 @@ from couponctl.drills.words import verdict_words
 from couponctl.errors import CouponctlError, Misconfigured
 from couponctl.guards import may_attack, name_to_type
 from couponctl.present import safe
+from couponctl.tui.keyboard import KeyByKey
 from couponctl.tui.palette import ConsoleCommands
 from couponctl.tui.screens.confirm import Confirm, Consent
 from couponctl.tui.screens.coupons import Coupons
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _HUNG_UP = interruption.exit_code(signal.SIGHUP)
 
 
-class CouponApp(App[int]):
+class CouponApp(KeyByKey):
     """Four modes over one desk."""
 
     # A relative path would be looked for beside the module of a subclass.

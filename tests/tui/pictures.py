@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.cells import cell_len
+from textual.events import Key
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 SIZES = ((120, 36), (80, 24))
 """A comfortable terminal, and the smallest that people have."""
+
+
+_CHARACTERS = {"enter": "\r", "tab": "\t", "escape": "\x1b", "backspace": "\x7f", "space": " ", "slash": "/"}
+"""What a terminal sends for keys that have a name."""
 
 
 class TextPicture(SingleFileSnapshotExtension):
@@ -57,6 +62,12 @@ class Console:
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+        await self.settle()
+
+    async def burst(self, *keys: str) -> None:
+        """Keys that a terminal delivers in one read: nobody waits between them."""
+        for key in keys:
+            self.app.post_message(Key(key, _CHARACTERS.get(key, key if len(key) == 1 else None)))
         await self.settle()
 
     def place_of(self, text: str) -> tuple[int, int]:
