@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.cells import cell_len
-from textual.events import Key
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from textual.events import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,11 @@ class Console:
     def picture(self) -> str:
         """Every line of the screen, without the blanks at its end."""
         return "\n".join(line.rstrip() for line in self.lines) + "\n"
+
+    @property
+    def flowing(self) -> str:
+        """The picture as one text, frames and line breaks left out."""
+        return " ".join(re.sub(r"[^\w\s!-~·…]", " ", self.picture).split())
 
     def shows(self, words: str) -> bool:
         return words in self.picture

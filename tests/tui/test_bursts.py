@@ -185,10 +185,15 @@ async def test_the_filter_ends_at_enter(shop: Scene, opened: Opened) -> None:
 
 async def test_no_claim_on_a_row_of_the_list_before(shop: Scene, opened: Opened) -> None:
     async with opened(shop) as console:
+        shop.sale.listed = asyncio.Event()
         await console.burst("slash", *"summ", "enter", "c", *"amy", "enter")
-        await console.until(lambda: 'with "summ"' in console.picture)
+        await console.until(lambda: "not there yet" in console.picture)
         assert written(shop) == []
-        assert "not there yet" in console.picture
+        assert console.app.clipboard == ""
+        assert len(console.app.screen_stack) == 1, "what was meant for the form is no command"
+
+        shop.sale.listed.set()
+        await console.until(lambda: "GONE" not in console.picture)
 
         await console.press("c")
         await console.type("amy")

@@ -15,6 +15,7 @@ from couponctl.models import Sort
 from couponctl.present import counted, safe, stock_state
 from couponctl.tui.events import operands
 from couponctl.tui.feed import Feed
+from couponctl.tui.keyboard import forget_what_was_typed
 from couponctl.tui.rates import Rates, rate_words
 from couponctl.tui.screens.claimants import ClaimantsScreen
 from couponctl.tui.screens.forms import ClaimCoupon, NewCoupon
@@ -164,6 +165,7 @@ class Coupons(ModeScreen):
         if self._fresh is not None and self._stays_for(self._fresh):
             return (self._fresh.coupon,)
         if self._shown is not None and self._shown.question != self.asked:
+            forget_what_was_typed(self)
             self.notify("the list that was asked for is not there yet", severity="warning")
             return None
         return () if self.coupon is None else (self.coupon,)

@@ -16,9 +16,10 @@ from couponctl.drills.plan import Plan
 from couponctl.drills.words import GLYPHS
 from couponctl.errors import CouponctlError
 from couponctl.guards import may_attack, may_write, name_to_type
+from couponctl.present import safe
 from couponctl.settings import Embedded
 from couponctl.tui.screens.confirm import Confirm, Consent
-from couponctl.tui.screens.drill_form import Draft, DrillForm
+from couponctl.tui.screens.drill_form import Decision, Draft, DrillForm
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.event_pane import EventPane
@@ -121,15 +122,25 @@ class Drills(ModeScreen):
         self.query_one(OptionList).highlighted = self.query_one(OptionList).get_option_index(name)
         self.action_edit(prefilled)
 
-    def action_edit(self, prefilled: Mapping[str, float] | None = None) -> None:
-        self.app.push_screen(DrillForm(self._drafts[self.drill.name], prefilled), self._drafted)
-
-    def _drafted(self, draft: Draft | None) -> None:
-        if draft is not None:
-            self._drafts[draft.drill.name] = draft
-            self._run(draft)
-
     @on(OptionList.OptionSelected)
+    def _open(self) -> None:
+        self.action_edit()
+
+    def action_edit(self, prefilled: Mapping[str, float] | None = None) -> None:
+        self.app.push_screen(DrillForm(self._drafts[self.drill.name], prefilled), self._decided)
+
+    def _decided(self, decision: Decision | None) -> None:
+        if decision is None:
+            return
+        draft = decision.draft
+        self._drafts[draft.drill.name] = draft
+        if decision.run:
+            self._run(draft)
+            return
+        self.desk.events.add(f"{draft.drill.name} is ready: r runs it", command=draft.command)
+        line = self.desk.events.command_line(draft.command)
+        self.notify(safe(f"r runs it, as does: {line}"), title=f"{draft.drill.name} is ready", markup=False)
+
     def action_run(self) -> None:
         self._run(self._drafts[self.drill.name])
 

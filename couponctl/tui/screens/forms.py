@@ -20,7 +20,7 @@ from couponctl.tui.widgets.pane import Figures
 from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -69,9 +69,12 @@ class Form(ModalScreen[T | None], Generic[T]):
                         yield Static(literal(field.hint, Tone.DIM), classes="hint")
             with Vertical(classes="foot"):
                 yield Figures(id="problem")
-                with Horizontal(classes="buttons"):
-                    yield Button(self._action, id="submit", variant="primary", compact=True)
-                    yield Button("Cancel", id="cancel", compact=True)
+                yield Horizontal(*self.buttons(), classes="buttons")
+
+    def buttons(self) -> Iterable[Button]:
+        """What can be done with the fields; Enter in one of them is the first."""
+        yield Button(self._action, id="submit", variant="primary", compact=True)
+        yield Button("Cancel", id="cancel", compact=True)
 
     def on_mount(self) -> None:
         wanted = next((f for f in self._fields if not f.initial and not f.optional), self._fields[0])
