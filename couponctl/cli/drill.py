@@ -22,6 +22,7 @@ from couponctl.cli.opened import settings_of, with_database
 from couponctl.cli.outputs import Output, output_options, outputs_of, write_all
 from couponctl.cli.running import run
 from couponctl.drills.catalog import DRILLS
+from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
 from couponctl.drills.isolation import leftovers, remove_all
@@ -238,18 +239,26 @@ def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Premise
 def _run(invocation: Invocation, plan: Plan, settings: Settings, ended: Callable[[Report], None]) -> None:
     """Run the drills, and hand over each report as its drill has ended."""
     progress = Progress()
+    under_way: list[str] = []
 
     async def work(server: Server) -> None:
         await inspect(server, settings.limits, plan.connections)
         target = Target(server, settings.limits, find_strategy(plan.strategy))
         for drill, parameters in plan.drills:
             progress.begin()
+            under_way.append(drill.name)
             async with _progress_bar(drill.name, progress):
                 report = await run_drill(drill, target, parameters, seed=plan.seed, progress=progress)
+            under_way.clear()
             ended(report)
 
-    with reached(settings) as server:
-        run(invocation, work(server), left_behind=lambda: progress.left_behind, loop=loop_for_load)
+    try:
+        with reached(settings) as server:
+            run(invocation, work(server), left_behind=lambda: progress.left_behind, loop=loop_for_load)
+    except Interrupted:
+        for name in under_way:
+            invocation.say(f"couponctl: {name}: {aborted_words(progress.view())}")
+        raise
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import NoColor
 
 from couponctl import interruption
-from couponctl.drills.words import verdict_words
+from couponctl.drills.conclusion import conclusion
 from couponctl.errors import CouponctlError, Misconfigured
 from couponctl.guards import may_attack, name_to_type
 from couponctl.present import safe
@@ -30,9 +30,8 @@ from couponctl.tui.screens.pool import Pool
 from couponctl.tui.screens.runs import Runs
 from couponctl.tui.snapshot import Snapshot
 from couponctl.tui.terminal import TerminalDriver
-from couponctl.tui.text import Tone, sentence_of
+from couponctl.tui.text import Tone, glyph_tone, sentence_of
 from couponctl.tui.theme import THEMES, first_theme
-from couponctl.tui.widgets.run_panes import VERDICT_TONES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,6 +47,12 @@ if TYPE_CHECKING:
     from couponctl.drills.report import Report
     from couponctl.tui.desk import Desk
     from couponctl.tui.drill_process import RunningDrill
+
+_SEVERITIES: dict[Tone, SeverityLevel] = {
+    Tone.GOOD: "information",
+    Tone.WARN: "warning",
+    Tone.BAD: "error",
+}
 
 _HUNG_UP = interruption.exit_code(signal.SIGHUP)
 
@@ -145,10 +150,10 @@ class CouponApp(KeyByKey):
             self.desk.events.add(words, tone=Tone.WARN)
             self._say_unless_shown(ended, words, severity="warning")
         else:
-            words = f"{report.drill}: {verdict_words([report])}"
-            tone = VERDICT_TONES[report.verdict]
+            how = conclusion(report)
+            words, tone = f"{report.drill}: {how}", glyph_tone(how.glyph)
             self.desk.events.add(words, command=("runs", "show", report.run_id), tone=tone)
-            self._say_unless_shown(ended, words, severity="information" if tone is Tone.GOOD else "error")
+            self._say_unless_shown(ended, words, severity=_SEVERITIES[tone])
             self.run_worker(self._keep(report), group="keeping", exit_on_error=False)
         if ended.left_behind:
             left = f"schema {ended.left_behind} is left on the server"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.catalog import DRILLS
+from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.progress import View
 from couponctl.errors import AlreadyClaimed, CouponExists, CouponNotFound, SoldOut
 from couponctl.models import (
@@ -179,7 +180,7 @@ class StillDrill:
 
     def abort(self) -> None:
         self.aborted = True
-        self.end(failure="aborted")
+        self.end(failure=aborted_words(self.shown))
 
     def wait(self, seconds: float) -> bool:
         return not self.running
@@ -198,6 +199,7 @@ def view(**facts: Any) -> View:
         "done": 312,
         "total": 500,
         "outcomes": {"claimed": 50, "sold_out": 262},
+        "cancelled": 0,
         "elapsed": 0.4,
         "histogram": {
             "claimed": (0, 0, 0, 2, 18, 30, 0, 0, 0, 0, 0, 0, 0, 0),

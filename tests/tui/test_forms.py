@@ -164,9 +164,7 @@ async def test_enter_and_enter_again_start_no_drill(shop: Scene, opened: Opened)
         assert len(console.app.screen_stack) == 1
         assert "r runs it, as does: couponctl drill flash-sale --n 77" in console.flowing
         await console.press("r")
-        assert shop.launched[0].parameters == FLASH_SALE.parameters(n=77).on_pool(
-            shop.desk.settings.limits
-        )
+        assert shop.launched[0].parameters == FLASH_SALE.parameters(n=77).on_pool(shop.desk.settings.limits)
 
 
 async def test_a_click_on_a_drill_starts_none(shop: Scene, opened: Opened) -> None:

@@ -127,7 +127,7 @@ def test_names_are_no_obstacle_to_copying(plant: Callable[..., None], environmen
     with window(environment=environment) as console:
         console.see("nobody has claimed it yet")
         console.type("y")
-        console.see("copied to the clipboard")
+        console.see("Sent to the terminal's clipboard")
         copied = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07", console.seen)
 
     assert [b64decode(each).decode() for each in copied] == [HOSTILE[0]]

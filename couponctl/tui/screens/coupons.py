@@ -13,6 +13,7 @@ from textual.widgets import DataTable, Input
 from couponctl.errors import CouponNotFound
 from couponctl.models import Sort
 from couponctl.present import counted, safe, stock_state
+from couponctl.tui.copying import copy
 from couponctl.tui.events import operands
 from couponctl.tui.feed import Feed
 from couponctl.tui.keyboard import forget_what_was_typed
@@ -339,8 +340,7 @@ class Coupons(ModeScreen):
 
     def action_copy(self) -> None:
         for coupon in self.choose() or ():
-            self.app.copy_to_clipboard(coupon.name)
-            self.notify("copied to the clipboard", timeout=2)
+            copy(self.app, coupon.name)
 
     def action_verify(self) -> None:
         self.query_one(IntegrityPane).working()

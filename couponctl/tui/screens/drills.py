@@ -12,8 +12,8 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from couponctl.drills.catalog import DRILLS
+from couponctl.drills.conclusion import conclusion
 from couponctl.drills.plan import Plan
-from couponctl.drills.words import GLYPHS
 from couponctl.errors import CouponctlError
 from couponctl.guards import may_attack, may_write, name_to_type
 from couponctl.present import safe
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from textual.content import Content
     from textual.widget import Widget
 
-    from couponctl.drills.drill import Drill, Verdict
+    from couponctl.drills.drill import Drill
     from couponctl.drills.report import Report
     from couponctl.tui.desk import Desk
     from couponctl.tui.snapshot import Snapshot
@@ -53,8 +53,8 @@ class Drills(ModeScreen):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._drafts = {drill.name: Draft(drill) for drill in DRILLS}
-        self._verdicts: dict[str, Verdict] = {}
-        """The last one of each drill."""
+        self._glyphs: dict[str, str] = {}
+        """How each drill ended the last time."""
 
     def panes(self) -> Iterable[Widget]:
         options = [Option(_entry(drill), id=drill.name) for drill in DRILLS]
@@ -82,12 +82,12 @@ class Drills(ModeScreen):
             self._note(run.report)
 
     def _note(self, report: Report) -> None:
-        verdict = report.verdict
+        glyph = conclusion(report).glyph
         catalog = self.query_one(OptionList)
-        if self._verdicts.get(report.drill) is verdict or report.drill not in self._drafts:
+        if self._glyphs.get(report.drill) == glyph or report.drill not in self._drafts:
             return
-        self._verdicts[report.drill] = verdict
-        catalog.replace_option_prompt(report.drill, _entry(self._drafts[report.drill].drill, verdict))
+        self._glyphs[report.drill] = glyph
+        catalog.replace_option_prompt(report.drill, _entry(self._drafts[report.drill].drill, glyph))
 
     @property
     def drill(self) -> Drill[Any]:
@@ -194,8 +194,7 @@ class Drills(ModeScreen):
         self.app.push_screen(Confirm("Refused", [str(error)], action=""))
 
 
-def _entry(drill: Drill[Any], verdict: Verdict | None = None) -> Content:
-    glyph = GLYPHS[verdict] if verdict else " "
+def _entry(drill: Drill[Any], glyph: str = " ") -> Content:
     name = joined(literal(f"{glyph} ", glyph_tone(glyph)), literal(drill.name, Tone.STRONG))
     return lines(name, literal(f"  {drill.title}", Tone.DIM))
 
