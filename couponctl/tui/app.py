@@ -19,6 +19,7 @@ from couponctl.errors import CouponctlError, Misconfigured
 from couponctl.guards import may_attack, name_to_type
 from couponctl.present import safe
 from couponctl.tui.keyboard import KeyByKey
+from couponctl.tui.legible import Legible
 from couponctl.tui.palette import ConsoleCommands
 from couponctl.tui.screens.confirm import Confirm, Consent
 from couponctl.tui.screens.coupons import Coupons
@@ -263,7 +264,9 @@ class CouponApp(KeyByKey):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         # Textual chooses how to obey NO_COLOR before it knows the theme, and would draw black on black.
-        return [NoColor()] if self.no_color else super().get_line_filters()
+        if self.no_color:
+            return [NoColor()]
+        return [*super().get_line_filters(), Legible(dark=self.current_theme.dark)]
 
     async def run_to_the_end(self) -> int:
         """Run until the operator leaves; the exit code. Raises whatever fault has ended the console."""

@@ -23,6 +23,7 @@ from couponctl.tui.screens.drill_form import Decision, Draft, DrillForm
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.event_pane import EventPane
+from couponctl.tui.widgets.options import Options
 from couponctl.tui.widgets.pane import Pane
 from couponctl.tui.widgets.run_panes import ChecksPane, HistogramPane, RunPane, WaitingPane
 
@@ -58,7 +59,7 @@ class Drills(ModeScreen):
 
     def panes(self) -> Iterable[Widget]:
         options = [Option(_entry(drill), id=drill.name) for drill in DRILLS]
-        yield Pane("Drills", OptionList(*options, id="catalog-list", markup=False), id="catalog")
+        yield Pane("Drills", Options(*options, id="catalog-list", markup=False), id="catalog")
         yield Vertical(
             RunPane(),
             Horizontal(
