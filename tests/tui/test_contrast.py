@@ -92,7 +92,7 @@ async def in_theme(console: Console, theme: str) -> None:
 
 async def every_toast(console: Console) -> None:
     for severity in ("information", "warning", "error"):
-        console.app.say(f"a toast of {severity}", severity=severity)  # type: ignore[arg-type]
+        console.app.say(f"a toast of {severity}", severity=severity)
     console.app.notify("with a title", title="Title", markup=False)
     await console.settle()
 

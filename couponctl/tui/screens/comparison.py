@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from couponctl.drills.report import Report
 
 _COLUMNS = (
-    Column("", 20, grows=True),
+    Column("", 16, grows=True),
     Column("Before", 18, right=True),
     Column("After", 18, right=True),
-    Column("Change", 10, right=True),
+    Column("Change", 9, right=True),
 )
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     Column("", 1),
     Column("When", 8),
-    Column("Drill", 15, grows=True),
+    Column("Drill", 11, grows=True),
     Column("Verdict", 18),
     Column("Users", 7, right=True),
     Column("p50", 8, right=True, rank=3),
