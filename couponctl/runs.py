@@ -19,10 +19,10 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from couponctl import __version__
+from couponctl.drills.conclusion import conclusion
 from couponctl.drills.drill import some
 from couponctl.drills.reading import Facts
 from couponctl.drills.report import Report
-from couponctl.drills.words import verdict_words
 from couponctl.embedded.place import write_private
 from couponctl.errors import BadSettings, Invalid, RunNotFound
 from couponctl.present import milliseconds, moment, safe
@@ -250,7 +250,7 @@ def run_rows(runs: Sequence[KeptRun]) -> Iterator[tuple[str, ...]]:
             moment(run.at),
             safe(report.run_id),
             safe(report.drill),
-            verdict_words([report]),
+            str(conclusion(report)),
             f"{report.answers:,}",
             *_percentiles(report),
             "" if report.claims_per_s is None else f"{report.claims_per_s:,.0f}",

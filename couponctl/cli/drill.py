@@ -23,6 +23,7 @@ from couponctl.cli.outputs import Output, output_options, outputs_of, write_all
 from couponctl.cli.running import run
 from couponctl.cli.unlogged import unlogged_option
 from couponctl.drills.catalog import DRILLS
+from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
 from couponctl.drills.isolation import leftovers, remove_all
@@ -243,18 +244,26 @@ def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Premise
 def _run(invocation: Invocation, plan: Plan, settings: Settings, ended: Callable[[Report], None]) -> None:
     """Run the drills, and hand over each report as its drill has ended."""
     progress = Progress()
+    under_way: list[str] = []
 
     async def work(server: Server) -> None:
         await inspect(server, settings.limits, plan.connections, unlogged=plan.unlogged)
         target = Target(server, settings.limits, find_strategy(plan.strategy), unlogged=plan.unlogged)
         for drill, parameters in plan.drills:
             progress.begin()
+            under_way.append(drill.name)
             async with _progress_bar(drill.name, progress):
                 report = await run_drill(drill, target, parameters, seed=plan.seed, progress=progress)
+            under_way.clear()
             ended(report)
 
-    with reached(settings) as server:
-        run(invocation, work(server), left_behind=lambda: progress.left_behind, loop=loop_for_load)
+    try:
+        with reached(settings) as server:
+            run(invocation, work(server), left_behind=lambda: progress.left_behind, loop=loop_for_load)
+    except Interrupted:
+        for name in under_way:
+            invocation.say(f"couponctl: {name}: {aborted_words(progress.view())}")
+        raise
 
 
 @asynccontextmanager

@@ -122,7 +122,10 @@ class Arena:
 
     def _record(self, entry: Entry) -> None:
         self.journal.entries.append(entry)
-        self.progress.answered(entry.outcome, entry.latency)
+        if entry.sentence == CANCELLED:
+            self.progress.cancelled()
+        else:
+            self.progress.answered(entry.outcome, entry.latency)
 
     async def ledger(self, coupon: str) -> Ledger:
         """The final word on a coupon, read on a fresh connection. Raises CouponNotFound."""

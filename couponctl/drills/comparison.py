@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from couponctl.drills.words import verdict_words
+from couponctl.drills.conclusion import conclusion
 from couponctl.models import Outcome
 from couponctl.present import aligned, counted, milliseconds, safe
 
@@ -34,6 +34,8 @@ class Row:
     after: Any
     unit: str = ""
     """`ms` for a time."""
+    said: tuple[str, str] = ("", "")
+    """What people are told instead of the two values, where that is more."""
 
     @property
     def percent(self) -> float | None:
@@ -47,7 +49,8 @@ class Row:
     def cells(self) -> tuple[str, str, str, str]:
         """What, before, after and change, safe to print."""
         what = self.what if self.section == _CHECKS else self.what.replace("_", " ").replace(".", " ")
-        return safe(what), self._shown(self.before), self._shown(self.after), self._change
+        before, after = self.said
+        return safe(what), before or self._shown(self.before), after or self._shown(self.after), self._change
 
     def as_json(self) -> dict[str, Any]:
         percent = None if self.percent is None else round(self.percent, 1)
@@ -113,7 +116,7 @@ def compare(before: Report, after: Report) -> Comparison:
     given = _rows("run", _given(before), _given(after))
     rows = (
         *(row for row in given if row.before != row.after),
-        Row("run", "verdict", before.verdict.value, after.verdict.value),
+        _verdicts(before, after),
         *_rows(_CHECKS, _checks(before), _checks(after)),
         *_rows("outcomes", _outcomes(before, after), _outcomes(after, before)),
         *_rows("latency", _latencies(before), _latencies(after), "ms"),
@@ -127,7 +130,7 @@ def compare(before: Report, after: Report) -> Comparison:
 def comparison_lines(comparison: Comparison) -> Iterator[str]:
     """The two runs, then section by section what `compare` found; of the checks only what is not well."""
     runs = {"before": comparison.before, "after": comparison.after}
-    heads = [(when, safe(run.run_id), safe(run.drill), verdict_words([run])) for when, run in runs.items()]
+    heads = [(when, safe(run.run_id), safe(run.drill), str(conclusion(run))) for when, run in runs.items()]
     yield from aligned(heads, "<<<<")
     if not comparison.of_one_drill:
         yield "two different drills: their numbers need not mean the same"
@@ -147,6 +150,11 @@ def _rows(section: str, before: Mapping[str, Any], after: Mapping[str, Any], uni
     """A row for each key of either, those of `before` first."""
     for what in {**before, **after}:
         yield Row(section, what, before.get(what), after.get(what), unit)
+
+
+def _verdicts(before: Report, after: Report) -> Row:
+    said = (str(conclusion(before)), str(conclusion(after)))
+    return Row("run", "verdict", before.verdict.value, after.verdict.value, said=said)
 
 
 def _given(report: Report) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from couponctl.drills.conclusion import LEVEL_GLYPHS, conclusion
 from couponctl.drills.drill import Verdict
-from couponctl.drills.words import LEVEL_GLYPHS, UNLOGGED, latency_rows, phase_rows, shown, verdict_words
+from couponctl.drills.words import UNLOGGED, latency_rows, phase_rows, shown
 from couponctl.present import counted, milliseconds, safe
 
 if TYPE_CHECKING:
@@ -33,20 +34,20 @@ def markdown(reports: Sequence[Report]) -> str:
 
 
 def _one(report: Report) -> Iterator[str]:
-    yield f"## {verdict_words([report])}: couponctl drill {_text(report.drill)}"
+    yield f"## {conclusion(report)}: couponctl drill {_text(report.drill)}"
     yield ""
     yield from _body(report, report.checks)
 
 
 def _many(reports: Sequence[Report]) -> Iterator[str]:
-    yield f"## {verdict_words(reports)}: {counted(len(reports), 'drill')} by couponctl"
+    yield f"## {conclusion(*reports)}: {counted(len(reports), 'drill')} by couponctl"
     yield ""
     yield from _table(
         ("", "drill", "checks held", "time", "first thing that broke"),
         "<<>><",
         [
             (
-                verdict_words([report]),
+                str(conclusion(report)),
                 _text(report.drill),
                 f"{sum(check.held for check in report.checks)} of {len(report.checks)}",
                 milliseconds(report.elapsed * 1000),
@@ -56,8 +57,9 @@ def _many(reports: Sequence[Report]) -> Iterator[str]:
         ],
     )
     for report in reports:
-        unfold = "" if report.verdict is Verdict.PASS else " open"
-        title = f"{verdict_words([report])}: {_text(report.drill)}"
+        well = report.verdict is Verdict.PASS and all(level.met for level in report.slos)
+        unfold = "" if well else " open"
+        title = f"{conclusion(report)}: {_text(report.drill)}"
         yield from ("", f"<details{unfold}><summary>{title}</summary>", "")
         # A table of held checks for every drill would take most of what a comment may hold.
         yield from _body(report, () if report.verdict is Verdict.PASS else report.checks)

@@ -31,6 +31,8 @@ class View:
     done: int
     total: int
     outcomes: Mapping[str, int]
+    cancelled: int
+    """Attempts that were called back before their answer: they are done, and nobody heard anything."""
     elapsed: float
     """Seconds."""
     histogram: Mapping[str, Histogram]
@@ -44,6 +46,11 @@ class View:
     """Those that are decided."""
     pool: PoolStats | None
     """Of the pool under attack, while there is one."""
+
+    @property
+    def answered(self) -> int:
+        """How many heard something."""
+        return self.done - self.cancelled
 
 
 class Timeline:
@@ -84,6 +91,7 @@ class Progress:
             self.stage = "starting"
             self._total = 0
             self._outcomes: Counter[Outcome] = Counter()
+            self._cancelled = 0
             self._buckets: dict[Outcome, list[int]] = {}
             self._latest: deque[float] = deque(maxlen=_REMEMBERED)
             self._waiting = Timeline()
@@ -107,6 +115,12 @@ class Progress:
             self._latest.append(latency)
             self._look_at_pool()
 
+    def cancelled(self) -> None:
+        """An attempt was called back before its answer."""
+        with self._lock:
+            self._cancelled += 1
+            self._look_at_pool()
+
     def decided(self, checks: Sequence[Check]) -> None:
         """All checks that are decided by now."""
         with self._lock:
@@ -118,9 +132,10 @@ class Progress:
             latest = sorted(self._latest)
             return View(
                 stage=self.stage,
-                done=self._outcomes.total(),
+                done=self._outcomes.total() + self._cancelled,
                 total=self._total,
                 outcomes={outcome.value: count for outcome, count in self._outcomes.items()},
+                cancelled=self._cancelled,
                 elapsed=monotonic() - self._began,
                 histogram={outcome.value: tuple(counts) for outcome, counts in self._buckets.items()},
                 p50_ms=nearest_rank(latest, 0.50, scale=1000),

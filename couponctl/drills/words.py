@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from couponctl.drills.drill import Verdict
+from couponctl.drills.conclusion import LEVEL_GLYPHS, conclusion
 from couponctl.drills.preflight import connections_of
-from couponctl.drills.report import worst
 from couponctl.models import Phases
-from couponctl.present import aligned, counted, milliseconds, safe
+from couponctl.present import aligned, milliseconds, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from couponctl.drills.slo import Level
 
 UNLOGGED = "the tables are UNLOGGED: not replicated, and nothing is proven about a crash of the server"
-
-GLYPHS = {Verdict.PASS: "✔", Verdict.FAIL: "✘", Verdict.INCONCLUSIVE: "?"}
-LEVEL_GLYPHS = {True: "✔", False: "✘", None: "?"}
 
 
 def plan_lines(drill: Drill[Any], parameters: Parameters) -> Iterator[str]:
@@ -46,25 +42,17 @@ def catalog_lines(drills: Sequence[Drill[Any]]) -> Iterator[str]:
             yield f"  --{parameter.name.replace('_', '-')}{default}  {parameter.meaning}"
 
 
-def verdict_words(reports: Sequence[Report]) -> str:
-    """The verdict over the reports, and how many service levels were not met."""
-    verdict = worst(reports)
-    met = [level.met for report in reports for level in report.slos]
-    counts = ((met.count(False), "missed"), (met.count(None), "not measured"))
-    unmet = "".join(f", {counted(count, 'service level')} {what}" for count, what in counts if count)
-    return f"{GLYPHS[verdict]} {verdict}{unmet}"
-
-
 def progress_words(view: View) -> str:
     """Where a running drill is, for the end of a progress bar."""
-    tallies = ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in view.outcomes.items())
-    return tallies or view.stage
+    tallies = {**view.outcomes, **({"cancelled": view.cancelled} if view.cancelled else {})}
+    words = ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in tallies.items())
+    return words or view.stage
 
 
 def report_lines(report: Report) -> Iterator[str]:
     """The verdict, every check, latencies and the pool, each on a line; the report may come from a file."""
     parameters = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in report.parameters.items())
-    yield f"{safe(report.drill)}  {verdict_words([report])}"
+    yield f"{safe(report.drill)}  {conclusion(report)}"
     yield safe(f"  {parameters}, strategy {report.strategy}, seed {report.seed}")
     yield ""
     for line in aligned([check_row(check) for check in report.checks], "<<<"):
@@ -109,7 +97,7 @@ def scorecard_lines(reports: Sequence[Report]) -> Iterator[str]:
     """One line a drill, and one for each service level."""
     rows = [
         (
-            verdict_words([report]),
+            str(conclusion(report)),
             report.drill,
             f"{sum(check.held for check in report.checks)} of {len(report.checks)} checks",
             milliseconds(report.elapsed * 1000),

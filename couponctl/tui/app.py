@@ -9,16 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
 from textual.binding import Binding
 from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import NoColor
 
 from couponctl import interruption
-from couponctl.drills.words import verdict_words
+from couponctl.drills.conclusion import conclusion
 from couponctl.errors import CouponctlError, Misconfigured
 from couponctl.guards import may_attack, name_to_type
 from couponctl.present import safe
+from couponctl.tui.keyboard import KeyByKey
+from couponctl.tui.legible import Legible
 from couponctl.tui.palette import ConsoleCommands
 from couponctl.tui.screens.confirm import Confirm, Consent
 from couponctl.tui.screens.coupons import Coupons
@@ -30,9 +31,8 @@ from couponctl.tui.screens.pool import Pool
 from couponctl.tui.screens.runs import Runs
 from couponctl.tui.snapshot import Snapshot
 from couponctl.tui.terminal import TerminalDriver
-from couponctl.tui.text import Tone, sentence_of
+from couponctl.tui.text import Tone, glyph_tone, sentence_of
 from couponctl.tui.theme import THEMES, first_theme
-from couponctl.tui.widgets.run_panes import VERDICT_TONES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,10 +49,16 @@ if TYPE_CHECKING:
     from couponctl.tui.desk import Desk
     from couponctl.tui.drill_process import RunningDrill
 
+_SEVERITIES: dict[Tone, SeverityLevel] = {
+    Tone.GOOD: "information",
+    Tone.WARN: "warning",
+    Tone.BAD: "error",
+}
+
 _HUNG_UP = interruption.exit_code(signal.SIGHUP)
 
 
-class CouponApp(App[int]):
+class CouponApp(KeyByKey):
     """Four modes over one desk."""
 
     # A relative path would be looked for beside the module of a subclass.
@@ -145,10 +151,10 @@ class CouponApp(App[int]):
             self.desk.events.add(words, tone=Tone.WARN)
             self._say_unless_shown(ended, words, severity="warning")
         else:
-            words = f"{report.drill}: {verdict_words([report])}"
-            tone = VERDICT_TONES[report.verdict]
+            how = conclusion(report)
+            words, tone = f"{report.drill}: {how}", glyph_tone(how.glyph)
             self.desk.events.add(words, command=("runs", "show", report.run_id), tone=tone)
-            self._say_unless_shown(ended, words, severity="information" if tone is Tone.GOOD else "error")
+            self._say_unless_shown(ended, words, severity=_SEVERITIES[tone])
             self.run_worker(self._keep(report), group="keeping", exit_on_error=False)
         if ended.left_behind:
             left = f"schema {ended.left_behind} is left on the server"
@@ -258,7 +264,9 @@ class CouponApp(App[int]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         # Textual chooses how to obey NO_COLOR before it knows the theme, and would draw black on black.
-        return [NoColor()] if self.no_color else super().get_line_filters()
+        if self.no_color:
+            return [NoColor()]
+        return [*super().get_line_filters(), Legible(dark=self.current_theme.dark)]
 
     async def run_to_the_end(self) -> int:
         """Run until the operator leaves; the exit code. Raises whatever fault has ended the console."""

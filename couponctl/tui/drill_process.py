@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol
 
 from couponctl import interruption
+from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.engine import run_drill
 from couponctl.drills.progress import Progress
 from couponctl.drills.report import Report
@@ -187,7 +188,7 @@ class _Performance:
         try:
             self._say(report=(await task).as_json())
         except asyncio.CancelledError:
-            self._say(failure="aborted")
+            self._say(failure=aborted_words(self._progress.view()))
         except CouponctlError as error:
             self._say(failure=str(error))
         except Exception as error:  # noqa: BLE001 - the console tells of it, whatever it is

@@ -62,9 +62,10 @@ class Feed(Generic[T]):
         """Nobody looks: read no more."""
         self._wanted.clear()
 
-    def poke(self) -> None:
-        """Read at once: something has changed."""
+    def poke(self) -> int:
+        """Read at once: something has changed. The version from which on that is in the value."""
         self._poked.set()
+        return self.version + (1 if self._asked_at is None else 2)
 
     async def follow(self) -> None:
         """Read as long as the task lives."""

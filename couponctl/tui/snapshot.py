@@ -25,6 +25,12 @@ class DrillState:
     failure: str
     """Why there is no report, in words."""
 
+    @property
+    def done(self) -> int:
+        """Of a drill that is broken off, only who was answered."""
+        broken_off = self.aborting or not (self.running or self.report)
+        return self.view.answered if broken_off else self.view.done
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -56,6 +56,11 @@ def joined(*parts: Content | str) -> Content:
 
 def glyph_tone(glyph: str) -> Tone:
     """The tone of the glyphs that stand for states and verdicts everywhere."""
-    return {"✔": Tone.GOOD, "●": Tone.GOOD, "✘": Tone.BAD, "■": Tone.WARN, "?": Tone.WARN}.get(
-        glyph[:1], Tone.PLAIN
-    )
+    return {
+        "✔": Tone.GOOD,
+        "●": Tone.GOOD,
+        "✘": Tone.BAD,
+        "■": Tone.WARN,
+        "?": Tone.WARN,
+        "!": Tone.WARN,
+    }.get(glyph[:1], Tone.PLAIN)

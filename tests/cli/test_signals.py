@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,6 +60,11 @@ def test_an_interrupted_drill_leaves_nothing(
 
     assert (code, out) == (exit_code, "")
     assert err.endswith("couponctl: interrupted\n")
+    how = {
+        "as it connects": "",
+        "as claims queue for the row": r"couponctl: scale: aborted, [0-9]+ of [0-9,]+ answered\n",
+    }
+    assert re.search(how.get(moment, r"couponctl: scale: aborted before any claim\n"), err)
     watch.until(TRACES, found=False)
 
 

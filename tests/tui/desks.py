@@ -6,10 +6,11 @@ What the database does is tested on the database; here it is what the screen mak
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.catalog import DRILLS
+from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.progress import View
 from couponctl.errors import AlreadyClaimed, CouponExists, CouponNotFound, SoldOut
 from couponctl.models import (
@@ -82,6 +83,8 @@ class StillSale:
         self.failure: Exception | None = None
         self.gate: asyncio.Event | None = None
         """What writers wait for, where there is one."""
+        self.listed: asyncio.Event | None = None
+        """What those wait for who ask for coupons, where there is one."""
         self.asked: list[tuple[Any, ...]] = []
 
     def _answer(self, *question: Any) -> None:
@@ -100,7 +103,7 @@ class StillSale:
             await self.gate.wait()
         if name in self.coupons:
             raise CouponExists(name)
-        self.coupons[name] = coupon(name, amount)
+        self.coupons[name] = Coupon(name, amount, amount, NOON + timedelta(seconds=len(self.coupons)))
         self.claims[name] = {}
         return self.coupons[name]
 
@@ -125,12 +128,14 @@ class StillSale:
         self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
     ) -> CouponPage:
         self._answer("list", matching, sort, after)
+        if self.listed is not None:
+            await self.listed.wait()
         keys: dict[Sort, Any] = {
             Sort.NAME: lambda c: c.name,
             Sort.REMAINING: lambda c: (c.remaining_amount, c.name),
             Sort.CLAIMED: lambda c: (-c.claimed_amount, c.name),
             Sort.AMOUNT: lambda c: (-c.amount, c.name),
-            Sort.CREATED: lambda c: c.name,
+            Sort.CREATED: lambda c: (-c.created_at.timestamp() if c.created_at else 0, c.name),
         }
         found = sorted(
             (c for c in self.coupons.values() if matching.lower() in c.name.lower()), key=keys[sort]
@@ -175,7 +180,7 @@ class StillDrill:
 
     def abort(self) -> None:
         self.aborted = True
-        self.end(failure="aborted")
+        self.end(failure=aborted_words(self.shown))
 
     def wait(self, seconds: float) -> bool:
         return not self.running
@@ -194,6 +199,7 @@ def view(**facts: Any) -> View:
         "done": 312,
         "total": 500,
         "outcomes": {"claimed": 50, "sold_out": 262},
+        "cancelled": 0,
         "elapsed": 0.4,
         "histogram": {
             "claimed": (0, 0, 0, 2, 18, 30, 0, 0, 0, 0, 0, 0, 0, 0),

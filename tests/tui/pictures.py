@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.cells import cell_len
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from textual.events import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 SIZES = ((120, 36), (80, 24))
 """A comfortable terminal, and the smallest that people have."""
+
+
+_CHARACTERS = {"enter": "\r", "tab": "\t", "escape": "\x1b", "backspace": "\x7f", "space": " ", "slash": "/"}
+"""What a terminal sends for keys that have a name."""
 
 
 class TextPicture(SingleFileSnapshotExtension):
@@ -46,6 +52,11 @@ class Console:
         """Every line of the screen, without the blanks at its end."""
         return "\n".join(line.rstrip() for line in self.lines) + "\n"
 
+    @property
+    def flowing(self) -> str:
+        """The picture as one text, frames and line breaks left out."""
+        return " ".join(re.sub(r"[^\w\s!-~·…]", " ", self.picture).split())
+
     def shows(self, words: str) -> bool:
         return words in self.picture
 
@@ -57,6 +68,12 @@ class Console:
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+        await self.settle()
+
+    async def burst(self, *keys: str) -> None:
+        """Keys that a terminal delivers in one read: nobody waits between them."""
+        for key in keys:
+            self.app.post_message(Key(key, _CHARACTERS.get(key, key if len(key) == 1 else None)))
         await self.settle()
 
     def place_of(self, text: str) -> tuple[int, int]:

@@ -94,7 +94,7 @@ async def drills(app: CouponApp, pilot: Pilot[Any], picture: Callable[[str], Non
         await pilot.press("e")
         await pilot.pause(0.3)
         app.screen.query_one("#field-n", Input).value = number
-        await pilot.press("enter")
+        await pilot.press("ctrl+r")
         await until(pilot, lambda: stage.running)
         if number == "2000":
             await until(pilot, lambda: (state := stage.state()) and state.view.done > 400)

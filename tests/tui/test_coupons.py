@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.widgets import Input
 
 from couponctl.errors import Unreachable
 from couponctl.models import Audit, Coupon, Finding, FindingKind, Hidden
@@ -239,3 +241,78 @@ async def test_a_part_of_the_ledger_is_not_said_to_balance(
         await console.until(lambda: "cannot be told" in " ".join(console.picture.split()))
         assert "ledger: as far as role clerk may see" in console.picture
         assert "balanced" not in console.picture
+
+
+async def create(console: Console, name: str) -> None:
+    await console.press("n")
+    await console.type(name)
+    await console.press("tab", "9", "enter")
+    await console.until(lambda: len(console.app.screen_stack) == 1)
+
+
+async def test_after_new_the_cursor_stands_on_the_new_coupon(shop: Scene, opened: Opened) -> None:
+    async with opened(shop) as console:
+        await create(console, "TULIP")
+        await console.until(lambda: table_of(console).selected == "TULIP")
+        assert "page" not in console.lines[1]
+
+        await console.press("c")
+        assert console.app.screen.query(Input).first().value == "TULIP"
+
+
+async def test_the_new_coupon_is_scrolled_to(tmp_path: Path, opened: Opened) -> None:
+    many = (coupon(f"C{number:03}") for number in range(200))
+    async with opened(scene(tmp_path, *many)) as console:
+        await create(console, "C150a")
+        await console.until(lambda: table_of(console).selected == "C150a")
+
+        await console.until(lambda: " C150a " in console.picture)
+
+
+async def test_a_new_coupon_beyond_this_page_is_brought_with_the_newest(
+    vast_shop: Scene, opened: Opened
+) -> None:
+    async with opened(vast_shop) as console:
+        await create(console, "ZULU")
+        await console.until(lambda: table_of(console).selected == "ZULU")
+
+        assert "by created" in console.lines[1]
+        assert "ZULU is not in that list: the newest come first now" in console.picture
+
+
+async def test_a_new_coupon_that_the_filter_hides_is_brought_with_the_newest(
+    shop: Scene, opened: Opened
+) -> None:
+    async with opened(shop) as console:
+        await console.press("slash")
+        await console.type("summ")
+        await console.press("enter")
+        await console.until(lambda: names_in(console) == ["SUMMER"])
+        await create(console, "TULIP")
+        await console.until(lambda: table_of(console).selected == "TULIP")
+
+        assert len(names_in(console)) == 4
+        assert 'with "' not in console.lines[1]
+
+
+async def test_keys_act_on_the_new_coupon_before_it_is_in_the_table(shop: Scene, opened: Opened) -> None:
+    async with opened(shop) as console:
+        shop.sale.listed = asyncio.Event()
+        await create(console, "TULIP")
+        assert table_of(console).selected == "GONE"
+        await console.press("c")
+
+        assert console.app.screen.query(Input).first().value == "TULIP"
+
+
+async def test_the_cursor_stays_where_the_operator_has_gone_meanwhile(shop: Scene, opened: Opened) -> None:
+    async with opened(shop) as console:
+        shop.sale.listed = asyncio.Event()
+        await create(console, "TULIP")
+        await console.press("down")
+        shop.sale.listed.set()
+        await console.until(lambda: "TULIP" in names_in(console))
+
+        assert table_of(console).selected == "SPRING"
+        await console.press("c")
+        assert console.app.screen.query(Input).first().value == "SPRING"

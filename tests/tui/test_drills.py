@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 from textual.widgets import Input
 
+from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.isolation import Leftover
+from couponctl.drills.slo import held_to, parse
 from couponctl.errors import Unreachable
 from couponctl.libpq import server_at
 from couponctl.settings import Settings
 from couponctl.tui.screens.confirm import Confirm
+from couponctl.tui.text import Tone
+from couponctl.tui.widgets.run_panes import RunPane
 from tests.tui.desks import coupon, scene, view
 from tests.tui.kept import HELD, sale_report
 
@@ -114,8 +118,51 @@ async def test_x_aborts_the_drill_and_the_console_goes_on(shop: Scene, opened: O
         await console.press("2", "r", "x")
 
         assert shop.launched[0].aborted
-        assert "? aborted" in console.picture
+        assert "? aborted, 312 of 500 answered" in console.picture
         assert console.app.is_running
+
+
+async def test_who_was_called_back_is_no_error(shop: Scene, opened: Opened) -> None:
+    async with opened(shop) as console:
+        await console.press("2", "r")
+        drill = shop.launched[0]
+        drill.aborted, drill.shown = True, view(done=500, cancelled=188)
+        await console.settle()
+        assert "▶ flash-sale 312/500" in console.lines[0]
+
+        drill.end(failure=aborted_words(drill.shown))
+        await console.settle()
+        assert " 312/500 " in console.picture
+        assert "500/500" not in console.picture
+        assert "flash-sale: aborted, 312 of 500 answered" in {e.words for e in shop.desk.events.events}
+        figures = console.lines[console.place_of(" 312/500 ")[1]].split()
+        assert figures[figures.index("312/500") :][3] == "0", "errors"
+
+
+MISSED = held_to(sale_report(), [parse("claimed.p99<1ms")])
+
+
+async def test_a_missed_level_is_amber_wherever_it_is_said(shop_with_runs: Scene, opened: Opened) -> None:
+    shop = shop_with_runs
+    async with opened(shop) as console:
+        await console.press("2", "r", "1")
+        shop.launched[0].end(MISSED)
+        await console.until(lambda: "flash-sale: ! PASS, SLO missed" in console.flowing)
+        (toast,) = console.app._notifications
+        assert toast.severity == "warning"
+        assert [event.tone for event in shop.desk.events.events if "PASS" in event.words] == [Tone.WARN]
+
+        await console.press("2")
+        assert "! PASS, SLO missed" in console.picture
+        assert "! flash-sale" in console.picture
+        assert console.app.screen.query_one(RunPane).has_class("-warn")
+        assert not console.app.screen.query_one(RunPane).has_class("-good")
+        await console.press("4")
+        await console.until(lambda: "! PASS, SLO missed" in console.picture)
+        await console.press("m", "down", "d")
+        (row,) = (line for line in console.lines if " verdict " in line)
+        assert "✔ PASS" in row
+        assert "! PASS, SLO missed" in row
 
 
 async def test_x_without_a_drill_says_so(shop: Scene, opened: Opened) -> None:

@@ -83,7 +83,7 @@ async def run_drill(console: Console, downs: int, **parameters: str) -> None:
     await console.until(lambda: isinstance(console.app.focused, Input))
     for name, value in parameters.items():
         console.app.screen.query_one(f"#field-{name}", Input).value = value
-    await console.press("enter")
+    await console.press("ctrl+r")
     await sees(console, "On ", "this will")
     await console.press("y")
 

@@ -150,7 +150,50 @@ async def drill_form(console: Console, **given: str) -> None:
     await console.press("2", "e")
     for name, value in given.items():
         console.app.screen.query_one(f"#field-{name}", Input).value = value
-    await console.press("enter")
+    await console.press("ctrl+r")
+
+
+async def test_enter_and_enter_again_start_no_drill(shop: Scene, opened: Opened) -> None:
+    async with opened(shop) as console:
+        await console.press("2", "enter")
+        assert isinstance(console.app.screen, DrillForm)
+        console.app.screen.query_one("#field-n", Input).value = "77"
+        await console.press("enter")
+
+        assert shop.launched == []
+        assert len(console.app.screen_stack) == 1
+        assert "r runs it, as does: couponctl drill flash-sale --n 77" in console.flowing
+        await console.press("r")
+        assert shop.launched[0].parameters == FLASH_SALE.parameters(n=77).on_pool(shop.desk.settings.limits)
+
+
+async def test_a_click_on_a_drill_starts_none(shop: Scene, opened: Opened) -> None:
+    async with opened(shop) as console:
+        await console.press("2")
+        await console.click("double-dip")
+        await console.settle()
+
+        assert shop.launched == []
+
+
+@pytest.mark.parametrize("way", ["ctrl+r", "button"])
+async def test_a_form_with_a_bad_number_does_not_run_at_the_next_enter(
+    shop: Scene, opened: Opened, way: str
+) -> None:
+    async with opened(shop) as console:
+        await console.press("2", "e")
+        box = console.app.screen.query_one("#field-n", Input)
+        box.value = "none"
+        if way == "button":
+            await console.click("Run (^r)")
+        else:
+            await console.press("ctrl+r")
+        assert "is not a whole number" in console.picture
+        box.value = "77"
+        box.focus()
+        await console.press("enter")
+
+        assert shop.launched == []
 
 
 async def test_a_drill_runs_with_its_defaults_unless_told_otherwise(shop: Scene, opened: Opened) -> None:
@@ -174,13 +217,13 @@ async def test_a_bad_number_runs_nothing(
         box = console.app.screen.query_one(f"#field-{field}", Input)
         for number in bad:
             box.value = number
-            await console.press("enter")
+            await console.press("ctrl+r")
             assert shop.launched == [], number
             assert f" {field}: " in console.picture
             assert box.value == number
 
         box.value = "7"
-        await console.press("enter")
+        await console.press("ctrl+r")
         assert getattr(shop.launched[-1].parameters, field) == 7
 
 

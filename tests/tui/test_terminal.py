@@ -127,10 +127,33 @@ def test_names_are_no_obstacle_to_copying(plant: Callable[..., None], environmen
     with window(environment=environment) as console:
         console.see("nobody has claimed it yet")
         console.type("y")
-        console.see("copied to the clipboard")
+        console.see("Sent to the terminal's clipboard")
         copied = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07", console.seen)
 
     assert [b64decode(each).decode() for each in copied] == [HOSTILE[0]]
+
+
+def test_a_burst_means_what_its_keys_mean_one_by_one(
+    plant: Callable[..., None], sql: Sql, environment: dict[str, str]
+) -> None:
+    plant("SPRING", 5)
+    with window(environment=environment) as console:
+        console.see("nobody has claimed it yet")
+        console.type("c")
+        console.see("User id")
+        console.settle()
+        console.type(f"amx\x7fy{ENTER}x")
+        console.see("amy has claimed SPRING", gone="User id")
+        console.settle()
+        console.type(f"nWINTER\t5{ENTER}0n")
+        console.see("WINTER: 5 units on sale", "5 of 5 left", gone="Units on sale")
+        console.type(f"cbob{ENTER}c")
+        console.see("bob has claimed WINTER")
+        console.settle()
+        assert "User id" not in console.picture
+
+    assert sql("SELECT coupon_name, user_id FROM claims ORDER BY 1") == [("SPRING", "amy"), ("WINTER", "bob")]
+    assert sql("SELECT amount FROM coupons WHERE name = 'WINTER'") == [(5,)]
 
 
 PLAIN = {*range(10), 39, 49}

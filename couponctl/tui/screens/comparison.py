@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from couponctl.drills.words import verdict_words
+from couponctl.drills.conclusion import conclusion
 from couponctl.present import counted
-from couponctl.tui.text import Tone, glyph_tone, lines, literal
+from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
+    from textual.content import Content
 
     from couponctl.drills.comparison import Comparison
+    from couponctl.drills.report import Report
 
 _COLUMNS = (
-    Column("", 20, grows=True),
-    Column("Before", 14, right=True),
-    Column("After", 14, right=True),
-    Column("Change", 10, right=True),
+    Column("", 16, grows=True),
+    Column("Before", 18, right=True),
+    Column("After", 18, right=True),
+    Column("Change", 9, right=True),
 )
 
 
@@ -45,7 +47,7 @@ class ComparisonScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         runs = (("before", self._comparison.before), ("after ", self._comparison.after))
-        heads = [literal(f"{when}  {run.run_id}  {run.drill}  {verdict_words([run])}") for when, run in runs]
+        heads = [_head(when, run) for when, run in runs]
         if not self._comparison.of_one_drill:
             heads.append(literal("two different drills: their numbers need not mean the same", Tone.WARN))
         heads.append(literal(f"{counted(len(self._comparison.well), 'check')} held in both runs", Tone.DIM))
@@ -53,6 +55,13 @@ class ComparisonScreen(ModalScreen[None]):
         rows = []
         for number, row in enumerate(self._comparison.told):
             what, before, after, change = row.cells
-            cells = (cell(what), cell(before), cell(after), cell(change, glyph_tone(change)))
+            cells = (cell(what), *(cell(text, glyph_tone(text)) for text in (before, after, change)))
             rows.append(Row(str(number), cells))
         self.query_one(LiveTable).show(rows)
+
+
+def _head(when: str, run: Report) -> Content:
+    ended = conclusion(run)
+    return joined(
+        literal(f"{when}  {run.run_id}  {run.drill}  "), literal(str(ended), glyph_tone(ended.glyph))
+    )

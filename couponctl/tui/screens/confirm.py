@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from couponctl.tui.keyboard import forget_what_was_typed
 from couponctl.tui.text import lines as stacked
 from couponctl.tui.text import literal
 from couponctl.tui.widgets.pane import Figures
@@ -68,6 +69,7 @@ class Confirm(ModalScreen[Consent]):
                     yield Button(no, id="refuse", variant="primary", compact=True)
 
     def on_mount(self) -> None:
+        forget_what_was_typed(self)
         if self._word:
             self._wish("to go on")
         self.query_one("#word" if self._word else "#refuse").focus()
@@ -76,9 +78,9 @@ class Confirm(ModalScreen[Consent]):
     @on(Button.Pressed, "#agree")
     def action_agree(self) -> None:
         if not self._word:
-            self.dismiss(Consent(agreed=bool(self._action)))
+            self._answer(Consent(agreed=bool(self._action)))
         elif (typed := self.query_one("#word", Input).value) == self._word:
-            self.dismiss(Consent(agreed=True, typed=typed))
+            self._answer(Consent(agreed=True, typed=typed))
         else:
             self._wish("to go on: what stands there is something else")
             self.query_one("#word", Input).focus()
@@ -88,4 +90,10 @@ class Confirm(ModalScreen[Consent]):
 
     @on(Button.Pressed, "#refuse")
     def action_refuse(self) -> None:
-        self.dismiss(Consent(agreed=False))
+        self._answer(Consent(agreed=False))
+
+    def _answer(self, consent: Consent) -> None:
+        """Once: a second answer would be one to whatever lies below."""
+        if self.is_active:
+            forget_what_was_typed(self)
+            self.dismiss(consent)

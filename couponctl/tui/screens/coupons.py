@@ -13,8 +13,10 @@ from textual.widgets import DataTable, Input
 from couponctl.errors import CouponNotFound
 from couponctl.models import Sort
 from couponctl.present import counted, safe, sight_words, stock_state
+from couponctl.tui.copying import copy
 from couponctl.tui.events import operands
 from couponctl.tui.feed import Feed
+from couponctl.tui.keyboard import forget_what_was_typed
 from couponctl.tui.rates import Rates, rate_words
 from couponctl.tui.screens.claimants import ClaimantsScreen
 from couponctl.tui.screens.forms import ClaimCoupon, NewCoupon
@@ -81,12 +83,29 @@ class Question:
         return " · ".join(parts)
 
 
+_NEWEST = Question(sort=Sort.CREATED)
+"""Where a coupon that was just created is, whatever its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A page, and the question that it answers."""
 
     question: Question
     page: CouponPage
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A coupon that was just created, until the cursor stands on it."""
+
+    coupon: Coupon
+    question: Question
+    """What was shown then."""
+    beside: str | None
+    """Where the cursor was."""
+    version: int
+    """The listing that must know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +142,9 @@ class Coupons(ModeScreen):
         self._newest = Feed(self._read_newest, clock=desk.clock)
         self.feeds = (self._listing, self._newest)
         self._rates = Rates()
-        self._drawn = -1
+        self._shown: Listing | None = None
+        """What is in the table."""
+        self._fresh: Fresh | None = None
 
     def panes(self) -> Iterable[Widget]:
         search = Typed(placeholder="filter by name", id="filter")
@@ -137,6 +158,19 @@ class Coupons(ModeScreen):
             id="side",
         )
 
+    def choose(self) -> tuple[Coupon, ...] | None:
+        """What a key acts on: the coupon just created, or the one under the cursor, if there is one.
+
+        None while another list was asked for than is shown: nobody could tell which row is meant.
+        """
+        if self._fresh is not None and self._stays_for(self._fresh):
+            return (self._fresh.coupon,)
+        if self._shown is not None and self._shown.question != self.asked:
+            forget_what_was_typed(self)
+            self.notify("the list that was asked for is not there yet", severity="warning")
+            return None
+        return () if self.coupon is None else (self.coupon,)
+
     @property
     def table(self) -> LiveTable:
         return self.query_one("#coupon-table", LiveTable)
@@ -144,10 +178,10 @@ class Coupons(ModeScreen):
     @property
     def coupon(self) -> Coupon | None:
         """The one under the cursor."""
-        listing, selected = self._listing.value, self.table.selected
-        if listing is None or selected is None:
+        shown, selected = self._shown, self.table.selected
+        if shown is None or selected is None:
             return None
-        return next((c for c in listing.page.coupons if c.name == selected), None)
+        return next((c for c in shown.page.coupons if c.name == selected), None)
 
     def apply(self, snapshot: Snapshot) -> None:
         super().apply(snapshot)
@@ -163,17 +197,38 @@ class Coupons(ModeScreen):
         pane = self.query_one("#coupons", Pane)
         pane.say_stale(self._listing.stale)
         listing = self._listing.value
-        if listing is None or listing.question != self.asked or self._drawn == self._listing.version:
+        if listing is None or listing.question != self.asked or listing is self._shown:
             return
-        self._drawn = self._listing.version
+        self._shown = listing
         coupons = listing.page.coupons
-        if not self._listing.failure:
-            self._rates.note(coupons, self.desk.clock())
+        self._rates.note(coupons, self.desk.clock())
+        fresh = self._fresh if self._fresh is not None and self._stays_for(self._fresh) else None
         self.table.show([self._row(coupon) for coupon in coupons])
         more = ", more behind: >" if listing.page.next is not None else ""
         pane.count(counted(len(coupons), "coupon") + more)
         self.query_one(".empty", Figures).show(literal("" if coupons else self._nothing, Tone.DIM))
         self.set_class(not coupons, "-empty")
+        self._fresh = None if fresh is None else self._gone_to(fresh, listing)
+
+    def _gone_to(self, fresh: Fresh, listing: Listing) -> Fresh | None:
+        """Bring the cursor to the coupon; itself, or where to look next, while it is not to be seen."""
+        name = fresh.coupon.name
+        if name in {coupon.name for coupon in listing.page.coupons}:
+            self.table.select(name)
+            return None
+        beside = self.table.selected
+        if self._listing.failure or self._listing.version < fresh.version:
+            return replace(fresh, beside=beside)
+        if self.asked == _NEWEST:
+            return None  # somebody has removed it
+        self.action_no_filter()
+        self._ask(_NEWEST)
+        self.notify(safe(f"{name} is not in that list: the newest come first now"), markup=False)
+        return Fresh(fresh.coupon, _NEWEST, beside, self._listing.poke())
+
+    def _stays_for(self, fresh: Fresh) -> bool:
+        """The operator has neither moved the cursor nor asked for another list since."""
+        return self.asked == fresh.question and self.table.selected == fresh.beside
 
     @property
     def _nothing(self) -> str:
@@ -232,19 +287,25 @@ class Coupons(ModeScreen):
 
     @on(DataTable.RowSelected, "#coupon-table")
     def action_detail(self) -> None:
-        if self.coupon is not None:
-            name = self.coupon.name
-            self.desk.events.add(f"looked at {name}", command=("show", *operands(name)))
-            self.app.push_screen(ClaimantsScreen(self.desk, name))
+        for coupon in self.choose() or ():
+            self.desk.events.add(f"looked at {coupon.name}", command=("show", *operands(coupon.name)))
+            self.app.push_screen(ClaimantsScreen(self.desk, coupon.name))
 
     def action_new(self) -> None:
-        self.app.push_screen(NewCoupon(self.desk), self._changed)
+        self.app.push_screen(NewCoupon(self.desk), self._created)
+
+    def _created(self, coupon: Coupon | None) -> None:
+        version = self._listing.poke()
+        if coupon is not None:
+            self._fresh = Fresh(coupon, self.asked, self.table.selected, version)
 
     def action_claim(self) -> None:
-        name = self.coupon.name if self.coupon else ""
-        self.app.push_screen(ClaimCoupon(self.desk, name), self._changed)
+        chosen = self.choose()
+        if chosen is not None:
+            name = chosen[0].name if chosen else ""
+            self.app.push_screen(ClaimCoupon(self.desk, name), self._claimed)
 
-    def _changed(self, _result: object) -> None:
+    def _claimed(self, _result: object) -> None:
         self._listing.poke()
 
     def action_filter(self) -> None:
@@ -278,9 +339,8 @@ class Coupons(ModeScreen):
         self._ask(replace(self.asked, starts=self.asked.starts[:-1] or (None,)))
 
     def action_copy(self) -> None:
-        if self.coupon is not None:
-            self.app.copy_to_clipboard(self.coupon.name)
-            self.notify("copied to the clipboard", timeout=2)
+        for coupon in self.choose() or ():
+            copy(self.app, coupon.name)
 
     def action_verify(self) -> None:
         self.query_one(IntegrityPane).working()
@@ -308,5 +368,8 @@ class Coupons(ModeScreen):
 
     async def action_flash_sale(self) -> None:
         """The drill with this coupon's stock and ten times as many users, as far as a rehearsal needs."""
-        stock = min(self.coupon.amount, _MOST_STOCK) if self.coupon else 0
+        chosen = self.choose()
+        if chosen is None:
+            return
+        stock = min(chosen[0].amount, _MOST_STOCK) if chosen else 0
         await self.app.run_action(f"app.offer_drill('flash-sale', {stock})")

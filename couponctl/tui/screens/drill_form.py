@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.widgets import Button
 
 from couponctl.claims import STRATEGIES
 from couponctl.errors import Invalid
 from couponctl.tui.screens.forms import Field, Form, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from textual.binding import BindingType
 
     from couponctl.drills.drill import Drill, Parameter, Parameters
 
@@ -49,8 +54,19 @@ class Draft:
         return tuple(words)
 
 
-class DrillForm(Form[Draft]):
-    """Edits a draft; what is left empty takes its default."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the operator made of a draft."""
+
+    draft: Draft
+    run: bool
+    """At once; otherwise it is kept for later."""
+
+
+class DrillForm(Form[Decision]):
+    """Edits a draft; what is left empty takes its default. Enter keeps it: no drill starts by that key."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("ctrl+r", "run", "Run")]
 
     def __init__(self, draft: Draft, prefilled: Mapping[str, float] | None = None) -> None:
         """`prefilled` holds parameters that a wish of the operator brings along."""
@@ -61,9 +77,24 @@ class DrillForm(Form[Draft]):
         seed = "" if draft.seed is None else str(draft.seed)
         hint = "repeats the random choices of a run; drawn unless given"
         fields.append(Field(SEED, "seed", seed, hint, optional=True))
-        super().__init__(f"{self._drill.name}: {self._drill.title}", fields, action="Run")
+        super().__init__(f"{self._drill.name}: {self._drill.title}", fields, action="Keep")
+        self._run = False
 
-    async def act(self, values: Mapping[str, str]) -> Draft:
+    def buttons(self) -> Iterable[Button]:
+        keep, *others = super().buttons()
+        yield from (keep, Button("Run (^r)", id="run-now", compact=True), *others)
+
+    @on(Button.Pressed, "#run-now")
+    def action_run(self) -> None:
+        self._run = True
+        self.submit()
+
+    async def act(self, values: Mapping[str, str]) -> Decision:
+        run, self._run = self._run, False
+        return Decision(self._draft(values), run)
+
+    def _draft(self, values: Mapping[str, str]) -> Draft:
+        """Raises Invalid."""
         given = {
             each.name: _number(each, values[each.name])
             for each in self._drill.parameters.described()

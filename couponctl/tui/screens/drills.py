@@ -12,16 +12,18 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from couponctl.drills.catalog import DRILLS
+from couponctl.drills.conclusion import conclusion
 from couponctl.drills.plan import Plan
-from couponctl.drills.words import GLYPHS
 from couponctl.errors import CouponctlError
 from couponctl.guards import may_attack, may_write, name_to_type
+from couponctl.present import safe
 from couponctl.settings import Embedded
 from couponctl.tui.screens.confirm import Confirm, Consent
-from couponctl.tui.screens.drill_form import Draft, DrillForm
+from couponctl.tui.screens.drill_form import Decision, Draft, DrillForm
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.event_pane import EventPane
+from couponctl.tui.widgets.options import Options
 from couponctl.tui.widgets.pane import Pane
 from couponctl.tui.widgets.run_panes import ChecksPane, HistogramPane, RunPane, WaitingPane
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from textual.content import Content
     from textual.widget import Widget
 
-    from couponctl.drills.drill import Drill, Verdict
+    from couponctl.drills.drill import Drill
     from couponctl.drills.report import Report
     from couponctl.tui.desk import Desk
     from couponctl.tui.snapshot import Snapshot
@@ -52,12 +54,12 @@ class Drills(ModeScreen):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._drafts = {drill.name: Draft(drill) for drill in DRILLS}
-        self._verdicts: dict[str, Verdict] = {}
-        """The last one of each drill."""
+        self._glyphs: dict[str, str] = {}
+        """How each drill ended the last time."""
 
     def panes(self) -> Iterable[Widget]:
         options = [Option(_entry(drill), id=drill.name) for drill in DRILLS]
-        yield Pane("Drills", OptionList(*options, id="catalog-list", markup=False), id="catalog")
+        yield Pane("Drills", Options(*options, id="catalog-list", markup=False), id="catalog")
         yield Vertical(
             RunPane(),
             Horizontal(
@@ -81,12 +83,12 @@ class Drills(ModeScreen):
             self._note(run.report)
 
     def _note(self, report: Report) -> None:
-        verdict = report.verdict
+        glyph = conclusion(report).glyph
         catalog = self.query_one(OptionList)
-        if self._verdicts.get(report.drill) is verdict or report.drill not in self._drafts:
+        if self._glyphs.get(report.drill) == glyph or report.drill not in self._drafts:
             return
-        self._verdicts[report.drill] = verdict
-        catalog.replace_option_prompt(report.drill, _entry(self._drafts[report.drill].drill, verdict))
+        self._glyphs[report.drill] = glyph
+        catalog.replace_option_prompt(report.drill, _entry(self._drafts[report.drill].drill, glyph))
 
     @property
     def drill(self) -> Drill[Any]:
@@ -121,15 +123,25 @@ class Drills(ModeScreen):
         self.query_one(OptionList).highlighted = self.query_one(OptionList).get_option_index(name)
         self.action_edit(prefilled)
 
-    def action_edit(self, prefilled: Mapping[str, float] | None = None) -> None:
-        self.app.push_screen(DrillForm(self._drafts[self.drill.name], prefilled), self._drafted)
-
-    def _drafted(self, draft: Draft | None) -> None:
-        if draft is not None:
-            self._drafts[draft.drill.name] = draft
-            self._run(draft)
-
     @on(OptionList.OptionSelected)
+    def _open(self) -> None:
+        self.action_edit()
+
+    def action_edit(self, prefilled: Mapping[str, float] | None = None) -> None:
+        self.app.push_screen(DrillForm(self._drafts[self.drill.name], prefilled), self._decided)
+
+    def _decided(self, decision: Decision | None) -> None:
+        if decision is None:
+            return
+        draft = decision.draft
+        self._drafts[draft.drill.name] = draft
+        if decision.run:
+            self._run(draft)
+            return
+        self.desk.events.add(f"{draft.drill.name} is ready: r runs it", command=draft.command)
+        line = self.desk.events.command_line(draft.command)
+        self.notify(safe(f"r runs it, as does: {line}"), title=f"{draft.drill.name} is ready", markup=False)
+
     def action_run(self) -> None:
         self._run(self._drafts[self.drill.name])
 
@@ -183,8 +195,7 @@ class Drills(ModeScreen):
         self.app.push_screen(Confirm("Refused", [str(error)], action=""))
 
 
-def _entry(drill: Drill[Any], verdict: Verdict | None = None) -> Content:
-    glyph = GLYPHS[verdict] if verdict else " "
+def _entry(drill: Drill[Any], glyph: str = " ") -> Content:
     name = joined(literal(f"{glyph} ", glyph_tone(glyph)), literal(drill.name, Tone.STRONG))
     return lines(name, literal(f"  {drill.title}", Tone.DIM))
 

@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
+from couponctl.tui.copying import copy
 from couponctl.tui.text import Tone, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures
@@ -66,5 +67,4 @@ class EventsScreen(ModalScreen[None]):
     @on(DataTable.RowSelected)
     def action_copy(self) -> None:
         if self._command:
-            self.app.copy_to_clipboard(self._command)
-            self.notify("copied to the clipboard", timeout=2)
+            copy(self.app, self._command)

@@ -14,12 +14,13 @@ from textual.widgets import Button, Input, Static
 from couponctl.errors import CouponctlError, Invalid
 from couponctl.present import safe
 from couponctl.tui.events import operands
+from couponctl.tui.keyboard import forget_what_was_typed
 from couponctl.tui.text import Tone, literal
 from couponctl.tui.widgets.pane import Figures
 from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -68,13 +69,16 @@ class Form(ModalScreen[T | None], Generic[T]):
                         yield Static(literal(field.hint, Tone.DIM), classes="hint")
             with Vertical(classes="foot"):
                 yield Figures(id="problem")
-                with Horizontal(classes="buttons"):
-                    yield Button(self._action, id="submit", variant="primary", compact=True)
-                    yield Button("Cancel", id="cancel", compact=True)
+                yield Horizontal(*self.buttons(), classes="buttons")
+
+    def buttons(self) -> Iterable[Button]:
+        """What can be done with the fields; Enter in one of them is the first."""
+        yield Button(self._action, id="submit", variant="primary", compact=True)
+        yield Button("Cancel", id="cancel", compact=True)
 
     def on_mount(self) -> None:
         wanted = next((f for f in self._fields if not f.initial and not f.optional), self._fields[0])
-        self.query_one(f"#field-{wanted.name}", Input).focus()
+        self._box(wanted).focus()
 
     async def act(self, values: Mapping[str, str]) -> T:
         """Do what the form is for. Raises CouponctlError, whose sentence the form then shows."""
@@ -83,19 +87,29 @@ class Form(ModalScreen[T | None], Generic[T]):
     @on(Input.Submitted)
     @on(Button.Pressed, "#submit")
     def submit(self) -> None:
-        if not self._busy:
-            self._busy = True
-            # Of the app: what was sent is not called back by closing the form, and its end is told of.
-            self.app.run_worker(self._submit(), group="forms", exit_on_error=False)
+        """Act on what stands in the fields now, whatever is pressed afterwards."""
+        if self._busy:
+            return
+        values = {field.name: self._box(field).value for field in self._fields}
+        self._turn_busy(True)
+        self.query_one("#problem", Figures).show(literal("…", Tone.DIM))
+        # Of the app: what was sent is not called back by closing the form, and its end is told of.
+        self.app.run_worker(self._submit(values), group="forms", exit_on_error=False)
 
     @on(Button.Pressed, "#cancel")
     def action_give_up(self) -> None:
-        self.dismiss(None)
+        if self.is_active:  # Textual would close whatever else is on top
+            self.dismiss(None)
 
-    async def _submit(self) -> None:
-        problem = self.query_one("#problem", Figures)
-        problem.show(literal("…", Tone.DIM))
-        values = {f.name: self.query_one(f"#field-{f.name}", Input).value for f in self._fields}
+    def _box(self, field: Field) -> Typed:
+        return self.query_one(f"#field-{field.name}", Typed)
+
+    def _turn_busy(self, busy: bool) -> None:
+        self._busy = busy
+        for field in self._fields:
+            self._box(field).locked = busy
+
+    async def _submit(self, values: Mapping[str, str]) -> None:
         try:
             self._result = await self.act(values)
         except CouponctlError as error:
@@ -104,11 +118,11 @@ class Form(ModalScreen[T | None], Generic[T]):
             self._refused(f"Unexpected: {type(error).__name__}.")
         else:
             self._close_if_done()
-        finally:
-            self._busy = False
 
     def _refused(self, sentence: str) -> None:
         if self.is_attached:
+            forget_what_was_typed(self)
+            self._turn_busy(False)
             self.query_one("#problem", Figures).show(literal(sentence, Tone.BAD))
         else:
             self.app.notify(safe(f"{self._title}: {sentence}"), severity="error", markup=False)
@@ -117,6 +131,7 @@ class Form(ModalScreen[T | None], Generic[T]):
     def _close_if_done(self) -> None:
         # Only from the top: Textual would close whatever else is there, such as the palette.
         if self._result is not None and self.is_active:
+            forget_what_was_typed(self)
             self.dismiss(self._result)
 
 

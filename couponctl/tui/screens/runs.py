@@ -13,17 +13,18 @@ from textual.containers import Vertical
 from textual.widgets import DataTable
 
 from couponctl.drills.comparison import compare
-from couponctl.drills.words import GLYPHS, report_lines
+from couponctl.drills.conclusion import conclusion
+from couponctl.drills.words import report_lines
 from couponctl.present import counted, milliseconds
 from couponctl.runs import origin_words
 from couponctl.tui.feed import Feed
 from couponctl.tui.screens.comparison import ComparisonScreen
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.screens.reading import ReadingScreen
-from couponctl.tui.text import Tone, lines, literal
+from couponctl.tui.text import Tone, glyph_tone, lines, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures, Pane
-from couponctl.tui.widgets.run_panes import VERDICT_TONES, ChecksPane, HistogramPane
+from couponctl.tui.widgets.run_panes import ChecksPane, HistogramPane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 _COLUMNS = (
     Column("", 1),
     Column("When", 8),
-    Column("Drill", 15, grows=True),
-    Column("Verdict", 14),
+    Column("Drill", 11, grows=True),
+    Column("Verdict", 18),
     Column("Users", 7, right=True),
     Column("p50", 8, right=True, rank=3),
     Column("p99", 8, right=True, rank=1),
@@ -117,14 +118,14 @@ class Runs(ModeScreen):
     def _row(self, run: KeptRun) -> Row:
         report = run.report
         latency = report.latency.get(report.leading) if report.leading else None
-        rate = report.claims_per_s
+        rate, ended = report.claims_per_s, conclusion(report)
         return Row(
             report.run_id,
             (
                 cell("●" if report.run_id in self._marked else "", Tone.ACCENT),
                 cell(self._when(run.at), Tone.DIM),
                 cell(report.drill, Tone.STRONG),
-                cell(f"{GLYPHS[report.verdict]} {report.verdict}", VERDICT_TONES[report.verdict]),
+                cell(str(ended), glyph_tone(ended.glyph)),
                 cell(f"{report.answers:,}"),
                 cell(milliseconds(latency.p50) if latency else ""),
                 cell(milliseconds(latency.p99) if latency else ""),

@@ -67,6 +67,7 @@ class LiveTable(DataTable[Text]):
         self._styles: dict[Tone, Style | str] = {}
 
     def on_mount(self) -> None:
+        self._choose_cursor()
         self.app.theme_changed_signal.subscribe(self, self._recolor)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -120,7 +121,12 @@ class LiveTable(DataTable[Text]):
         self.move_cursor(row=cursor, animate=False, scroll=False)
         self.scroll_to(y=top, animate=False)
 
+    def _choose_cursor(self) -> None:
+        """Cells keep their colours under the cursor, but for the sixteen: reversed they are hard to read."""
+        self.cursor_foreground_priority = "css" if self.app.current_theme.ansi else "renderable"
+
     def _recolor(self, _theme: Theme) -> None:
+        self._choose_cursor()
         self._styles.clear()
         self._draw_anew()
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from textual.containers import VerticalScroll
 from textual.widgets import Sparkline
 
-from couponctl.drills.drill import Verdict
-from couponctl.drills.words import check_row, verdict_words
+from couponctl.drills.conclusion import conclusion
+from couponctl.drills.words import check_row
 from couponctl.models import Outcome
 from couponctl.present import milliseconds
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from couponctl.drills.histogram import Histogram
     from couponctl.drills.progress import View
     from couponctl.tui.snapshot import DrillState
-
-VERDICT_TONES = {Verdict.PASS: Tone.GOOD, Verdict.FAIL: Tone.BAD, Verdict.INCONCLUSIVE: Tone.WARN}
 
 _NO_ERRORS = {
     o.value for o in (Outcome.CLAIMED, Outcome.SOLD_OUT, Outcome.ALREADY_CLAIMED, Outcome.NOT_FOUND)
@@ -51,8 +49,8 @@ class RunPane(Pane):
 
     def _turn(self, standing: str, title: str) -> None:
         self.retitle(title)
-        for each in ("described", "running", "PASS", "FAIL", "INCONCLUSIVE"):
-            self.set_class(each == standing, f"-{each.lower()}")
+        for each in ("described", "running", Tone.GOOD, Tone.WARN, Tone.BAD):
+            self.set_class(each == standing, f"-{each}")
 
 
 def _facts(facts: Mapping[str, str], width: int) -> Iterator[Content]:
@@ -65,14 +63,15 @@ def _facts(facts: Mapping[str, str], width: int) -> Iterator[Content]:
 def _standing(state: DrillState) -> str:
     if state.running:
         return "running"
-    return state.report.verdict.value if state.report else Verdict.INCONCLUSIVE.value
+    return glyph_tone(conclusion(state.report).glyph) if state.report else Tone.WARN
 
 
 def _progress(state: DrillState, width: int) -> Content:
     view = state.view
-    share = view.done / view.total if view.total else 0.0
+    share = state.done / view.total if view.total else 0.0
     if state.report is not None:
-        verdict = literal(verdict_words([state.report]), VERDICT_TONES[state.report.verdict])
+        ended = conclusion(state.report)
+        verdict = literal(str(ended), glyph_tone(ended.glyph))
         why = state.report.unfinished or next((c.promise for c in state.report.broken), "")
         word = joined(verdict, literal(f"  {why}" if why else ""))
     elif not state.running:
@@ -94,7 +93,7 @@ def _figures(state: DrillState) -> list[tuple[str, str, Tone]]:
     errors = sum(count for outcome, count in view.outcomes.items() if outcome not in _NO_ERRORS)
     elapsed = state.report.elapsed if state.report else view.elapsed
     return [
-        (f"{view.done:,}/{view.total:,}", "done", Tone.PLAIN),
+        (f"{state.done:,}/{view.total:,}", "done", Tone.PLAIN),
         (f"{view.outcomes.get('claimed', 0):,}", "claimed", Tone.GOOD),
         (f"{view.outcomes.get('sold_out', 0):,}", "sold out", Tone.PLAIN),
         (f"{errors:,}", "errors", Tone.BAD if errors else Tone.PLAIN),

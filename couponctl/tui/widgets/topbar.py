@@ -83,7 +83,7 @@ def _health(snapshot: Snapshot, *, brief: bool) -> list[Content]:
         literal(f"lag {snapshot.lag_ms} ms", Tone.WARN if snapshot.lag_ms >= 50 else Tone.PLAIN),
     ]
     if drill is not None and drill.running:
-        done = f"{drill.view.done:,}/{drill.view.total:,}" if drill.view.total else ""
+        done = f"{drill.done:,}/{drill.view.total:,}" if drill.view.total else ""
         words = ("▶", "" if brief and done else drill.name, done)
         parts.insert(0, literal(" ".join(filter(None, words)), Tone.ACCENT))
     return parts

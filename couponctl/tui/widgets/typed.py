@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from rich.highlighter import Highlighter
 from textual.widgets import Input
 
-from couponctl.present import safe
+from couponctl.present import counted, safe
 
 if TYPE_CHECKING:
     from rich.text import Text
+    from textual.events import Key, Paste
 
 
 class _Spelled(Highlighter):
@@ -21,7 +22,9 @@ class _Spelled(Highlighter):
 
 
 class Typed(Input):
-    """An Input that is prefilled from the database, or pasted into."""
+    """An Input that is prefilled from the database, or pasted into; while it is `locked` it takes nothing."""
+
+    locked = False
 
     def __init__(
         self,
@@ -31,3 +34,28 @@ class Typed(Input):
         placeholder: str = "",
     ) -> None:
         super().__init__(value, placeholder, _Spelled(), id=id)
+
+    def on_key(self, event: Key) -> None:
+        if self.locked and event.is_printable:
+            event.prevent_default().stop()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not self.locked and super().check_action(action, parameters)
+
+    def on_paste(self, event: Paste) -> None:
+        event.prevent_default().stop()
+        self._take(event.text)
+
+    def action_paste(self) -> None:
+        self._take(self.app.clipboard)
+
+    def _take(self, pasted: str) -> None:
+        """One line, whatever blank ones are around it. Of several none: nobody could tell which was meant."""
+        written = [line for line in pasted.splitlines() if line.strip()]
+        if self.locked or not written:
+            return
+        if len(written) == 1:
+            self.replace(written[0], *self.selection)
+        else:
+            words = f"{counted(len(written), 'line')} pasted where one has room: none was taken"
+            self.app.notify(words, severity="warning")

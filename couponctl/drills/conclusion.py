@@ -1,0 +1,51 @@
+"""How drills ended: one word and one glyph, the same wherever it is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from couponctl.drills.drill import Verdict
+from couponctl.drills.report import worst
+
+if TYPE_CHECKING:
+    from couponctl.drills.progress import View
+    from couponctl.drills.report import Report
+
+_GLYPHS = {Verdict.PASS: "✔", Verdict.FAIL: "✘", Verdict.INCONCLUSIVE: "?"}
+SHORTFALL = "!"
+"""Beside a PASS whose service levels were not all met, and beside a level that was missed."""
+LEVEL_GLYPHS = {True: "✔", False: SHORTFALL, None: "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """Its glyph stands for good, bad or in between; the word says it too."""
+
+    glyph: str
+    word: str
+
+    def __str__(self) -> str:
+        return f"{self.glyph} {self.word}"
+
+
+def conclusion(*reports: Report) -> Conclusion:
+    """The verdict over the reports, and whether service levels were missed or could not be measured."""
+    verdict = worst(reports)
+    met = [level.met for report in reports for level in report.slos]
+    unmet = [_levels(met.count(False), "missed"), _levels(met.count(None), "not measured")]
+    short = verdict is Verdict.PASS and any(unmet)
+    return Conclusion(SHORTFALL if short else _GLYPHS[verdict], ", ".join(filter(None, [verdict, *unmet])))
+
+
+def _levels(count: int, what: str) -> str:
+    if not count:
+        return ""
+    return f"SLO {what}" if count == 1 else f"{count} SLOs {what}"
+
+
+def aborted_words(view: View) -> str:
+    """What is said of a drill that was broken off."""
+    return (
+        f"aborted, {view.answered:,} of {view.total:,} answered" if view.total else "aborted before any claim"
+    )

@@ -1,0 +1,36 @@
+"""Handing text to the terminal's clipboard, and saying no more than is known of it.
+
+A terminal is asked by OSC 52 and never answers; tmux and screen keep the request unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from couponctl.present import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from textual.app import App
+
+_BETWEEN = {
+    "TMUX": "tmux passes it on only with: set -s set-clipboard on",
+    "STY": "screen keeps it to itself: select the text with Shift and the mouse",
+}
+"""Programs between the console and the terminal, by the variable that they set."""
+
+_SECONDS = 6
+"""Long enough to select the text from the toast."""
+
+
+def copy(app: App[Any], text: str) -> None:
+    """Send the text, show it, and name what may be in its way."""
+    app.copy_to_clipboard(text)
+    words = "\n".join([safe(text), *hints(os.environ)])
+    app.notify(words, title="Sent to the terminal's clipboard", timeout=_SECONDS, markup=False)
+
+
+def hints(environment: Mapping[str, str]) -> list[str]:
+    return [hint for variable, hint in _BETWEEN.items() if environment.get(variable)]
