@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from couponctl.errors import CouponctlError, LoginRefused, Unreachable
+from couponctl.errors.login import TlsNotOffered
 from couponctl.flood import ANSWER, WatchfulLoop, Wire
-from couponctl.login_errors import TlsNotOffered
 from couponctl.login_failures import refusal, unfit
 from couponctl.passfile import password_in
 
@@ -46,7 +46,7 @@ async def connected(server: Server, limits: Limits, application: str) -> asyncpg
     """A connection to the first host that takes one and fits; each has `connect_timeout` of its own.
 
     The driver's timeout would cover all hosts together, and one that swallows packets would eat it.
-    Raises Unreachable, LoginRefused and the other errors of `couponctl.login_errors`.
+    Raises Unreachable, LoginRefused and the other errors of `couponctl.errors.login`.
     """
     refused: list[tuple[Host, CouponctlError]] = []
     prefers = server.session_attrs == "prefer-standby"

@@ -1,4 +1,4 @@
-"""What the driver raises while it logs in becomes one of `couponctl.login_errors`.
+"""What the driver raises while it logs in becomes one of `couponctl.errors.login`.
 
 Told apart by type, SQLSTATE and the function of the server that complains, which no language changes; of a
 message only the name `pg_hba.conf` is looked for, which all translations of it keep.
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from couponctl.errors import CouponctlError, LoginRefused, TooFewFiles, Unreachable
-from couponctl.flood import FLOODED, Flood
-from couponctl.login_errors import (
+from couponctl.errors.login import (
     CertificateRefused,
     CertificateWanted,
     HostUnknown,
@@ -32,6 +31,7 @@ from couponctl.login_errors import (
     UnknownDatabase,
     WrongPassword,
 )
+from couponctl.flood import FLOODED, Flood
 
 if TYPE_CHECKING:
     from collections.abc import Callable

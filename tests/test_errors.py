@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl import driver_errors, errors, login_errors
+from couponctl import driver_errors, errors
 from couponctl.cli.exits import ExitCode, exit_code_for
 from couponctl.models import Outcome
 from couponctl.settings import Limits
@@ -87,9 +87,9 @@ def test_every_error_stands_in_the_drawing_below_its_parent(kind: type[errors.Co
         (errors.ServerFailed, 2),
         (errors.OutOfResources, 3),
         (errors.Guarded, 23),
-        (login_errors.NotAccepting, 3),
-        (login_errors.WrongPassword, 2),
-        (login_errors.TlsNotOffered, 2),
+        (errors.NotAccepting, 3),
+        (errors.WrongPassword, 2),
+        (errors.TlsNotOffered, 2),
     ],
 )
 def test_exit_codes_are_an_interface(kind: type[errors.CouponctlError], code: int) -> None:

@@ -26,7 +26,6 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
         "interruption": set(),
         "libpq": set(),
         "sqlstates": set(),
-        "login_errors": set(),
         "passfile": set(),
         "tables": {"sqlalchemy"},
     },

@@ -12,9 +12,9 @@ import pytest
 
 from couponctl import embedded
 from couponctl.errors import CouponctlError
+from couponctl.errors.login import NoHostFits, NotAdmitted
 from couponctl.libpq import Server
 from couponctl.login import connected
-from couponctl.login_errors import NoHostFits, NotAdmitted
 from couponctl.settings import Limits, load
 from tests.cli.programs import finished
 from tests.clusters import NOBODY, PRIMARY, STANDBY, SUPERUSER, primary_and_standby

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from couponctl.doctor.diagnosis import Diagnosis, State, skipped
 from couponctl.errors import BadSettings, LoginRefused, Unavailable, Unreachable
-from couponctl.guards import PRODUCTION
-from couponctl.libpq import Server
-from couponctl.login_errors import (
+from couponctl.errors.login import (
     CertificateRefused,
     CertificateWanted,
     HostUnknown,
@@ -23,6 +21,8 @@ from couponctl.login_errors import (
     TlsNotOffered,
     UnknownDatabase,
 )
+from couponctl.guards import PRODUCTION
+from couponctl.libpq import Server
 from couponctl.passfile import complaint
 
 if TYPE_CHECKING:

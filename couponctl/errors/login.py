@@ -1,10 +1,11 @@
-"""What can go wrong before a connection is there, each with a way out of its own; see `couponctl.errors`."""
+"""What can go wrong before a connection is there, each with a way out of its own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from couponctl.errors import LoginRefused, Misconfigured, Unreachable
+from couponctl.errors.misconfigured import LoginRefused, Misconfigured
+from couponctl.errors.unavailable import Unreachable
 
 
 class HostUnknown(Unreachable):
