@@ -168,9 +168,9 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
 
 
 def _unreachable(exc: BaseException, state: str | None, server: Server) -> Unavailable:
-    causes = tuple(_causes(exc))
-    if any(map(TooFewFiles.explains, causes)):
+    if TooFewFiles.explains(exc):
         return TooFewFiles()
+    causes = tuple(_causes(exc))
     reason = _UNREACHABLE_BY_SQLSTATE.get(state or "") or next(
         (words for kind, words in _UNREACHABLE_BY_TYPE for one in causes if isinstance(one, kind)),
         "the connection was lost",
