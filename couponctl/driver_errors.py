@@ -171,11 +171,11 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
 
 
 def _unreachable(exc: BaseException, state: str | None, server: Server) -> Unavailable:
-    chain = tuple(_causes(exc))
-    if any(map(TooFewFiles.explains, chain)):
+    if TooFewFiles.explains(exc):
         return TooFewFiles()
+    causes = tuple(_causes(exc))
     reason = _UNREACHABLE_BY_SQLSTATE.get(state or "") or next(
-        (words for kind, words in _UNREACHABLE_BY_TYPE if any(isinstance(one, kind) for one in chain)),
+        (words for kind, words in _UNREACHABLE_BY_TYPE if any(isinstance(one, kind) for one in causes)),
         "the connection was lost",
     )
     return Unreachable(f"{reason} ({server.where})")

@@ -83,7 +83,7 @@ def refusal(exc: Exception, server: Server, host: Host, given: str) -> Couponctl
     if isinstance(exc, asyncpg.ClientConfigurationError):
         return TlsFilesUnusable()
     chain = tuple(filter(None, (exc, exc.__cause__)))
-    if any(map(TooFewFiles.explains, chain)):
+    if TooFewFiles.explains(exc):
         return TooFewFiles()
     tls = next((one for one in chain if isinstance(one, ssl.SSLError)), None)
     if tls is not None and not isinstance(tls, ssl.SSLEOFError):

@@ -39,7 +39,7 @@ class SchemaMissing(Misconfigured):
 class SchemaUnfit(Misconfigured):
     """The tables coupons and claims are not of the types that couponctl works with.
 
-    Names and user ids want varchar, text or citext, amounts a number: `couponctl doctor` names the columns.
+    Names and user ids want varchar, text or citext, amounts a number; `couponctl doctor` names the columns.
     """
 
     code = "schema_unfit"
@@ -48,7 +48,7 @@ class SchemaUnfit(Misconfigured):
 class NoPrivilege(Misconfigured):
     """The role may not do this here: it lacks a privilege, or a row-level security policy forbids it.
 
-    `couponctl doctor` names the GRANT that is missing; where none is, it is a policy of coupons or claims.
+    A policy of coupons or claims forbids it, or a right is missing; `couponctl doctor` names the GRANT for it.
     """
 
     code = "no_privilege"

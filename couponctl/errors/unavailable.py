@@ -38,9 +38,13 @@ class TooFewFiles(Unavailable):
     outcome = Outcome.UNAVAILABLE
 
     @classmethod
-    def explains(cls, exc: BaseException) -> bool:
-        """Whether this is what an error of the system comes from."""
-        return isinstance(exc, OSError) and exc.errno in {errno.EMFILE, errno.ENFILE}
+    def explains(cls, exc: BaseException | None) -> bool:
+        """Whether this is what an error comes from."""
+        while exc is not None:
+            if isinstance(exc, OSError) and exc.errno in {errno.EMFILE, errno.ENFILE}:
+                return True
+            exc = exc.__cause__ or exc.__context__
+        return False
 
 
 @dataclass(eq=False)
