@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from couponctl.present import audit_words, counted, finding_line, sight_words
+from couponctl.present import counted, finding_line
 from couponctl.tui.text import Tone, lines, literal
 from couponctl.tui.widgets.pane import Figures, Pane
 
@@ -36,12 +36,9 @@ class IntegrityPane(Pane):
             self._figures.show(lines(literal(held, Tone.GOOD), literal(f"  at {at:%H:%M:%S}", Tone.DIM)))
             return
         if audit.hidden and not audit.findings:
-            self._figures.show(
-                lines(
-                    literal(f"? {audit_words(audit)}", Tone.WARN),
-                    literal(f"  {sight_words(audit.hidden)}", Tone.DIM),
-                )
-            )
+            seen = f"? {counted(audit.coupons, 'coupon')}, {counted(audit.claims, 'claim')} seen: sound"
+            why = "  row-level security hides the rest"
+            self._figures.show(lines(literal(seen, Tone.WARN), literal(why, Tone.DIM)))
             return
         words = f"✘ {counted(len(audit.findings), 'finding')} at {at:%H:%M:%S}"
         findings = [literal(finding_line(finding), Tone.BAD) for finding in audit.findings]
