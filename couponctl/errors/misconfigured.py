@@ -48,7 +48,7 @@ class SchemaUnfit(Misconfigured):
 class NoPrivilege(Misconfigured):
     """The role may not do this here: it lacks a privilege, or a row-level security policy forbids it.
 
-    A policy of coupons or claims forbids it, or a right is missing; `couponctl doctor` names the GRANT for it.
+    A privilege can be granted, and a policy be changed, by the owner; `couponctl doctor` names the GRANT.
     """
 
     code = "no_privilege"
