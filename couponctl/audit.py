@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from couponctl.models import Hidden
 
 
-_KINDS = {
-    Standing.MISSING: FindingKind.MISSING_CONSTRAINT,
-    Standing.TOO_STRICT: FindingKind.FORBIDDING_CONSTRAINT,
-}
-
-
 async def audit(database: Database, names: Sequence[str] = ()) -> Audit:
     """Audit these coupons, or all of them. Raises CouponNotFound.
 
@@ -44,12 +38,13 @@ async def audit(database: Database, names: Sequence[str] = ()) -> Audit:
         deviating = await session.connection.stream(_deviating(names))
         findings = [finding async for row in deviating for finding in _findings(row, hidden)]
         judgement = await judge(session)
-    findings += [Finding(None, _KINDS[rule.standing], rule.words) for rule in judgement.broken]
+    missing = judgement.of(Standing.MISSING)
+    findings += [Finding(None, FindingKind.MISSING_CONSTRAINT, rule.words) for rule in missing]
     return Audit(
         coupon_count.scalar_one(),
         claim_count.scalar_one(),
         tuple(findings),
-        not_told=tuple(rule.words for rule in judgement.not_told),
+        not_told=tuple(rule.words for rule in judgement.of(Standing.NOT_TOLD)),
         hidden=hidden,
     )
 

@@ -253,8 +253,6 @@ class FindingKind(StrEnum):
     DUPLICATE_CLAIM = "duplicate_claim"
     ORPHAN_CLAIM = "orphan_claim"
     MISSING_CONSTRAINT = "missing_constraint"
-    FORBIDDING_CONSTRAINT = "forbidding_constraint"
-    """A key that refuses what should be won."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,9 @@ MEANINGS: dict[str, Meaning] = {
 }
 """By class, the first two characters."""
 
+_UNIQUE = "23505"
+_COMPUTED = "428C9"
+
 _REASONS = {
     "0A000": "it cannot do that with these tables",
     "22000": "a value is not of the column's type, which couponctl sends text to",
@@ -68,7 +71,7 @@ _REASONS = {
     "23505": "another row has the same already",
     "23514": "a check forbids it",
     "23P01": "another row excludes it",
-    "428C9": "a column makes its values itself and takes none",
+    _COMPUTED: "the database computes a column itself, and takes no value for it",
     "54000": "it is too large for an index or a row",
     "54001": "a function of the database calls itself too often",
     "55000": "the tables are not prepared for it, such as a published table without a replica identity",
@@ -83,8 +86,6 @@ _REASONS_BY_CLASS = {
     "54": "a limit of the server is exceeded",
     "HV": "a foreign server that it depends on failed",
 }
-
-_UNIQUE = "23505"
 
 _RAISED = "P0001"
 """RAISE EXCEPTION in a function of the database: its words are meant for people."""
@@ -108,6 +109,8 @@ class ServerError:
 def error_for(said: ServerError) -> CouponctlError | None:
     """Our error for it; None where it is a bug of couponctl's."""
     meaning = MEANINGS.get(said.sqlstate[:2], Meaning.REFUSED)
+    if said.sqlstate == _COMPUTED:
+        meaning = Meaning.REFUSED
     if said.in_function and meaning in {Meaning.UNFIT, Meaning.OURS}:
         meaning = Meaning.REFUSED
     if meaning is Meaning.OURS:

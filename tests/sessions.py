@@ -42,6 +42,19 @@ def execute(url: str, statement: str, *values: object) -> list[Any]:
     return asyncio.run(on_a_connection())
 
 
+def run_script(url: str, script: str) -> None:
+    """Several statements in one transaction."""
+
+    async def on_a_connection() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(script)
+        finally:
+            await connection.close()
+
+    asyncio.run(on_a_connection())
+
+
 def login(url: str, user: str, password: str, *, database: str | None = None) -> str:
     """The same server for another role or database."""
     parts = urlsplit(url)

@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstrai
 from couponctl.database import open_database
 from couponctl.errors import SchemaMissing
 from couponctl.libpq import server_at
-from couponctl.rules import judge
+from couponctl.rules import Standing, judge
 from couponctl.schema import apply_schema, ensure_schema, missing_columns
 from couponctl.service import CouponService
 from couponctl.tables import metadata
@@ -101,6 +101,6 @@ async def test_each_missing_rule_is_named_with_its_remedy(
     database: Database, other_session: asyncpg.Connection, damage: str, rule: str
 ) -> None:
     async with database.session() as session:
-        assert (await judge(session)).broken == ()
+        assert (await judge(session)).of(Standing.MISSING) == ()
         await other_session.execute(damage)
-        assert any(rule in missing.words for missing in (await judge(session)).broken)
+        assert any(rule in missing.words for missing in (await judge(session)).of(Standing.MISSING))

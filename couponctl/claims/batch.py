@@ -155,7 +155,7 @@ class Batches:
                 if seen > 0:
                     return {}
             before = set((await session.execute(_claimed_before, who)).scalar_one() or ())
-            first = [user for user in users if user not in before][: remaining or 0]
+            first = [user for user in users if user not in before][: int(remaining or 0)]
             if first:
                 inserted = await session.execute(_insert_claims, {**who, "these_users": first})
                 if set(inserted.scalars()) != set(first):

@@ -36,6 +36,7 @@ _ON_TABLES = {
     "types": of_tables.types,
     "rights": of_tables.rights,
     "rules": of_tables.rules,
+    "publications": of_tables.publications,
     "policies": policies,
 }
 """Stages that want the tables to be there."""
@@ -51,7 +52,7 @@ async def diagnose(database: Database, settings: Settings | None = None) -> tupl
     guards = () if settings is None else tuple(guards_said(settings))
     begin = (*settings_said(database.server), *guards)
     try:
-        async with database.session("AUTOCOMMIT") as session:
+        async with database.session() as session:
             read_only = settings is not None and settings.read_only
             visit = await begun(session, database, read_only=read_only)
             found = await _looked_at(session, visit)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from couponctl.doctor.diagnosis import Diagnosis, State
-from couponctl.rules import judge
+from couponctl.rules import Standing, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,8 @@ def tables(visit: Visit) -> Iterator[Diagnosis]:
 _TYPES = text("""
     SELECT attrelid::regclass::text AS relation, relname || '.' || attname AS column,
            coalesce(base.typname, own.typname) AS type,
-           attnotnull AND NOT atthasdef AND attidentity = '' AS wanted, quote_ident(attname) AS quoted
+           attnotnull AND NOT atthasdef AND attidentity = '' AS wanted, quote_ident(attname) AS quoted,
+           attgenerated <> '' OR attidentity = 'a' AS computed
       FROM pg_attribute
       JOIN pg_class ON pg_class.oid = attrelid
       JOIN pg_type AS own ON own.oid = atttypid
@@ -85,6 +86,10 @@ def _type(row: Row[Any]) -> Iterator[Diagnosis]:
         yield Diagnosis("types", State.WRONG, f"{row.column} is of type {row.type}", remedy)
     elif fitting is not None and fitting[row.type]:
         yield Diagnosis("types", State.WARNING, f"{row.column} is of type {row.type}: {fitting[row.type]}")
+    if row.computed and row.column in _FILLED:
+        detail = f"{row.column} is computed by the database, which takes no value for it"
+        remedy = f"Make it a plain column: ALTER TABLE {row.relation} ALTER {row.quoted} DROP EXPRESSION"
+        yield Diagnosis("types", State.WRONG, detail, remedy)
     if row.wanted and row.column not in _FILLED:
         detail = f"{row.column} must be filled, and couponctl does not know it"
         remedy = f"Give it a default: ALTER TABLE {row.relation} ALTER {row.quoted} SET DEFAULT ..."
@@ -139,8 +144,29 @@ async def rights(session: Session, visit: Visit) -> list[Diagnosis]:
     ] or [Diagnosis("rights", State.OK, f"role {visit.facts.role} may {may}")]
 
 
+_WITHOUT_IDENTITY = text("""
+    SELECT format('%I.%I', nspname, relname) AS place
+      FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+     WHERE pg_class.oid = to_regclass('coupons')
+       AND (relreplident = 'n' OR relreplident = 'd' AND NOT EXISTS (
+            SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary AND indisvalid))
+       AND EXISTS (SELECT FROM pg_publication_tables JOIN pg_publication USING (pubname)
+                    WHERE schemaname = nspname AND tablename = relname AND pubupdate)
+""")
+
+
+async def publications(session: Session, _visit: Visit) -> list[Diagnosis]:
+    """A claim changes its coupon's row; the server refuses where it could not tell subscribers which."""
+    place = (await session.execute(_WITHOUT_IDENTITY)).scalar_one_or_none()
+    if place is None:
+        return [Diagnosis("publications", State.OK, "none of them forbids a claim")]
+    detail = f"{place} is published without a replica identity, so that every claim is refused"
+    return [Diagnosis("publications", State.WRONG, detail, f"ALTER TABLE {place} REPLICA IDENTITY FULL;")]
+
+
 async def rules(session: Session, _visit: Visit) -> list[Diagnosis]:
     judgement = await judge(session)
-    found = [Diagnosis("rules", State.WARNING, rule.problem, f"{rule.remedy};") for rule in judgement.broken]
-    found += [Diagnosis("rules", State.OK, rule.problem) for rule in judgement.not_told]
+    doubtful = (*judgement.of(Standing.MISSING), *judgement.of(Standing.TOO_STRICT))
+    found = [Diagnosis("rules", State.WARNING, rule.problem, f"{rule.remedy};") for rule in doubtful]
+    found += [Diagnosis("rules", State.OK, rule.problem) for rule in judgement.of(Standing.NOT_TOLD)]
     return found or [Diagnosis("rules", State.OK, "keys and checks guard the ledger")]

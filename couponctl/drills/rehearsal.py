@@ -60,7 +60,7 @@ async def rehearse(
         raise Guarded(
             f"an event trigger of this database ({', '.join(event_triggers)}) refuses what this creates "
             f"and drops: a schema, tables{', functions and triggers' if fittings.triggers else ''}",
-            "Have role or schema excepted there, or use another database; nothing was created",
+            "Have role or schema excepted there, or use another database; nothing was created.",
         ) from exc
 
 

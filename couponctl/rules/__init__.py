@@ -47,14 +47,8 @@ class Judgement:
 
     rules: tuple[Rule, ...]
 
-    @property
-    def broken(self) -> tuple[Rule, ...]:
-        """Those that are missing, or forbid what should be possible."""
-        return tuple(rule for rule in self.rules if rule.standing in {Standing.MISSING, Standing.TOO_STRICT})
-
-    @property
-    def not_told(self) -> tuple[Rule, ...]:
-        return tuple(rule for rule in self.rules if rule.standing is Standing.NOT_TOLD)
+    def of(self, standing: Standing) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.rules if rule.standing is standing)
 
 
 async def judge(session: Session) -> Judgement:

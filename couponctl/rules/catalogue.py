@@ -36,8 +36,6 @@ class Key:
     """All that it depends on, its expressions and its condition too."""
     whole: bool
     """It compares columns only, for equality, over all rows."""
-    immediate: bool
-    """Not DEFERRABLE."""
     constraint: bool
     """It belongs to a constraint, and is dropped with that."""
 
@@ -117,7 +115,6 @@ _KEYS = text("""
     SELECT quote_ident(coalesce(conname, relname)) AS name,
            conname IS NOT NULL AS is_constraint,
            indisunique AND indexprs IS NULL AND indpred IS NULL AS whole,
-           indimmediate AS immediate,
            ARRAY(SELECT attname::text FROM pg_attribute
                   WHERE attrelid = indrelid AND attnum = ANY ((indkey::int2[])[0:indnkeyatts - 1])
                     AND attnum > 0) AS columns,
@@ -176,7 +173,6 @@ def _keys(rows: Sequence[Row[Any]]) -> tuple[Key, ...]:
             columns=frozenset(row.columns),
             used=frozenset({*row.columns, *row.used}),
             whole=row.whole,
-            immediate=row.immediate,
             constraint=row.is_constraint,
         )
         for row in rows

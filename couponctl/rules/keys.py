@@ -13,9 +13,9 @@ def uniqueness_judged(wanted: Wanted, table: Table, columns: frozenset[str]) -> 
     """Whether no two rows can have the same values in these columns, and rows that differ can be there."""
     if table.no_table:
         return wanted.not_told(table.no_table)
-    sound = [key for key in table.keys if key.immediate and key.whole and key.columns == columns]
+    sound = [key for key in table.keys if key.whole and key.columns == columns]
     for key in table.keys:
-        if strict := _too_strict(table, key, columns):
+        if strict := _too_strict(key, columns):
             remedies = [_dropped(table, key)] if sound else [_dropped(table, key), wanted.remedy]
             return wanted.too_strict(f"the key {key.name} of {table.name} {strict}", "; ".join(remedies))
     if sound and table.has_heirs:
@@ -28,15 +28,11 @@ def uniqueness_judged(wanted: Wanted, table: Table, columns: frozenset[str]) -> 
     return wanted.not_told(table.perhaps) if table.perhaps else wanted.missing
 
 
-def _too_strict(table: Table, key: Key, columns: frozenset[str]) -> str:
+def _too_strict(key: Key, columns: frozenset[str]) -> str:
     """What a key forbids that should be possible; empty where it forbids no such thing."""
-    if not key.immediate:
-        # INSERT ... ON CONFLICT does not work on a table that has one, whatever is in its rows.
-        verb = "create" if table.name == "coupons" else "claim"
-        return f"is DEFERRABLE, and with such a key nobody can {verb} anything"
     if key.whole and key.columns < columns:
         only = ", ".join(sorted(key.columns))
-        return f'is on {only} alone, so others who should win hear "already claimed"'
+        return f"is on {only} alone, so others are refused"
     return ""
 
 
