@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from couponctl.doctor.diagnosis import Diagnosis, State
-from couponctl.headroom import rooms
+from couponctl.headroom import server_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def drills(visit: Visit) -> Iterator[Diagnosis]:
 
 async def limits(session: Session, visit: Visit) -> list[Diagnosis]:
     """The connections that this role can really have, this one included."""
-    narrowest = min(await rooms(session), key=lambda room: room.free)
+    narrowest = min((await server_facts(session)).rooms, key=lambda room: room.free)
     free = narrowest.free + 1
     detail = f"{free} of the {narrowest.limit} that {narrowest.limited_by} allows are free"
     if free >= visit.pool_size:

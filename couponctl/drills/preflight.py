@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
-
 from couponctl.database import open_database
 from couponctl.errors import Guarded, MayNotDrill, NoHeadRoom, ReadOnlyServer
-from couponctl.headroom import Room, rooms
+from couponctl.headroom import server_facts
 
 if TYPE_CHECKING:
     from couponctl.database import Database
     from couponctl.drills.drill import Drill, Parameters
+    from couponctl.headroom import Room
     from couponctl.libpq import Server
     from couponctl.settings import Limits
 
@@ -116,37 +115,18 @@ async def inspect(server: Server, limits: Limits, needed: int, *, unlogged: bool
         return await admitted(database, needed, unlogged=unlogged)
 
 
-# A publication sends nothing unless the server writes what logical decoding wants.
-_FACTS = text("""
-    SELECT current_setting('server_version') AS version,
-           current_user AS role,
-           format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), current_user) AS grant,
-           has_database_privilege(current_database(), 'CREATE') AS may_create,
-           pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS read_only,
-           current_setting('max_connections')::int AS max_connections,
-           ARRAY(SELECT pubname::text FROM pg_publication
-                  WHERE puballtables AND (pubinsert OR pubupdate OR pubdelete OR pubtruncate)
-                    AND (current_setting('wal_level') = 'logical'
-                         OR EXISTS (SELECT FROM pg_replication_slots WHERE slot_type = 'logical'))
-                  ORDER BY pubname) AS publications,
-           ARRAY(SELECT evtname::text FROM pg_event_trigger
-                  WHERE evtenabled IN ('O', 'A') AND evtevent <> 'login' ORDER BY evtname) AS event_triggers
-""")
-
-
 async def _look(database: Database) -> Premises:
     async with database.session("AUTOCOMMIT") as session:
-        facts = (await session.execute(_FACTS)).one()
-        found = await rooms(session)
+        found = await server_facts(session)
     return Premises(
         where=database.server.where,
-        version=facts.version,
-        max_connections=facts.max_connections,
-        role=facts.role,
-        grant=facts.grant,
-        may_create=facts.may_create,
-        read_only=facts.read_only,
-        rooms=found,
-        publications=tuple(facts.publications),
-        event_triggers=tuple(facts.event_triggers),
+        version=found.version,
+        max_connections=found.max_connections,
+        role=found.role,
+        grant=found.grant,
+        may_create=found.may_create,
+        read_only=found.read_only,
+        rooms=found.rooms,
+        publications=found.publications,
+        event_triggers=found.event_triggers,
     )

@@ -202,6 +202,6 @@ def test_a_doctor_who_cannot_reach_the_patient_says_why() -> None:
         "doctor", environment={"COUPONCTL_URL": f"postgresql://shop:{PASSWORD}@127.0.0.1:1/sale"}
     )
 
-    assert (answer.exit_code, answer.out) == (3, b"")
-    assert b"connection refused" in answer.err
-    assert PASSWORD.encode() not in answer.err
+    assert (answer.exit_code, answer.err) == (3, b"")
+    assert b"connection refused" in answer.out
+    assert PASSWORD.encode() not in answer.out
