@@ -3,7 +3,7 @@
 In a thread the drill would share one interpreter with the console: its claims would be slower than without
 a console, the console would stall while hundreds of them start, and the leak checks would count the
 console's descriptors. In a process the drill is what `couponctl drill` is, and should the console be
-killed, the drill hears of it, cleans up and ends.
+killed, the drill hears of it, cleans up and ends; until then it keeps a private server up by itself.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class _Standing:
 class DrillProcess:
     """Runs one drill, from its start to the end of its clean-up."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, keeping: tuple[int, ...] = ()) -> None:
+        """`keeping` are the descriptors that keep its server up, which its process inherits."""
         self.drill = order.drill
         self.parameters = order.parameters
         self.report: Report | None = None
@@ -105,7 +106,7 @@ class DrillProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), *keeping),
                 start_new_session=True,  # what the terminal tells the console is the console's to pass on
             )
         self._line.send(order)
