@@ -164,8 +164,12 @@ def main(descriptor: int) -> None:
     """The drill's own process: the order and all that follows come over the line."""
     interruption.end_at_once()
     line = Connection(descriptor)
+    try:
+        order: Order = line.recv()
+    except (EOFError, OSError):
+        return  # the console went before it had said what to run
     with asyncio.Runner(loop_factory=loop_for_load) as runner:
-        runner.run(_Performance(line, line.recv()).go())
+        runner.run(_Performance(line, order).go())
 
 
 class _Performance:
