@@ -5,11 +5,10 @@ from __future__ import annotations
 import shlex
 import unicodedata
 from datetime import UTC, datetime
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
 
     from couponctl.models import (
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
         PoolStats,
         ServerStats,
     )
+
+_NARROW = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("✔✘●■·×–…")
+"""ASCII and our own glyphs: a cell each, which need not be looked up."""
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -58,10 +60,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def cells(text: str) -> int:
-    """How many terminal cells a safe text takes (Unicode annex 11; combining marks take none)."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
+    """How many terminal cells a safe text takes."""
+    if _NARROW.issuperset(text):
+        return len(text)
+    from wcwidth import width  # noqa: PLC0415 - most texts do without it
+
+    return width(text, control_codes="ignore")
 
 
 def aligned(rows: Sequence[Sequence[str]], alignment: str) -> Iterator[str]:
@@ -168,11 +172,30 @@ def span(seconds: float) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """A safe text in that many terminal cells at most, one at least; what lacks something ends in `…`."""
+    """A safe text in that many terminal cells at most, one at least; what lacks something ends in `…`.
+
+    No letter is parted from its marks.
+    """
     if cells(text) <= width:
         return text
-    kept = sum(taken < width for taken in accumulate(map(cells, text)))
-    return f"{text[:kept]}…"
+    ends, taken = [0], cells("…")
+    for grapheme in _graphemes(text):
+        taken += cells(grapheme)
+        if taken > width:
+            break
+        ends.append(ends[-1] + len(grapheme))
+    while cells(shown := f"{text[: ends.pop()]}…") > width:
+        pass  # in nonsense, such as marks without a letter, the whole can be wider than its parts
+    return shown
+
+
+def _graphemes(text: str) -> Iterable[str]:
+    """What a reader takes for characters: a letter with its marks is one."""
+    if _NARROW.issuperset(text):
+        return text
+    from wcwidth import iter_graphemes  # noqa: PLC0415 - most texts do without it
+
+    return iter_graphemes(text)
 
 
 def backend_row(backend: Backend, query_width: int) -> tuple[str, ...]:

@@ -23,3 +23,14 @@ def reached(settings: Settings) -> Iterator[Server]:
             base = base or embedded.default_base()
             with embedded.running(base) as url:
                 yield server_at(url, source="embedded", password=embedded.password(base))
+
+
+@contextmanager
+def kept_up(settings: Settings) -> Iterator[tuple[int, ...]]:
+    """What a child process must inherit to use a server that was `reached`, even longer than its parent."""
+    match settings.target:
+        case Server():
+            yield ()
+        case Embedded(base):
+            with embedded.kept_up(base or embedded.default_base()) as descriptor:
+                yield (descriptor,)

@@ -9,9 +9,9 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -19,10 +19,13 @@ import pytest
 
 from couponctl import embedded
 from couponctl.embedded import supervisor
+from couponctl.embedded.locks import locked
 from couponctl.errors import BadSettings, Guarded, Unreachable
+from tests.processes import Process, gone, processes, soon
+from tests.waiting import DEADLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 A_COMMAND = """
 import sys
@@ -44,6 +47,7 @@ def fresh() -> Iterator[Path]:
     home.chmod(0o711)
     yield home / "base"
     embedded.stop(home / "base", now=True)
+    assert soon(lambda: not processes(home))
     shutil.rmtree(home)
 
 
@@ -65,6 +69,7 @@ def stopped(made: Path) -> Iterator[Path]:
     embedded.stop(made, now=True)
     yield made
     embedded.stop(made, now=True)
+    assert soon(lambda: not processes(made))
 
 
 @contextmanager
@@ -84,19 +89,10 @@ def url_of(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def soon(happens: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 15
-    while not happens():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 def ends(base: Path) -> bool:
     """Whether server and supervisor end by themselves before long, and leave no process."""
     cluster = embedded.Cluster(base)
-    return soon(lambda: not (cluster.alive or cluster.supervised))
+    return soon(lambda: not (cluster.alive or cluster.supervised or processes(base)))
 
 
 def server_of(base: Path) -> int:
@@ -105,8 +101,33 @@ def server_of(base: Path) -> int:
     return pid
 
 
-def parent_of(pid: int) -> int:
-    return int(subprocess.check_output(["ps", "-o", "ppid=", "-p", str(pid)]))
+def supervisors(base: Path) -> tuple[int, int]:
+    """The supervisor and the successor that waits, as soon as there are both and no third."""
+    found: dict[int, Process] = {}
+
+    def there() -> bool:
+        found.clear()
+        found.update({each.pid: each for each in processes("supervisor.py") if str(base) in each.command})
+        return len(found) == 2 and sum(each.parent in found for each in found.values()) == 1
+
+    assert soon(there), found
+    waiting = next(each for each in found.values() if each.parent in found)
+    return waiting.parent, waiting.pid
+
+
+def killed(*pids: int) -> bool:
+    """Kill all of them at once, so that none can see another's end."""
+    for signal_ in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            os.kill(pid, signal_)
+    return gone(*pids)
+
+
+def open_files(pid: int) -> set[Path]:
+    try:
+        return {file.resolve() for file in Path(f"/proc/{pid}/fd").iterdir()}
+    except FileNotFoundError:
+        return set()  # it has just ended
 
 
 def mode_of(path: Path) -> str:
@@ -206,11 +227,11 @@ def test_the_server_ends_with_its_last_user_however_that_dies(stopped: Path) -> 
     assert ends(stopped)
 
 
-def test_a_server_without_supervisor_finds_a_new_one(stopped: Path) -> None:
+def test_a_server_without_any_supervisor_finds_a_new_one(stopped: Path) -> None:
     with embedded.running(stopped):
         server = server_of(stopped)
-        os.kill(parent_of(server), signal.SIGKILL)
-    assert soon(lambda: not embedded.Cluster(stopped).supervised)
+        assert killed(*supervisors(stopped))
+    assert not embedded.Cluster(stopped).supervised
     with embedded.running(stopped):
         assert server_of(stopped) == server, "it is adopted, not restarted"
         assert embedded.Cluster(stopped).supervised
@@ -220,21 +241,20 @@ def test_a_server_without_supervisor_finds_a_new_one(stopped: Path) -> None:
 def test_neither_ctrl_c_nor_a_lock_reaches_the_server(stopped: Path) -> None:
     with embedded.running(stopped):
         server = server_of(stopped)
-        sessions = {os.getsid(process) for process in (0, server, parent_of(server))}
-        assert len(sessions) == 3
-        open_files = {os.path.realpath(file) for file in Path(f"/proc/{server}/fd").iterdir()}
-        assert {Path(file).name for file in open_files if file.endswith(".lock")} == {"server.lock"}
+        sessions = {os.getsid(process) for process in (0, server, *supervisors(stopped))}
+        assert len(sessions) == 4
+        assert {file.name for file in open_files(server) if file.suffix == ".lock"} == {"server.lock"}
 
 
 def test_a_supervisor_that_is_told_to_end_stops_the_server(stopped: Path) -> None:
     with embedded.running(stopped):
-        os.kill(parent_of(server_of(stopped)), signal.SIGTERM)
+        os.kill(supervisors(stopped)[0], signal.SIGTERM)
         assert ends(stopped)
 
 
-def test_stop_finds_a_server_without_supervisor(stopped: Path) -> None:
+def test_stop_finds_a_server_without_any_supervisor(stopped: Path) -> None:
     with embedded.running(stopped):
-        os.kill(parent_of(server_of(stopped)), signal.SIGKILL)
+        assert killed(*supervisors(stopped))
     assert embedded.stop(stopped) == "stopped"
     assert ends(stopped)
 
@@ -265,6 +285,101 @@ async def test_no_pid_file_is_believed(stopped: Path, left_behind: str) -> None:
     (cluster.sockets / supervisor.SOCKET).touch()
     with embedded.running(stopped) as url:
         assert await ask(url, "select 1") == 1
+
+
+def test_a_server_whose_supervisors_are_killed_ends_with_its_last_user(stopped: Path) -> None:
+    with embedded.running(stopped) as url:
+        server = server_of(stopped)
+        for each in ("first", "its successor", "the successor of that"):
+            assert killed(supervisors(stopped)[0]), each
+        assert killed(supervisors(stopped)[1])
+        supervisors(stopped)
+        assert psql(url, "select 1") == "1"
+        assert server_of(stopped) == server
+        assert embedded.stop(stopped) == "in_use"
+    assert ends(stopped)
+
+
+def test_a_frozen_server_without_users_ends_when_its_supervisor_is_killed(stopped: Path) -> None:
+    with command(stopped) as user:
+        url_of(user)
+        watching, _ = supervisors(stopped)
+        os.kill(server_of(stopped), signal.SIGSTOP)
+        os.kill(watching, signal.SIGSTOP)
+        assert killed(user.pid)
+        assert killed(watching)
+        assert ends(stopped)
+
+
+def test_a_server_that_dies_with_its_supervisor_leaves_no_process(stopped: Path) -> None:
+    with embedded.running(stopped):
+        assert killed(server_of(stopped), supervisors(stopped)[0])
+        assert ends(stopped)
+
+
+def test_a_kept_server_outlives_its_supervisor(stopped: Path) -> None:
+    embedded.start(stopped)
+    server = server_of(stopped)
+    assert killed(supervisors(stopped)[0])
+    supervisors(stopped)
+    with embedded.running(stopped):
+        pass
+    assert server_of(stopped) == server
+    assert embedded.stop(stopped) == "stopped"
+
+
+@pytest.mark.parametrize("wish", ["stop", "stop now", "reset", "SIGTERM"])
+def test_a_successor_is_told_to_stop_as_any_other(fresh: Path, wish: str) -> None:
+    embedded.start(fresh)
+    assert killed(supervisors(fresh)[0])
+    successor, _ = supervisors(fresh)
+    if wish == "SIGTERM":
+        os.kill(successor, signal.SIGTERM)
+    elif wish == "reset":
+        embedded.reset(fresh)
+    else:
+        assert embedded.stop(fresh, now=wish == "stop now") == "stopped"
+    assert ends(fresh)
+
+
+def test_a_successor_that_waits_is_not_ended_by_a_shutdown_before_its_supervisor(stopped: Path) -> None:
+    with embedded.running(stopped):
+        watching, waiting = supervisors(stopped)
+        assert soon(lambda: os.getsid(waiting) == waiting), "it has loaded"
+        os.kill(waiting, signal.SIGTERM)
+        assert killed(watching)
+        assert supervisors(stopped)[0] == waiting
+    assert ends(stopped)
+
+
+def test_a_supervisor_that_is_one_too_many_leaves_quietly(stopped: Path) -> None:
+    cluster = embedded.Cluster(stopped)
+    with locked(stopped / "supervisor.lock", shared=False):
+        before = cluster.log_size
+        too_many = subprocess.run(
+            [sys.executable, supervisor.__file__, supervisor.FIRST, stopped, cluster.sockets, "0", "0", "no"],
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert too_many.returncode == 0
+        assert cluster.log_size == before
+        assert not cluster.alive
+
+
+def test_a_look_at_the_lock_does_not_send_a_supervisor_away(stopped: Path) -> None:
+    cluster = embedded.Cluster(stopped)
+    launching = Thread(target=cluster.launch)
+
+    def first() -> list[int]:
+        return [each.pid for each in processes(f"{supervisor.__file__} {supervisor.FIRST} {stopped} ")]
+
+    with locked(cluster.users, shared=True):
+        with locked(stopped / "supervisor.lock", shared=True):
+            launching.start()
+            assert soon(lambda: any(stopped / "supervisor.lock" in open_files(each) for each in first()))
+        launching.join(DEADLINE)
+        assert cluster.supervised
+    assert ends(stopped)
 
 
 def test_start_keeps_the_server_up_until_stop(stopped: Path) -> None:

@@ -6,16 +6,20 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import couponctl
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PACKAGE = Path(couponctl.__file__).parent
 
 FLOORS: tuple[dict[str, set[str]], ...] = (
     {"models": set()},
-    {"errors": set(), "present": set()},
+    {"errors": set(), "present": {"wcwidth"}},
     {
         "cancellation": set(),
         "embedded": {"platformdirs"},
@@ -118,7 +122,7 @@ def test_a_clean_interpreter_loads_no_more_than_it_needs(imported: str, absent: 
 def test_help_loads_neither_the_database_nor_the_console(arguments: list[str]) -> None:
     loaded = _loaded_by(f"from couponctl.cli import run; run({arguments!r})")
 
-    assert not loaded & {"sqlalchemy", "asyncpg", "textual", "rich"}
+    assert not loaded & {"sqlalchemy", "asyncpg", "textual", "rich", "wcwidth"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
@@ -137,7 +141,21 @@ def test_headless_commands_load_no_console(command: str, database_url: str) -> N
     )
 
     assert "sqlalchemy" in loaded
-    assert not loaded & {"textual", "rich", "uvloop"}
+    assert not loaded & {"textual", "rich", "uvloop", "wcwidth"}
+
+
+@pytest.mark.parametrize(("name", "looked_up"), [("SPRING", False), ("ลดราคา", True)])
+def test_widths_are_looked_up_only_for_names_that_want_it(
+    plant: Callable[..., None], database_url: str, name: str, *, looked_up: bool
+) -> None:
+    plant(name, 1)
+    plant("GONE", 1, ("winner",))
+    loaded = _loaded_by(
+        f"import os; os.environ['COUPONCTL_URL'] = {database_url!r}\n"
+        "from couponctl.cli import run; run(['list']); run(['show', 'GONE'])"
+    )
+
+    assert ("wcwidth" in loaded) is looked_up
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop for Windows")

@@ -26,10 +26,6 @@ _GLYPH_COLORS = {"✔": "green", "✘": "red", "●": "green", "■": "yellow"}
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-class OutputFailed(Exception):
-    """An answer cannot be written: its reader has gone, or the disk is full; the OSError is the cause."""
-
-
 @dataclass
 class Invocation:
     """One run of the program."""
@@ -56,11 +52,7 @@ class Invocation:
 
     def print(self, line: str = "") -> None:
         """One line of data, to stdout; whatever in it is not ours has passed `safe` already."""
-        try:
-            click.echo(line, color=self.colored(sys.stdout))
-        except OSError as exc:
-            # Not left to click, which would end the process with a 1 for a closed pipe.
-            raise OutputFailed from exc
+        click.echo(line, color=self.colored(sys.stdout))
 
     def print_lines(self, lines: Iterable[str]) -> None:
         """Lines of data, with their glyphs in colour."""
@@ -80,9 +72,9 @@ class Invocation:
 
     def fail(self, error: CouponctlError) -> None:
         """One line with the way out, on stderr; with --json the same as a document on stdout."""
+        self.say(f"couponctl: {error}")
         if self.json:
             self.print_json({"error": error_document(error)})
-        self.say(f"couponctl: {error}")
 
     def colored(self, stream: Any) -> bool:
         if self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":

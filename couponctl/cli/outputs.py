@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from couponctl.cli.named_files import check_named_files
+from couponctl.cli.stdout import OutputFailed
 from couponctl.drills.jsonl import journal_lines
 from couponctl.drills.junit import junit
 from couponctl.drills.markdown import markdown
@@ -77,9 +78,12 @@ class Output:
             raise self._unwritable(exc) from exc
 
     def write(self, text: str) -> None:
-        """Raises Invalid where the file can no longer be written."""
+        """Raises Invalid where the file can no longer be written, OutputFailed where stdout cannot."""
         if self.to_stdout:
-            click.echo(text.encode(), nl=False)
+            try:
+                click.echo(text.encode(), nl=False)
+            except OSError as exc:
+                raise OutputFailed(exc) from exc
             return
         try:
             self._file.write_text(text, "utf-8", newline="\n")
@@ -100,9 +104,12 @@ def outputs_of(invocation: Invocation, paths: Mapping[str, str | None]) -> tuple
 
 
 def write_all(invocation: Invocation, outputs: Sequence[Output], reports: Sequence[Report]) -> bool:
-    """Write every output that can be written, and say which cannot; whether all were."""
+    """Write every output that can be written, and say which cannot; whether all were.
+
+    Raises OutputFailed where stdout is one and cannot be written: after all files.
+    """
     complete = True
-    for output in outputs:
+    for output in sorted(outputs, key=lambda output: output.to_stdout):
         try:
             output.write(_FORMATS[output.format](reports))
         except Invalid as error:

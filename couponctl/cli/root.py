@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 import traceback
+from contextlib import redirect_stdout
 from itertools import takewhile
 
 import click
 
 from couponctl import __version__
 from couponctl.cli.exits import ExitCode, exit_code_for
-from couponctl.cli.invocation import Invocation, OutputFailed, common_options
+from couponctl.cli.invocation import Invocation, common_options
+from couponctl.cli.stdout import Answers, OutputFailed
 from couponctl.errors import CouponctlError, Invalid, TooFewFiles
 from couponctl.interruption import Interrupted
 
@@ -67,9 +70,10 @@ def run(arguments: list[str]) -> int:
     verbose = "-v" in options or "--verbose" in options
     invocation = Invocation(json="--json" in options, verbose=verbose, arguments=tuple(arguments))
     try:
-        return _run(invocation, arguments)
+        with redirect_stdout(Answers(sys.stdout)):
+            return _run(invocation, arguments)
     except OutputFailed as failure:
-        return _without_output(invocation, failure.__cause__)
+        return _without_output(invocation, failure.why)
 
 
 def _run(invocation: Invocation, arguments: list[str]) -> int:
@@ -101,13 +105,14 @@ def _usage(error: click.ClickException) -> Invalid:
     return Invalid("usage", f"{message} (see `{command} --help`)")
 
 
-def _without_output(invocation: Invocation, why: BaseException | None) -> int:
+def _without_output(invocation: Invocation, why: OSError) -> int:
     # The flush at exit must not complain about it once more.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(why, BrokenPipeError):  # whoever read it has seen enough
         return ExitCode.BROKEN_PIPE
-    invocation.say(f"couponctl: the output cannot be written: {getattr(why, 'strerror', why)}")
-    return ExitCode.UNEXPECTED
+    reason = "stdout is closed" if why.errno == errno.EBADF else why.strerror
+    invocation.say(f"couponctl: the answer cannot be written: {reason}; what the command has changed stands")
+    return ExitCode.INVALID
 
 
 def _unexpected(invocation: Invocation, error: Exception) -> int:

@@ -32,6 +32,7 @@ __all__ = [
     "Stopped",
     "binary",
     "default_base",
+    "kept_up",
     "reset",
     "running",
     "start",
@@ -96,6 +97,17 @@ def running(base: Path) -> Iterator[str]:
                 with locked(cluster.starting, shared=False):
                     _bring_up(cluster)
         yield cluster.url
+
+
+@contextmanager
+def kept_up(base: Path) -> Iterator[int]:
+    """A descriptor for a child process to inherit: a server that runs stays up while any process has it open.
+
+    So the child uses the server from its first moment to its end, whatever becomes of its parent. Raises
+    Unreachable while the server stops.
+    """
+    with locked(Cluster(resolved(base)).users, shared=True) as descriptor:
+        yield descriptor
 
 
 def password(base: Path) -> str:

@@ -235,7 +235,7 @@ class Cluster:
 
 
 def _detach(log: Path, arguments: list[Path | str]) -> None:
-    command = [sys.executable, "-I", "-S", supervisor.__file__, *map(str, arguments)]
+    command = [sys.executable, "-I", "-S", supervisor.__file__, supervisor.FIRST, *map(str, arguments)]
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         subprocess.run(
@@ -251,6 +251,8 @@ def _detach(log: Path, arguments: list[Path | str]) -> None:
             timeout=PATIENCE,
         )
     except subprocess.TimeoutExpired as error:
-        raise Unreachable(reason=f"another supervisor has kept its lock for {PATIENCE:g} s") from error
+        raise Unreachable(
+            reason=f"the private PostgreSQL's supervisor has not started within {PATIENCE:g} s"
+        ) from error
     finally:
         os.close(descriptor)

@@ -21,8 +21,11 @@ MOMENT = 0.02
 
 
 @contextmanager
-def locked(path: Path, *, shared: bool) -> Iterator[None]:
-    """Hold the lock of that file, together with other sharers or alone; no child process inherits it.
+def locked(path: Path, *, shared: bool) -> Iterator[int]:
+    """Hold the lock of that file, together with other sharers or alone.
+
+    Gives the descriptor that holds it: no child process inherits that unasked, and one that does holds the
+    lock too.
 
     Raises Unreachable when another process keeps it for more than 90 s.
     """
@@ -33,7 +36,7 @@ def locked(path: Path, *, shared: bool) -> Iterator[None]:
             if time.monotonic() > deadline:
                 raise Unreachable(reason=f"another process has been holding {path} for {PATIENCE:g} s")
             time.sleep(MOMENT)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -10,6 +10,11 @@ locks, which the kernel drops with their holder, however it dies:
 
 Whatever happens rings the bell, a named pipe, as one byte: so nothing can be missed between a look and
 a wait.
+
+A supervisor that is killed must not leave the server running for ever, so it has a successor: a process
+that does nothing but read from a pipe which the supervisor alone holds open. When that ends, the successor
+becomes the supervisor of the server that it finds, with a successor of its own. One that is killed while it
+waits is replaced. Only both at once leave a server alone, and then the next command has it adopted.
 """
 
 from __future__ import annotations
@@ -27,8 +32,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-LOOK_AGAIN, NOW, UNUSED, GONE = b"a", bytes([signal.SIGTERM]), b"u", b"g"
-"""What rings the bell: `db stop`; the same in a hurry, or SIGTERM; the users' lock; the server's lock."""
+FIRST, SUCCESSOR = "first", "successor"
+"""What a supervisor is, as `ps` shows it; a child of another one is a successor that waits."""
+LOOK_AGAIN, NOW, CHILD, UNUSED, GONE = b"a", bytes([signal.SIGTERM]), bytes([signal.SIGCHLD]), b"u", b"g"
+"""What rings the bell: `db stop`; the same in a hurry, or SIGTERM; the end of a child; the users' lock; the
+server's lock."""
+HANDOVER_SECONDS = 1.0
+"""Longer than anybody shares the lock who only looks at it, and than a process takes to let go as it dies."""
 FAST_SECONDS, IMMEDIATE_SECONDS, TAKEOVER_SECONDS = 20.0, 10.0, 60.0
 SOCKET = ".s.PGSQL.5432"
 
@@ -50,27 +60,32 @@ def listener(sockets: Path) -> int | None:
 class Supervisor:
     """Watches over one server: started here, or left behind by a supervisor that was killed."""
 
-    def __init__(self, base: Path, sockets: Path, owner: tuple[int, int] | None) -> None:
-        self.base = base
-        self.sockets = sockets
-        self.owner = owner
-        self.alone = _open(base / "supervisor.lock")
-        fcntl.flock(self.alone, fcntl.LOCK_EX)
-        bell = base / "bell"
+    def __init__(self, arguments: list[str]) -> None:
+        """The caller holds the supervisor's lock; `arguments` are those of `main`."""
+        base, sockets, uid, gid, *self.command = arguments
+        self.arguments = arguments
+        self.base = Path(base)
+        self.sockets = Path(sockets)
+        self.owner = (int(uid), int(gid)) if os.geteuid() == 0 else None
+        self.successor: int | None = None
+        self.life, self.open_while_alive = os.pipe()
+        bell = self.base / "bell"
         bell.unlink(missing_ok=True)
         os.mkfifo(bell, 0o600)
         self.ears = os.open(bell, os.O_RDONLY | os.O_NONBLOCK)
         self.bell = os.open(bell, os.O_WRONLY | os.O_NONBLOCK)
         os.set_blocking(self.ears, True)
 
-    def watch(self, command: list[str]) -> int:
-        """Start or adopt the server and stay until it has ended; the exit status of this process."""
-        server = self._adopt_or_start(command)
-        if server is None:
-            _say("processes of the last server are still running")
-            return 1
-        signal.signal(signal.SIGTERM, lambda *_: None)
+    def watch(self, *, may_start: bool) -> None:
+        """Adopt the server, or start it where there is none, and stay until it has ended."""
         signal.set_wakeup_fd(self.bell)
+        self._post_successor()
+        server = self._adopt_or_start(may_start=may_start)
+        if server is not None:
+            self._stay_with(server)
+        self._dismiss_successor()
+
+    def _stay_with(self, server: int) -> None:
         users = _open(self.base / "users.lock")
         self._ring_once_free(_open(self.base / "server.lock"), GONE)
         self._ring_once_free(users, UNUSED)
@@ -81,7 +96,28 @@ class Supervisor:
         if (link := self.base / "run").is_symlink():
             shutil.rmtree(self.sockets, ignore_errors=True)
             link.unlink()
-        return 0
+
+    def _post_successor(self) -> None:
+        program = [sys.executable, "-I", "-S", __file__, SUCCESSOR, *self.arguments]
+        standard_input = (os.POSIX_SPAWN_DUP2, self.life, 0)
+        try:
+            self.successor = os.posix_spawn(program[0], program, os.environ, file_actions=[standard_input])
+        except OSError as error:
+            _say(f"the supervisor has no successor: {error.strerror}")
+
+    def _replace_successor_if_killed(self) -> None:
+        if self.successor is None:
+            return
+        ended, status = os.waitpid(self.successor, os.WNOHANG)
+        if ended:
+            self.successor = None
+            if os.WIFSIGNALED(status):  # one that cannot run would not run the next time either
+                self._post_successor()
+
+    def _dismiss_successor(self) -> None:
+        if self.successor is not None:
+            os.kill(self.successor, signal.SIGKILL)
+            os.waitpid(self.successor, 0)
 
     def _await_the_end(self, users: int) -> bytes:
         waiting = True
@@ -97,6 +133,8 @@ class Supervisor:
             elif event == LOOK_AGAIN and not waiting:
                 self._ring_once_free(users, UNUSED)
                 waiting = True
+            elif event == CHILD:
+                self._replace_successor_if_killed()
 
     def _ring_once_free(self, lock: int, event: bytes) -> None:
         def wait() -> None:
@@ -105,22 +143,24 @@ class Supervisor:
 
         _thread.start_new_thread(wait, ())
 
-    def _adopt_or_start(self, command: list[str]) -> int | None:
+    def _adopt_or_start(self, *, may_start: bool) -> int | None:
+        """The server's process id; None when there is none, or none that could be spoken to."""
         lock = _open(self.base / "server.lock")
         deadline = time.monotonic() + TAKEOVER_SECONDS
         try:
             while time.monotonic() < deadline:
                 with suppress(BlockingIOError):
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    return self._start(command, lock)
+                    return self._start(lock) if may_start else None
                 if server := listener(self.sockets):
                     return server
                 time.sleep(0.02)
         finally:
             os.close(lock)
+        _say("processes of the last server are still running")
         return None
 
-    def _start(self, command: list[str], lock: int) -> int:
+    def _start(self, lock: int) -> int:
         # The lock proves that no process of the last server lives; what a crash left behind would keep
         # the next one from starting if its process id belongs to somebody else by now.
         for stale in (
@@ -138,9 +178,9 @@ class Supervisor:
                 os.setgroups([])
                 os.setgid(self.owner[1])
                 os.setuid(self.owner[0])
-            os.execv(command[0], command)  # noqa: S606 -- no shell is the point
+            os.execv(self.command[0], self.command)  # noqa: S606 -- no shell is the point
         except OSError as error:
-            _say(f"{command[0]}: {error.strerror}")
+            _say(f"{self.command[0]}: {error.strerror}")
         finally:
             os._exit(127)
 
@@ -164,13 +204,31 @@ def _say(sentence: str) -> None:
     os.write(sys.stderr.fileno(), f"couponctl FATAL:  {sentence}\n".encode(errors="replace"))
 
 
+def _is_ours(lock: int) -> bool:
+    """Take the lock for good; False when another supervisor has it."""
+    deadline = time.monotonic() + HANDOVER_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.002)
+    return False
+
+
 def main() -> None:
-    """BASE SOCKETS UID GID COMMAND...: returns to the caller when the supervisor holds its lock."""
-    base, sockets, uid, gid, *command = sys.argv[1:]
-    owner = (int(uid), int(gid)) if os.geteuid() == 0 else None
-    supervisor = Supervisor(Path(base), Path(sockets), owner)
-    if os.fork() == 0:
-        os._exit(supervisor.watch(command))
+    """ROLE BASE SOCKETS UID GID COMMAND...: the first returns to its caller when there is a supervisor."""
+    role, *arguments = sys.argv[1:]
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, lambda *_: None)
+    if role == SUCCESSOR:
+        os.setsid()
+        os.read(0, 1)  # nobody writes: it returns when the supervisor has gone
+    lock = _open(Path(arguments[0]) / "supervisor.lock")
+    if not _is_ours(lock):
+        return
+    supervisor = Supervisor(arguments)
+    if role == SUCCESSOR or os.fork() == 0:
+        supervisor.watch(may_start=role == FIRST)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 In a thread the drill would share one interpreter with the console: its claims would be slower than without
 a console, the console would stall while hundreds of them start, and the leak checks would count the
 console's descriptors. In a process the drill is what `couponctl drill` is, and should the console be
-killed, the drill hears of it, cleans up and ends.
+killed, the drill hears of it, cleans up and ends; until then it keeps a private server up by itself.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class _Standing:
 class DrillProcess:
     """Runs one drill, from its start to the end of its clean-up."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, keeping: tuple[int, ...] = ()) -> None:
+        """`keeping` are the descriptors that keep its server up, which its process inherits."""
         self.drill = order.drill
         self.parameters = order.parameters
         self.report: Report | None = None
@@ -106,7 +107,7 @@ class DrillProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), *keeping),
                 start_new_session=True,  # what the terminal tells the console is the console's to pass on
             )
         self._line.send(order)
@@ -164,8 +165,12 @@ def main(descriptor: int) -> None:
     """The drill's own process: the order and all that follows come over the line."""
     interruption.end_at_once()
     line = Connection(descriptor)
+    try:
+        order: Order = line.recv()
+    except (EOFError, OSError):
+        return  # the console went before it had said what to run
     with asyncio.Runner(loop_factory=loop_for_load) as runner:
-        runner.run(_Performance(line, line.recv()).go())
+        runner.run(_Performance(line, order).go())
 
 
 class _Performance:

@@ -12,6 +12,7 @@ from couponctl.activity import open_watch
 from couponctl.claims import find_strategy
 from couponctl.drills.engine import Target
 from couponctl.drills.isolation import leftovers, remove_all
+from couponctl.reach import kept_up
 from couponctl.runs import RunStore, default_directory
 from couponctl.service import open_service
 from couponctl.tui.app import CouponApp
@@ -55,7 +56,8 @@ async def open_desk(settings: Settings, server: Server, prefix: Sequence[str]) -
 
     def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> DrillProcess:
         target = Target(server, settings.limits, find_strategy(strategy))
-        return DrillProcess(Order(drill, parameters, target, seed))
+        with kept_up(settings) as descriptors:
+            return DrillProcess(Order(drill, parameters, target, seed), descriptors)
 
     stage = Stage(launch)
     own = replace(settings.limits, pool_size=min(_CONNECTIONS, settings.limits.pool_size))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl import embedded
-from tests.cli.programs import finished, terminal
+from tests.cli.programs import COUPONCTL, finished, terminal
+from tests.processes import soon
 from tests.sessions import PASSWORD, execute
+from tests.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +100,25 @@ def test_ctrl_c_in_psql_ends_a_query_and_not_the_session(couponctl: Couponctl, b
         window.type("\\q\n")
 
         assert window.finish().exit_code == 0
+
+
+def test_psql_keeps_the_server_when_the_command_is_killed(base: Path) -> None:
+    with subprocess.Popen(
+        [*COUPONCTL, "db", "psql", "-XAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"SELECT 'here';\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"here\n"
+        process.kill()
+        process.wait()
+        in_the_meantime = embedded.stop(base)
+        rest, _ = process.communicate(b"SELECT 40 + 2;\n", timeout=DEADLINE)
+
+    assert in_the_meantime is embedded.Stopped.IN_USE
+    assert rest == b"42\n"
+    assert soon(lambda: not embedded.Cluster(base).alive)
 
 
 def test_reset_deletes_everything_and_only_when_it_is_meant(couponctl: Couponctl, base: Path) -> None:

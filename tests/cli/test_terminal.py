@@ -71,35 +71,6 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(
         assert process.wait() in ({0, 141} if "--json" in command else {141})
 
 
-@pytest.mark.parametrize("command", [("list",), ("show", "NEVER"), ("list", "--json")], ids=" ".join)
-def test_closed_streams_are_nothing_to_complain_about(
-    environment: dict[str, str], command: tuple[str, ...]
-) -> None:
-    closed = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *COUPONCTL, *command],
-        env={**os.environ, **environment},
-        check=False,
-        timeout=20,
-    )
-
-    assert closed.returncode == (12 if "show" in command else 0)
-
-
-def test_a_full_disk_is_told(environment: dict[str, str]) -> None:
-    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
-        answer = subprocess.run(
-            [*COUPONCTL, "list", "--json"],
-            env={**os.environ, **environment},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-            timeout=20,
-        )
-
-    assert answer.returncode == 1
-    assert answer.stderr == b"couponctl: the output cannot be written: No space left on device\n"
-
-
 def test_json_in_a_terminal_is_json_and_nothing_else(environment: dict[str, str]) -> None:
     answer = shown("list", "--json", environment=environment)
 

@@ -7,6 +7,9 @@ import os
 import pickle
 import re
 import signal
+import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +25,7 @@ from couponctl.drills.mixture import LEAK_CHECK
 from couponctl.drills.sale import FLASH_SALE, SCALE
 from couponctl.libpq import server_at
 from couponctl.service import CouponService
-from couponctl.tui.drill_process import DrillProcess, Order
+from couponctl.tui.drill_process import DrillProcess, Order, main
 from tests.drills.leftovers import assert_nothing_left
 from tests.sessions import PASSWORD
 from tests.waiting import DEADLINE, until
@@ -179,6 +182,21 @@ async def test_a_drill_whose_console_is_gone_cleans_up(
 
     await assert_nothing_left(observer)
     assert held_up._process.wait(DEADLINE) == 0
+
+
+def test_a_drill_whose_console_is_gone_before_it_has_said_which_one_just_ends() -> None:
+    mine, theirs = socket.socketpair()
+    with theirs:
+        mine.close()
+        ended = subprocess.run(
+            [sys.executable, "-c", f"from {main.__module__} import main; main({theirs.fileno()})"],
+            pass_fds=(theirs.fileno(),),
+            capture_output=True,
+            check=False,
+            timeout=DEADLINE * 3,
+        )
+
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 async def test_an_ended_drill_leaves_no_process(launch: Launch) -> None:
