@@ -84,19 +84,31 @@ class Legible(LineFilter):
         ]
 
 
-@lru_cache(4096)
 def _legible(style: Style, wanted: float, dark: bool) -> Style:
+    # Without the rest of the style: it holds places in the text, and would be another one each time.
+    mended = _mended(style.color, style.bgcolor, bool(style.reverse), wanted, dark)
+    return style if mended is None else style + mended
+
+
+@lru_cache(4096)
+def _mended(
+    color: Color | None, bgcolor: Color | None, reverse: bool, wanted: float, dark: bool
+) -> Style | None:
+    """Other colours, where these have too little contrast."""
+    style = Style(color=color, bgcolor=bgcolor, reverse=reverse)
     text, background = colours_of(style, dark=dark)
     if contrast(text, background) >= wanted:
-        return style
-    for better in _candidates(style, text, background):
-        if contrast(*colours_of(better, dark=dark)) >= wanted:
-            return better
-    return style
+        return None
+    enough = (
+        better
+        for better in _candidates(style, text, background)
+        if contrast(*colours_of(better, dark=dark)) >= wanted
+    )
+    return next(enough, None)
 
 
 def _candidates(style: Style, text: Shade, background: Shade) -> Iterator[Style]:
-    """The same colour brighter or darker, then ever more like black or white; nearest first."""
+    """The same colour brighter, or ever more like black or white; nearest first."""
     color = style.bgcolor if style.reverse else style.color
     if color is not None and color.type is ColorType.STANDARD and (color.number or 0) < 8:
         yield _with(style, Color.from_ansi((color.number or 0) + 8))
