@@ -29,9 +29,10 @@ class Clones:
         self.execute(self._server_url, f"DROP DATABASE {self._template} WITH (FORCE)")
 
     @contextmanager
-    def database(self, template: str | None = None) -> Iterator[str]:
+    def database(self, template: str | None = None, options: str = "") -> Iterator[str]:
         name = f"couponctl_test_{secrets.token_hex(4)}"
-        self.execute(self._server_url, f"CREATE DATABASE {name} TEMPLATE {template or self._template}")
+        template = template or self._template
+        self.execute(self._server_url, f"CREATE DATABASE {name} TEMPLATE {template} {options}")
         try:
             yield self.url_of(name)
         finally:

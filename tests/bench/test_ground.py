@@ -41,11 +41,11 @@ async def place(server: Server, limits: Limits) -> AsyncIterator[Ground]:
 async def test_pgbench_claims_in_a_balanced_ledger_and_its_warm_up_does_not_count(place: Ground) -> None:
     await place.lay_out(3)
 
-    timed = await place.pgbench.run(coupons=3, seconds=0.4, warm_up=0.1)
+    timed = await place.pgbench.run(coupons=3, seconds=2.4, warm_up=1)  # on a busy machine 50 logins take one
 
     await place.hold_against_ledger("pgbench", timed)
     assert timed.won > len(timed.latencies) > 10
-    assert timed.seconds < 1
+    assert timed.seconds < 4
     assert 0 < timed.p50_ms < timed.p99_ms
 
 

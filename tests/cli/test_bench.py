@@ -137,7 +137,7 @@ def test_without_pgbench_there_is_no_yardstick(couponctl: Couponctl, monkeypatch
         (["--rate", "10", "--in-flight", "5"], "--in-flight and --rate do not go together"),
         (["--rate", "10", "--rounds", "2"], "--rounds and --rate do not go together"),
         (["--markdown", "/nonexistent/file"], "--markdown: /nonexistent/file cannot be written"),
-        (["--markdown", "-", "--json"], "--json and --markdown both write to stdout"),
+        (["--markdown", "-", "--json"], "--markdown: --json writes to standard output already"),
     ],
     ids=str,
 )
