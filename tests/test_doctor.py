@@ -128,7 +128,7 @@ TYPES = [
     ),
     ("ALTER TABLE coupons ALTER name TYPE char(20)", "warning"),
     ("ALTER TABLE coupons ALTER amount TYPE numeric", "ok"),
-    ("ALTER TABLE coupons ALTER amount TYPE text", "wrong"),
+    ("ALTER TABLE claims ALTER created_at TYPE text", "wrong"),
     ("ALTER TABLE coupons ADD shop text NOT NULL", "wrong"),
     ("ALTER TABLE claims ALTER created_at DROP DEFAULT", "wrong"),
     ("ALTER TABLE coupons ALTER amount TYPE smallint", "warning"),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from io import TextIOWrapper
 from itertools import count
 from pathlib import Path
@@ -13,12 +12,15 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from couponctl.errors import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 STDIN = "-"
 
 LONGEST = 1 << 20
 """Characters of one line: a name has 255, but a row of a table may have more beside it."""
+
+_BLOCK = 1 << 16
+"""Bytes that are copied at once."""
 
 _BYTE_ORDER_MARK = "\ufeff"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -83,13 +85,21 @@ class TextLines:
     def _copied(self, file: IO[bytes]) -> IO[bytes]:
         copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
-            shutil.copyfileobj(file, copy)
-            copy.seek(0)
+            while block := file.read(_BLOCK):
+                self._keep(copy.write, block)
+            self._keep(copy.seek, 0)
+        except BaseException:
+            with suppress(OSError):  # it may be told once more of a full disk
+                copy.close()
+            raise
+        return copy
+
+    def _keep(self, act: Callable[..., object], *arguments: object) -> None:
+        try:
+            act(*arguments)
         except OSError as exc:
-            copy.close()
             reason = f"cannot be copied to {tempfile.gettempdir()} ({exc.strerror or 'no reason'})"
             raise Invalid(self.where, reason) from exc
-        return copy
 
     def _unreadable(self, exc: OSError) -> Invalid:
         return Invalid(self.where, f"cannot be read ({exc.strerror or 'no reason'})")

@@ -55,7 +55,7 @@ def weighed(*arguments: str, url: str) -> Weighed:
 @pytest.fixture(scope="module")
 def usual() -> float:
     """The memory of a command that hears nothing, in megabytes."""
-    return weighed("doctor", url="postgresql://shop@127.0.0.1:1/sale").megabytes
+    return weighed("list", url="postgresql://shop@127.0.0.1:1/sale").megabytes
 
 
 def assert_hung_up(ran: Weighed, usual: float, reason: str, exit_code: int) -> None:
@@ -79,7 +79,7 @@ def assert_hung_up(ran: Weighed, usual: float, reason: str, exit_code: int) -> N
 )
 def test_a_flood_is_hung_up_on(script: Script, usual: float) -> None:
     with hostile_server(script) as port:
-        ran = weighed("doctor", url=f"postgresql://shop@127.0.0.1:{port}/sale")
+        ran = weighed("list", url=f"postgresql://shop@127.0.0.1:{port}/sale")
 
     assert_hung_up(ran, usual, FLOOD, 3)
 
@@ -112,9 +112,9 @@ def test_every_command_says_so(
     assert_hung_up(ran, usual, reason, exit_code)
 
 
-def test_the_doctor_knows_no_version_that_cannot_be_read(usual: float) -> None:
+def test_a_version_that_cannot_be_read_is_no_postgresql(usual: float) -> None:
     with hostile_server(hostile.unreadable_version) as port:
-        ran = weighed("doctor", url=f"postgresql://shop@127.0.0.1:{port}/sale")
+        ran = weighed("list", url=f"postgresql://shop@127.0.0.1:{port}/sale")
 
     assert_hung_up(ran, usual, NO_POSTGRES, 2)
 
@@ -143,7 +143,7 @@ def test_an_encrypted_flood_is_hung_up_on_too(
     encrypt = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     encrypt.load_cert_chain(certificate)
     with hostile_server(script, encrypt=encrypt, direct=bool(negotiation)) as port:
-        ran = weighed("doctor", url=f"postgresql://shop@127.0.0.1:{port}/sale?sslmode=require{negotiation}")
+        ran = weighed("list", url=f"postgresql://shop@127.0.0.1:{port}/sale?sslmode=require{negotiation}")
 
     assert_hung_up(ran, usual, FLOOD, 3)
 

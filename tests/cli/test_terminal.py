@@ -74,7 +74,7 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(
 def test_json_in_a_terminal_is_json_and_nothing_else(environment: dict[str, str]) -> None:
     answer = shown("list", "--json", environment=environment)
 
-    assert answer.out == b'{\r\n  "coupons": [],\r\n  "next": null\r\n}\r\n'
+    assert answer.out == b'{\r\n  "coupons": [],\r\n  "next": null,\r\n  "visible": "all"\r\n}\r\n'
 
 
 def test_a_bare_locale_is_no_obstacle(environment: dict[str, str], sql: Sql) -> None:
