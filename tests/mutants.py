@@ -10,17 +10,20 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
-from couponctl.cancellation import to_its_end
+from couponctl.cancellation import cancelled_once, to_its_end
 from couponctl.claims import STATEMENT, Strategy
-from couponctl.claims.one import OneByOne, claim_in_transaction
-from couponctl.database import Database
+from couponctl.claims.one import claim_in_transaction
 from couponctl.errors import CouponNotFound, Invalid, SoldOut
 from couponctl.models import Coupon, Outcome
 from couponctl.service import Attempt, CouponService, Patience
 from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
-    from couponctl.database import Session
+    from collections.abc import Awaitable, Callable
+
+    from couponctl.claims.strategy import Claimer
+    from couponctl.database import Database, Session
+    from couponctl.models import Phases
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,25 @@ class Mutant:
     name: str
     strategy: Strategy = STATEMENT
     sale: type[CouponService] = CouponService
+
+
+@dataclass(frozen=True)
+class Unaided:
+    """Claims one at a time, without the trial that makes good what the database refuses."""
+
+    claim: Callable[[Session, str, str], Awaitable[Outcome | None]]
+
+    def __call__(self, database: Database) -> Claimer:
+        async def claim_one(name: str, user_id: str) -> tuple[Outcome, Phases]:
+            return await cancelled_once(self._on_a_loan(database, name, user_id))
+
+        return claim_one
+
+    async def _on_a_loan(self, database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
+        async with database.session(coupon=name) as session:
+            outcome = await self.claim(session, name, user_id)
+        assert outcome is not None
+        return outcome, session.phases
 
 
 async def _insert(session: Session, name: str, user_id: str) -> None:
@@ -274,17 +296,17 @@ class _Deaf(CouponService):
 
 MUTANTS = (
     Mutant("first come refused", sale=_Deaf),
-    Mutant("no lock", Strategy("check-then-act", OneByOne(Database.session, _check_then_act))),
-    Mutant("decrement first", Strategy("decrement-first", OneByOne(Database.session, _decrement_first))),
-    Mutant("no decrement", Strategy("no-decrement", OneByOne(Database.session, _no_decrement))),
+    Mutant("no lock", Strategy("check-then-act", Unaided(_check_then_act))),
+    Mutant("decrement first", Strategy("decrement-first", Unaided(_decrement_first))),
+    Mutant("no decrement", Strategy("no-decrement", Unaided(_no_decrement))),
     Mutant(
         "duplicates let through",
-        Strategy("duplicates", OneByOne(Database.session, _let_duplicates_through)),
+        Strategy("duplicates", Unaided(_let_duplicates_through)),
         _WithoutKey,
     ),
-    Mutant("answer before commit", Strategy("early", OneByOne(Database.session, _answer_before_commit))),
-    Mutant("error swallowed", Strategy("swallow", OneByOne(Database.session, _swallow_in_transaction))),
-    Mutant("sold out when busy", Strategy("busy", OneByOne(Database.session, _sold_out_when_busy))),
+    Mutant("answer before commit", Strategy("early", Unaided(_answer_before_commit))),
+    Mutant("error swallowed", Strategy("swallow", Unaided(_swallow_in_transaction))),
+    Mutant("sold out when busy", Strategy("busy", Unaided(_sold_out_when_busy))),
     Mutant("sold out too early", sale=_Hasty),
     Mutant("timeout is sold out", sale=_TimeoutIsSoldOut),
     Mutant("exhaustion is sold out", sale=_ExhaustionIsSoldOut),
