@@ -55,6 +55,10 @@ _SEVERITIES: dict[Tone, SeverityLevel] = {
     Tone.BAD: "error",
 }
 
+# The same ones each time: a line that has not changed is not filtered again.
+_WITHOUT_COLORS = NoColor()
+_LEGIBLE = {dark: Legible(dark=dark) for dark in (False, True)}
+
 _HUNG_UP = interruption.exit_code(signal.SIGHUP)
 
 
@@ -265,8 +269,8 @@ class CouponApp(KeyByKey):
     def get_line_filters(self) -> Sequence[LineFilter]:
         # Textual chooses how to obey NO_COLOR before it knows the theme, and would draw black on black.
         if self.no_color:
-            return [NoColor()]
-        return [*super().get_line_filters(), Legible(dark=self.current_theme.dark)]
+            return [_WITHOUT_COLORS]
+        return [*super().get_line_filters(), _LEGIBLE[self.current_theme.dark]]
 
     async def run_to_the_end(self) -> int:
         """Run until the operator leaves; the exit code. Raises whatever fault has ended the console."""

@@ -32,6 +32,7 @@ XTERM = tuple(Shade(*rgb) for rgb in (*_DIM, (229,) * 3, (127,) * 3, *_BRIGHT, (
 _BLACK, _WHITE = XTERM[0], XTERM[15]
 
 
+@lru_cache(4096)
 def wanted_of(text: str) -> float:
     """The contrast that the text needs."""
     held = frozenset(text)
