@@ -16,6 +16,7 @@ from couponctl.audit import audit
 from couponctl.cancellation import cancelled_once, task_group, together
 from couponctl.claims import STATEMENT
 from couponctl.claims.batch import Batches
+from couponctl.claims.by_trial import KEPT_OUT
 from couponctl.claims.shape import Shape
 from couponctl.database import open_database
 from couponctl.errors import (
@@ -138,7 +139,7 @@ class CouponService:
         else:
             if created is not None:
                 return created
-            taken = RefusedByDatabase("a trigger or rule of its own kept it out, and does not say why")
+            taken = RefusedByDatabase(KEPT_OUT)
         async with self.database.session("AUTOCOMMIT") as session:
             if await questions.find_coupon(session, name) is not None:
                 raise CouponExists(name)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Answer = Outcome | RefusedByDatabase
 
+KEPT_OUT = "a trigger or rule of its own kept it out, and does not say why"
+"""The reason of a row that the database took, and that is not there."""
+
 _NAME = bindparam("this_coupon", type_=LikeItsColumn())
 _USER = bindparam("this_user", type_=LikeItsColumn())
 
@@ -104,7 +107,7 @@ class _Trial:
             async with self._session.connection.begin_nested() as savepoint:
                 inserted = await self._session.execute(_insert_claim, who)
                 if not inserted.rowcount and not await self._has_claimed(who):
-                    return _KEPT_OUT if remaining > 0 else Outcome.SOLD_OUT
+                    return RefusedByDatabase(KEPT_OUT) if remaining > 0 else Outcome.SOLD_OUT
                 if remaining <= 0:
                     await savepoint.rollback()
                     return Outcome.SOLD_OUT
@@ -129,6 +132,3 @@ class _Trial:
     async def _is_key_of_claims(self, key: str) -> bool:
         parameters = {"claims": qualified("claims", self._database.schema), "key": key}
         return bool((await self._session.execute(_is_key_of_claims, parameters)).scalar_one())
-
-
-_KEPT_OUT = RefusedByDatabase("a trigger or rule of its own kept the claim out, and does not say why")
