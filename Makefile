@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 LOWEST := .venv-lowest
 
+# The tests start couponctl hundreds of times; compiled anew each time they would take half as long again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install tui drill check lint types test lowest soak drills bench screenshots clean
 
 help: ## show this list

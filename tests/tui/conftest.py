@@ -9,11 +9,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.css.stylesheet import Stylesheet
 
 from couponctl.libpq import server_at
 from couponctl.settings import Settings
 from couponctl.tui.app import CouponApp
 from tests.tui.desks import Scene, coupon, scene
+from tests.tui.haste import parsed_once, until_idle
 from tests.tui.kept import BROKEN, keep, kept
 from tests.tui.pictures import Console, TextPicture
 
@@ -32,6 +34,14 @@ def seldom_collected() -> Iterator[None]:
     gc.set_threshold(100_000, 20, 50)
     yield
     gc.set_threshold(*before)
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual waits for what happens, not by the clock, and parses each piece of CSS once."""
+    for module in ("app", "pilot"):
+        monkeypatch.setattr(f"textual.{module}.wait_for_idle", until_idle)
+    monkeypatch.setattr(Stylesheet, "_parse_rules", parsed_once)
 
 
 @pytest.fixture(autouse=True)

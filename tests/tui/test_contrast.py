@@ -111,7 +111,7 @@ SCENES = {
 
 
 OURS = [*(theme.name for theme in THEMES), FEW_COLORS, "ansi-light"]
-EVERY_TONE = {"coupons-stale", "drill-failed", "drill-form-refused", "palette", "pool", "toasts"}
+EVERY_TONE = {"coupons-stale", "drill-form-refused", "palette", "toasts"}
 """Scenes that have every tone and every kind of widget between them: seen in the themes of others, too."""
 
 
