@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -20,7 +20,7 @@ from couponctl.tables import claims
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from couponctl.database import Database
@@ -32,6 +32,22 @@ if TYPE_CHECKING:
 
 CANCELLED = "cancelled"
 """The sentence of an attempt that was cancelled before its answer."""
+
+
+class ServiceFailed(Exception):
+    """The service under attack raised what no caller is told to expect."""
+
+
+@contextmanager
+def service_call(call: str) -> Iterator[None]:
+    """Around what a drill asks of the service. Raises ServiceFailed in place of what is no error of ours."""
+    try:
+        yield
+    except CouponctlError:
+        raise
+    except Exception as exc:
+        # Told apart from a mistake in a drill itself, of which the service is innocent.
+        raise ServiceFailed(f"{call} raised {type(exc).__name__}") from exc
 
 
 class StartLine:
@@ -75,7 +91,8 @@ class Arena:
         return self.service.database.application
 
     async def create(self, coupon: str, amount: int) -> None:
-        await self.service.create(coupon, amount)
+        with service_call("create"):
+            await self.service.create(coupon, amount)
         self.journal.created[coupon] = perf_counter()
 
     @asynccontextmanager

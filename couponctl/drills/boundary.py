@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from couponctl.drills.arena import service_call
 from couponctl.drills.drill import Check, Drill, Parameters, equals, nobody
 from couponctl.errors import CouponctlError, Invalid
 from couponctl.models import Outcome
@@ -64,7 +65,8 @@ async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
     accepted += [f"user: {what}" for what, text in BAD_TEXTS.items() if not await _claim_refused(arena, text)]
     accepted += [f"{bad}" for bad in BAD_AMOUNTS if not await _create_refused(arena, "GOOD NAME", bad)]
     sent = arena.service.pool_stats().acquires - before
-    page = await arena.service.list(limit=1000)
+    with service_call("list"):
+        page = await arena.service.list(limit=1000)
     won = arena.journal.tally().get(Outcome.CLAIMED)
     return [
         nobody("what is accepted comes back byte for byte", changed),
@@ -79,13 +81,15 @@ async def _round_trips(arena: Arena, text: str) -> bool:
     """A coupon of that name, claimed by a user of that name, is found again as it was."""
     await arena.create(text, 1)
     await arena.claim(text, text)
-    found = await arena.service.show(text)
+    with service_call("show"):
+        found = await arena.service.show(text)
     return (found.coupon.name, found.claimed_by) == (text, (text,))
 
 
 async def _create_refused(arena: Arena, name: str, amount: int = 1) -> bool:
     try:
-        await arena.service.create(name, amount)
+        with service_call("create"):
+            await arena.service.create(name, amount)
     except Invalid:
         return True
     except CouponctlError:
@@ -95,7 +99,8 @@ async def _create_refused(arena: Arena, name: str, amount: int = 1) -> bool:
 
 async def _claim_refused(arena: Arena, user_id: str) -> bool:
     try:
-        await arena.service.claim(GOOD_TEXTS["1 character"], user_id)
+        with service_call("claim"):
+            await arena.service.claim(GOOD_TEXTS["1 character"], user_id)
     except Invalid:
         return True
     return False

@@ -14,7 +14,7 @@ from couponctl.audit import audit
 from couponctl.cancellation import cancelled_once
 from couponctl.claims import STATEMENT
 from couponctl.database import open_database
-from couponctl.drills.arena import CANCELLED, Arena
+from couponctl.drills.arena import CANCELLED, Arena, ServiceFailed
 from couponctl.drills.drill import Check, Drill, P, merged, nobody, some
 from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
@@ -24,7 +24,8 @@ from couponctl.drills.preflight import AGAIN, DIRECTOR, WITNESS, admitted, conne
 from couponctl.drills.progress import Progress
 from couponctl.drills.rehearsal import Fittings
 from couponctl.drills.report import Report, histogram_by_outcome, latency_by_outcome
-from couponctl.errors import Unavailable
+from couponctl.drills.uptime import uptime
+from couponctl.errors import CouponctlError, CouponNotFound, ReadOnlyServer, Unavailable
 from couponctl.service import CouponService
 
 if TYPE_CHECKING:
@@ -52,16 +53,49 @@ class Target:
     """Its tables are in no publication, and nothing is proven about a crash of the server."""
 
 
+_GONE = (Unavailable, ReadOnlyServer)
+"""What the server or the way to it is to blame for, and not the claim path; a standby is another server."""
+
+_NEVER_READ = "the final read of the ledger never happened"
+
+
 @dataclass(slots=True)
 class _Findings:
     """What has come out of a run so far."""
 
     checks: list[Check] = field(default_factory=list)
+    of_the_ledger: list[Check] = field(default_factory=list)
+    """Those among them that count also where the server was lost: a crash excuses no claim too many."""
     pool: PoolStats | None = None
     server: dict[str, Any] = field(default_factory=dict)
     recovered: int = 0
     faults: list[Fault] = field(default_factory=list)
-    unfinished: str = "the final read of the ledger never happened"
+    lost: str = ""
+    """How the server was lost before the final read was done; empty where it was not."""
+    unfinished: str = _NEVER_READ
+
+    def break_off(self, error: CouponctlError) -> None:
+        """Take down that the server failed, which says nothing about checks once the ledger is read."""
+        if self.unfinished == _NEVER_READ:
+            self.lost = f"{_NEVER_READ}: {error}"
+        else:
+            self.unfinished = "; ".join(filter(None, [self.unfinished, f"the clean-up did not end: {error}"]))
+
+    @property
+    def counting(self) -> tuple[Check, ...]:
+        """The checks that prove something."""
+        if not self.lost:
+            return tuple(self.checks)
+        return tuple(check for check in self.checks if check.held or check in self.of_the_ledger)
+
+    @property
+    def inconclusive(self) -> str:
+        """Why nothing can be concluded from them; empty where it can."""
+        if not self.lost:
+            return self.unfinished
+        counting = self.counting
+        failed = [check.promise for check in self.checks if check not in counting]
+        return f"{self.lost}; what failed meanwhile proves nothing: {some(failed)}" if failed else self.lost
 
 
 class _Run(Generic[P]):
@@ -72,8 +106,12 @@ class _Run(Generic[P]):
         self.drill = drill
         self.target = target
         self.parameters = parameters
+        self.seed = seed
         self.random = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self.progress = progress
+        self.began = perf_counter()  # the journal's clock
+        self.attacking = False
+        """The attack has begun: from here on whatever happens is reported."""
         self.journal = Journal()
         self.findings = _Findings()
 
@@ -90,27 +128,34 @@ class _Run(Generic[P]):
             self.findings.server = premises.as_json()
             async with isolated_schema(director, self.id, self.progress, premises, fittings) as schema:
                 before = await footprint(director, attacker_of(self.id))
-                await self._attack(director, schema)
+                async with self._under_attack(self.target.server, schema) as service:
+                    self.progress.watch(service.database)
+                    await self._attack(director, self._arena(service, schema))
                 self._found(await leak_checks(director, attacker_of(self.id), before))
 
-    async def _attack(self, director: Database, schema: str) -> None:
-        async with self._under_attack(self.target.server, schema) as service:
-            self.progress.watch(service.database)
-            arena = Arena(
-                run_id=self.id,
-                service=service,
-                witness=lambda: self._database(director_of(self.id), connections=WITNESS, schema=schema),
-                through=lambda server: self._under_attack(server, schema),
-                journal=self.journal,
-                progress=self.progress,
-                random=self.random,
-            )
-            self.findings.faults = arena.faults
-            self._found(await self._within_time(arena))
-            self.progress.stage = "reading the ledger"
-            self.findings.pool = service.pool_stats()
-            self._found(await rest_checks(director, attacker_of(self.id), self.findings.pool))
-            await self._hold_against_ledger(arena)
+    def _arena(self, service: CouponService, schema: str) -> Arena:
+        return Arena(
+            run_id=self.id,
+            service=service,
+            witness=lambda: self._database(director_of(self.id), connections=WITNESS, schema=schema),
+            through=lambda server: self._under_attack(server, schema),
+            journal=self.journal,
+            progress=self.progress,
+            random=self.random,
+            faults=self.findings.faults,
+        )
+
+    async def _attack(self, director: Database, arena: Arena) -> None:
+        before = await uptime(director)
+        self.attacking = True
+        self._found(await self._within_time(arena))
+        self.progress.stage = "reading the ledger"
+        self.findings.pool = arena.service.pool_stats()
+        self._found(await rest_checks(director, attacker_of(self.id), self.findings.pool))
+        self._found(answer_checks(self.journal.entries))
+        await self._hold_against_ledger(arena)
+        if not before.goes_on_in(await uptime(director)):
+            self.findings.lost = "the server crashed or was restarted in the middle of the drill"
 
     @asynccontextmanager
     async def _under_attack(self, server: Server, schema: str) -> AsyncIterator[CouponService]:
@@ -124,6 +169,7 @@ class _Run(Generic[P]):
     async def _within_time(self, arena: Arena) -> list[Check]:
         timeout = self.parameters.timeout
         in_time = f"the attack ends within {timeout:g} s"
+        without_error = "the attack ends without an error"
         began = monotonic()
         try:
             async with asyncio.timeout(timeout) as limit:
@@ -134,23 +180,49 @@ class _Run(Generic[P]):
             unanswered = sorted(e.user_id for e in self.journal.entries if e.sentence == CANCELLED)
             still = f"still {self.progress.stage}, without an answer: {some(unanswered)}"
             return [Check(in_time, "an answer for everybody", still, held=False)]
-        return [*checks, Check(in_time, f"{timeout:g} s", f"{monotonic() - began:.2f} s", held=True)]
+        except _GONE as exc:
+            self.findings.lost = f"the attack was broken off: {exc}"
+            return []
+        except (CouponctlError, ServiceFailed) as exc:
+            return [nobody(without_error, [str(exc)])]
+        took = f"{monotonic() - began:.2f} s"
+        return [*checks, nobody(without_error, []), Check(in_time, f"{timeout:g} s", took, held=True)]
 
     async def _hold_against_ledger(self, arena: Arena) -> None:
-        findings = self.findings
-        self._found(answer_checks(self.journal.entries))
+        try:
+            checks, doubts = await self._read_ledger(arena)
+        except _GONE:
+            raise
+        except CouponctlError as exc:
+            checks, doubts = [nobody("nothing is in the way of the final read", [str(exc)])], _NEVER_READ
+        self._found(checks)
+        self.findings.unfinished = doubts
+        if not self.target.unlogged:  # a crash empties the others
+            self.findings.of_the_ledger = checks
+
+    async def _read_ledger(self, arena: Arena) -> tuple[list[Check], str]:
+        """What the ledger says of the answers, and what remains in doubt after all."""
         by_coupon: dict[str, list[Check]] = {}
+        gone = []
         for coupon, created in self.journal.created.items():
             entries = self.journal.of(coupon)
-            ledger = await arena.ledger(coupon)
-            by_coupon[coupon] = ledger_checks(entries, ledger) + time_checks(entries, created)
-            findings.recovered += len(recovered(entries, ledger))
-        self._found(merged(by_coupon))
+            by_coupon[coupon] = time_checks(entries, created)
+            try:
+                ledger = await arena.ledger(coupon)
+            except CouponNotFound:
+                gone.append(coupon)
+                continue
+            by_coupon[coupon] = ledger_checks(entries, ledger) + by_coupon[coupon]
+            self.findings.recovered += len(recovered(entries, ledger))
         async with arena.witness() as database:
             audited = await audit(database)
         found = [finding.detail for finding in audited.findings]
-        self._found([nobody("the audit of the ledger finds nothing", found)])
-        findings.unfinished = self._nothing_proved(arena) or "; ".join(audited.not_told)
+        checks = [
+            nobody("no coupon that was created has vanished", gone),
+            *merged(by_coupon),
+            nobody("the audit of the ledger finds nothing", found),
+        ]
+        return checks, self._nothing_proved(arena) or "; ".join(audited.not_told)
 
     def _found(self, checks: Sequence[Check]) -> None:
         self.findings.checks += checks
@@ -168,6 +240,34 @@ class _Run(Generic[P]):
         limits = replace(self.target.limits, pool_size=connections, acquire_timeout=self.parameters.timeout)
         return open_database(self.target.server, limits, application=application, schema=schema)
 
+    def report(self) -> Report:
+        """What has come out, once the run is over."""
+        entries = self.journal.entries
+        findings = self.findings
+        return Report(
+            drill=self.drill.name,
+            run_id=self.id,
+            parameters=asdict(self.parameters),
+            seed=self.seed,
+            strategy=self.target.strategy.name,
+            server=findings.server,
+            checks=findings.counting,
+            outcomes=self.journal.tally(),
+            latency=latency_by_outcome(entries),
+            histogram=histogram_by_outcome(entries),
+            phases=phases_by_outcome(entries),
+            recovered=findings.recovered,
+            faults=tuple(findings.faults),
+            pool=findings.pool,
+            claim_phase=self.journal.duration,
+            elapsed=perf_counter() - self.began,
+            unfinished=findings.inconclusive,
+            left_behind=self.progress.left_behind,
+            unlogged=self.target.unlogged,
+            began=self.began,
+            attempts=tuple(entries),
+        )
+
 
 async def run_drill(
     drill: Drill[P],
@@ -179,43 +279,19 @@ async def run_drill(
 ) -> Report:
     """Run a drill on a real server and report.
 
-    A server that fails in the middle makes the report INCONCLUSIVE; one that cannot be reached or used
-    at all, or has no place for the drill, raises before anything is created (Unavailable and NoHeadRoom,
-    Misconfigured and ReadOnlyServer, MayNotDrill, Guarded). On cancellation the schema is dropped before
-    CancelledError goes on its way.
+    An error out of the attack is a failed check. A server that is lost in the middle makes the report
+    INCONCLUSIVE, unless the ledger itself is wrong; one that cannot be reached or used at all, or has no
+    place for the drill, raises before the attack begins (Unavailable and NoHeadRoom, Misconfigured and
+    ReadOnlyServer, MayNotDrill, Guarded). On cancellation the schema is dropped before CancelledError goes
+    on its way.
     """
     parameters = (parameters or drill.parameters()).on_pool(target.limits)
     seed = secrets.randbelow(2**32) if seed is None else seed
-    progress = progress or Progress()
-    run = _Run(drill, target, parameters, seed, progress)
-    began = perf_counter()  # the journal's clock
+    run = _Run(drill, target, parameters, seed, progress or Progress())
     try:
         await cancelled_once(run.go())
-    except Unavailable as exc:
-        if not run.journal.entries:
+    except _GONE as exc:
+        if not run.attacking:
             raise
-        run.findings.unfinished = f"{run.findings.unfinished or 'the clean-up did not end'}: {exc}"
-    findings = run.findings
-    return Report(
-        drill=drill.name,
-        run_id=run.id,
-        parameters=asdict(parameters),
-        seed=seed,
-        strategy=target.strategy.name,
-        server=findings.server,
-        checks=tuple(findings.checks),
-        outcomes=run.journal.tally(),
-        latency=latency_by_outcome(run.journal.entries),
-        histogram=histogram_by_outcome(run.journal.entries),
-        phases=phases_by_outcome(run.journal.entries),
-        recovered=findings.recovered,
-        faults=tuple(findings.faults),
-        pool=findings.pool,
-        claim_phase=run.journal.duration,
-        elapsed=perf_counter() - began,
-        unfinished=findings.unfinished,
-        left_behind=progress.left_behind,
-        unlogged=target.unlogged,
-        began=began,
-        attempts=tuple(run.journal.entries),
-    )
+        run.findings.break_off(exc)
+    return run.report()

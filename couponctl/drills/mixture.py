@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from couponctl.cancellation import task_group, together
-from couponctl.drills.arena import StartLine
+from couponctl.drills.arena import StartLine, service_call
 from couponctl.drills.drill import Check, Drill, Parameters, equals, nobody, parameter
 from couponctl.drills.leaks import footprint
 from couponctl.errors import CouponctlError, CouponExists
@@ -77,7 +77,8 @@ async def _operate(arena: Arena, stock: int, verb: str, coupon: str, user: str) 
             return "created"
         if verb == "claim":
             return (await arena.claim(coupon, user)).value
-        shown = (await arena.service.show(coupon)).coupon
+        with service_call("show"):
+            shown = (await arena.service.show(coupon)).coupon
     except CouponctlError as exc:
         return exc.code
     return "shown" if 0 <= shown.remaining_amount <= shown.amount == stock else "shown beyond its stock"

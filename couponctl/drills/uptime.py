@@ -1,0 +1,41 @@
+"""Whether a server ran on from one moment to another, or crashed and came back in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from couponctl.database import Database
+
+# After a crash the postmaster is still the same, but all its processes are new. The pids of those that serve
+# no database, such as the checkpointer, are shown to every role, and through every pooler.
+_UPTIME = text("""
+    SELECT pg_postmaster_start_time() AS started,
+           ARRAY(SELECT pid FROM pg_stat_activity WHERE datid IS NULL) AS processes
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """A server as it runs at one moment."""
+
+    started: datetime
+    processes: frozenset[int]
+    """The pids of its own processes; empty where the server does not show them."""
+
+    def goes_on_in(self, later: Uptime) -> bool:
+        """Whether the server neither crashed nor was restarted or replaced until the later moment."""
+        kept = not self.processes or bool(self.processes & later.processes)
+        return kept and self.started == later.started
+
+
+async def uptime(database: Database) -> Uptime:
+    """The server's as it is now. Raises Unavailable."""
+    async with database.session("AUTOCOMMIT") as session:
+        row = (await session.execute(_UPTIME)).one()
+    return Uptime(row.started, frozenset(row.processes))
