@@ -15,8 +15,8 @@ from couponctl import embedded
 from couponctl.claims import STRATEGIES, find_strategy
 from couponctl.cli.consent import ask, consent_options, wanted_consent
 from couponctl.cli.documents import drill_document
-from couponctl.cli.exits import ExitCode
-from couponctl.cli.invocation import Invocation, common_options, pass_invocation
+from couponctl.cli.exits import ExitCode, exit_code_for
+from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
 from couponctl.cli.keeping import Keeper
 from couponctl.cli.opened import settings_of, with_database
 from couponctl.cli.outputs import Output, output_options, outputs_of, write_all
@@ -32,7 +32,7 @@ from couponctl.drills.preflight import inspect
 from couponctl.drills.progress import Progress
 from couponctl.drills.report import SCHEMA_VERSION, worst
 from couponctl.drills.slo import held_to, parse
-from couponctl.drills.words import catalog_lines, progress_words, report_lines, scorecard_lines
+from couponctl.drills.words import catalog_lines, progress_words, report_lines, score_line, scorecard_lines
 from couponctl.errors import CouponctlError
 from couponctl.event_loop import loop_for_load
 from couponctl.guards import may_write
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from couponctl.drills.slo import Objective
     from couponctl.libpq import Server
     from couponctl.settings import Settings
+
+BrokenOff = CouponctlError | Interrupted | None
+"""What ended a command before all of its drills; None where nothing did."""
 
 _REFRESH = 0.1
 """Seconds between two looks at a running drill."""
@@ -121,7 +124,7 @@ def _command_for(drill: Drill[Any]) -> click.Command:
         parameters = drill.parameters(**{name: value for name, value in given.items() if value is not None})
         plan = Plan(((drill, parameters),), wishes.strategy, wishes.seed, wishes.unlogged)
 
-        def show(reports: Sequence[Report]) -> None:
+        def show(reports: Sequence[Report], _broken_off: BrokenOff) -> None:
             if invocation.json:
                 invocation.print_json(reports[0].as_json())
             else:
@@ -163,24 +166,46 @@ for _drill in DRILLS:
 @_with_options
 @pass_invocation
 def run_every_drill(invocation: Invocation, /, **given: Any) -> ExitCode:
-    """Run every drill with its defaults, one after the other."""
+    """Run every drill with its defaults, one after the other.
+
+    Each verdict is told on stderr as it comes. Whatever a drill ends in, the next one follows; when the
+    server goes away, or Ctrl-C is pressed, what has ended is reported.
+    """
     wishes = Wishes(**given)
     drills = tuple((drill, drill.parameters()) for drill in DRILLS)
     plan = Plan(drills, wishes.strategy, wishes.seed, wishes.unlogged)
 
-    def show(reports: Sequence[Report]) -> None:
+    def show(reports: Sequence[Report], broken_off: BrokenOff) -> None:
         if invocation.json:
-            documents = [report.as_json() for report in reports]
-            verdict = worst(reports).value
-            invocation.print_json({"schema": SCHEMA_VERSION, "verdict": verdict, "reports": documents})
+            invocation.print_json(_document_of_all(reports, broken_off))
         else:
             invocation.print_lines(scorecard_lines(reports))
 
     return _carry_out(invocation, plan, wishes, show)
 
 
+def _document_of_all(reports: Sequence[Report], broken_off: BrokenOff) -> dict[str, Any]:
+    """Every report, and the error that kept other drills from being run; without those nothing passes."""
+    verdict = worst(reports)
+    if broken_off is not None and verdict is Verdict.PASS:
+        verdict = Verdict.INCONCLUSIVE
+    error = {"error": error_document(broken_off)} if isinstance(broken_off, CouponctlError) else {}
+    documents = [report.as_json() for report in reports]
+    ended = len(reports)
+    return {
+        "schema": SCHEMA_VERSION,
+        "verdict": verdict.value,
+        "reports": documents,
+        "not_ended": [drill.name for drill in DRILLS[ended:]],
+        **error,
+    }
+
+
 def _carry_out(
-    invocation: Invocation, plan: Plan, wishes: Wishes, show: Callable[[Sequence[Report]], None]
+    invocation: Invocation,
+    plan: Plan,
+    wishes: Wishes,
+    show: Callable[[Sequence[Report], BrokenOff], None],
 ) -> ExitCode:
     """Run the plan, write its reports where they were asked for, `show` them otherwise."""
     outputs = wishes.outputs(invocation)
@@ -195,18 +220,32 @@ def _carry_out(
     def ended(report: Report) -> None:
         reports.append(held_to(report, wishes.slo))
         keeper.keep(reports[-1])
+        if len(plan.drills) > 1:
+            invocation.say(score_line(reports[-1]))
 
+    complete = True
     try:
-        _run(invocation, plan, settings, ended)
-    except (CouponctlError, Interrupted):
-        if reports and outputs:
-            write_all(invocation, outputs, reports)
-            invocation.say(f"couponctl: only {len(reports)} of {len(plan.drills)} drills are in the reports")
-        raise
-    complete = write_all(invocation, outputs, reports)
+        broken_off = _run(invocation, plan, settings, ended)
+    finally:  # also after an error that nobody expects
+        if reports:
+            complete = write_all(invocation, outputs, reports)
+    if broken_off is not None:
+        if not reports:
+            raise broken_off
+        invocation.say(f"couponctl: only {len(reports)} of {len(plan.drills)} drills are in the reports")
     if not any(output.to_stdout for output in outputs):
-        show(reports)
+        show(reports, broken_off)
+    if broken_off is not None:
+        return _broken_off(invocation, broken_off)
     return _exit_code(reports) or (ExitCode.OK if complete else ExitCode.INVALID)
+
+
+def _broken_off(invocation: Invocation, why: CouponctlError | Interrupted) -> ExitCode:
+    """The exit code for it. The document on stdout names the error already, and stays the only one."""
+    if isinstance(why, Interrupted):
+        raise why
+    invocation.say(f"couponctl: {why}")
+    return exit_code_for(why)
 
 
 def _exit_code(reports: Sequence[Report]) -> ExitCode:
@@ -241,8 +280,10 @@ def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Premise
         return run(invocation, looked)
 
 
-def _run(invocation: Invocation, plan: Plan, settings: Settings, ended: Callable[[Report], None]) -> None:
-    """Run the drills, and hand over each report as its drill has ended."""
+def _run(
+    invocation: Invocation, plan: Plan, settings: Settings, ended: Callable[[Report], None]
+) -> BrokenOff:
+    """Run the drills, hand over each report as its drill has ended, and say what kept the rest from it."""
     progress = Progress()
     under_way: list[str] = []
 
@@ -260,10 +301,13 @@ def _run(invocation: Invocation, plan: Plan, settings: Settings, ended: Callable
     try:
         with reached(settings) as server:
             run(invocation, work(server), left_behind=lambda: progress.left_behind, loop=loop_for_load)
-    except Interrupted:
+    except Interrupted as interrupted:
         for name in under_way:
             invocation.say(f"couponctl: {name}: {aborted_words(progress.view())}")
-        raise
+        return interrupted
+    except CouponctlError as error:
+        return error
+    return None
 
 
 @asynccontextmanager

@@ -95,21 +95,27 @@ def _doubts(report: Report) -> Iterator[str]:
 
 def scorecard_lines(reports: Sequence[Report]) -> Iterator[str]:
     """One line a drill, and one for each service level."""
-    rows = [
-        (
-            str(conclusion(report)),
-            report.drill,
-            f"{sum(check.held for check in report.checks)} of {len(report.checks)} checks",
-            milliseconds(report.elapsed * 1000),
-            safe(report.broken[0].promise if report.broken else report.unfinished),
-        )
-        for report in reports
-    ]
+    rows = [_score(report) for report in reports]
     yield from aligned(rows, "<<>><")
     levels = [(report.drill, *_level_row(level)) for report in reports for level in report.slos]
     if levels:
         yield ""
         yield from aligned([(glyph, drill, *rest) for drill, glyph, *rest in levels], "<<<<")
+
+
+def score_line(report: Report) -> str:
+    """How a drill ended, on one line."""
+    return "  ".join(filter(None, _score(report)))
+
+
+def _score(report: Report) -> tuple[str, ...]:
+    return (
+        str(conclusion(report)),
+        report.drill,
+        f"{sum(check.held for check in report.checks)} of {len(report.checks)} checks",
+        milliseconds(report.elapsed * 1000),
+        safe(report.broken[0].promise if report.broken else report.unfinished),
+    )
 
 
 def check_row(check: Check) -> tuple[str, str, str]:
