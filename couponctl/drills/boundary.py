@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from couponctl.drills.arena import service_call
-from couponctl.drills.drill import Check, Drill, Parameters, equals, nobody
+from couponctl.drills.drill import Check, Drill, Parameters, all_of, equals
 from couponctl.errors import CouponctlError, Invalid
 from couponctl.models import Outcome
 
@@ -69,11 +69,21 @@ async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
         page = await arena.service.list(limit=1000)
     won = arena.journal.tally().get(Outcome.CLAIMED)
     return [
-        nobody("what is accepted comes back byte for byte", changed),
-        nobody("everything else is refused as invalid", accepted),
-        equals("and before anything is sent to the database", 0, sent),
-        equals("the tables hold what was accepted", len(GOOD_TEXTS) + len(GOOD_AMOUNTS), len(page.coupons)),
-        equals("every good user has claimed", len(GOOD_TEXTS), won),
+        all_of("inputs-unchanged", "valid inputs that come back byte for byte", len(GOOD_TEXTS), changed),
+        all_of(
+            "invalid-inputs-refused",
+            "invalid inputs refused",
+            2 * len(BAD_TEXTS) + len(BAD_AMOUNTS),
+            accepted,
+        ),
+        equals("sql-for-invalid-inputs", "connections used for invalid inputs", 0, sent),
+        equals(
+            "coupons-in-tables",
+            "coupons in the tables",
+            len(GOOD_TEXTS) + len(GOOD_AMOUNTS),
+            len(page.coupons),
+        ),
+        equals("claims-won", "claims won by valid users", len(GOOD_TEXTS), won),
     ]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from couponctl.cancellation import task_group, together
 from couponctl.claims import TRANSACTION
-from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
+from couponctl.drills.drill import Check, Drill, Parameters, equals, none_of, parameter
 from couponctl.drills.sale import Sale, sell
 from couponctl.errors import Contended
 from couponctl.faults import Backends, Fault, Point, drained_pool, failing_at, held_row, stopped_at
@@ -56,9 +56,9 @@ async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
     unresolved = [e.user_id for e in arena.journal.entries if e.outcome is Outcome.UNKNOWN]
     healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(1, drops.n + 1)]
     return [
-        equals("one backend is terminated at each point inside the claim", [1, 1, 1], terminated),
-        equals("every claim with a lost answer is resolved", [], unresolved),
-        equals("the next claims find healthy connections", drops.n, healthy.count(Outcome.CLAIMED)),
+        equals("backends-terminated", "backends terminated inside a claim", len(INSIDE), sum(terminated)),
+        none_of("unresolved-lost-answers", "unresolved lost answers", unresolved),
+        equals("claims-afterwards", "claims won afterwards", drops.n, healthy.count(Outcome.CLAIMED)),
     ]
 
 
@@ -102,10 +102,15 @@ async def _fail_halfway(arena: Arena, failures: Failures) -> list[Check]:
     next_one = await arena.claim(COUPON, "afterwards")
     failed = failures.n * len(points)
     return [
-        equals("every claim that fails halfway is told so", failed, outcomes.count(Outcome.UNAVAILABLE)),
-        equals("nothing of it remains in the ledger", [], list(left.claimed_by)),
-        equals("nor in the counter", 100, left.coupon.remaining_amount),
-        equals("the next claim works", Outcome.CLAIMED, next_one),
+        equals(
+            "failures-told",
+            'claims that fail halfway and get "unavailable"',
+            failed,
+            outcomes.count(Outcome.UNAVAILABLE),
+        ),
+        none_of("half-done-claims", "failed claims in the ledger", left.claimed_by),
+        equals("remaining", "remaining units after the failures", 100, left.coupon.remaining_amount),
+        equals("claim-afterwards", "the next claim gets", Outcome.CLAIMED, next_one),
     ]
 
 
@@ -139,9 +144,9 @@ async def _lock_in_opposite_order(arena: Arena, deadlock: Deadlock) -> list[Chec
     claims = [await arena.claim(name, "afterwards") for name in pair]
     return [
         *checks,
-        equals("of two that lock each other out, one goes through", 1, ends.count("went through")),
-        equals("the other is refused cleanly", 1, ends.count("victim")),
-        equals("both rows can be claimed again", [Outcome.CLAIMED] * 2, claims),
+        equals("deadlock-survivors", "transactions that survive the deadlock", 1, ends.count("went through")),
+        equals("deadlock-victims", "transactions refused as its victim", 1, ends.count("victim")),
+        equals("claims-afterwards", "claims won afterwards", len(pair), claims.count(Outcome.CLAIMED)),
     ]
 
 
@@ -177,13 +182,21 @@ async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Che
     ]
     return [
         Check(
-            "every cancelled claim ends at once",
+            "slowest-cancellation",
+            "slowest end of a cancelled claim",
             f"within {cancellations.at_once:g} s",
             f"{slowest:.2f} s",
             held=slowest < cancellations.at_once,
         ),
-        equals("nothing remains of claims cancelled before their commit", [], half_done),
-        equals("the following claims work", cancellations.afterwards, healthy.count(Outcome.CLAIMED)),
+        none_of(
+            "half-done-claims", "claims in the ledger that were cancelled before their commit", half_done
+        ),
+        equals(
+            "claims-afterwards",
+            "claims won afterwards",
+            cancellations.afterwards,
+            healthy.count(Outcome.CLAIMED),
+        ),
     ]
 
 

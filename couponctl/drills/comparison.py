@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.conclusion import conclusion
@@ -36,6 +36,8 @@ class Row:
     """`ms` for a time."""
     said: tuple[str, str] = ("", "")
     """What people are told instead of the two values, where that is more."""
+    check: str = ""
+    """The id of a check."""
 
     @property
     def percent(self) -> float | None:
@@ -57,6 +59,7 @@ class Row:
         return {
             "section": self.section,
             "what": self.what,
+            "check": self.check or None,
             "before": self.before,
             "after": self.after,
             "unit": self.unit or None,
@@ -117,7 +120,7 @@ def compare(before: Report, after: Report) -> Comparison:
     rows = (
         *(row for row in given if row.before != row.after),
         _verdicts(before, after),
-        *_rows(_CHECKS, _checks(before), _checks(after)),
+        *_check_rows(before, after),
         *_rows("outcomes", _outcomes(before, after), _outcomes(after, before)),
         *_rows("latency", _latencies(before), _latencies(after), "ms"),
         Row("speed", "claims_per_s", before.claims_per_s, after.claims_per_s),
@@ -143,13 +146,20 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield from aligned(cells, "<>>>")
     yield ""
-    yield f"{counted(len(comparison.well), 'check')} held in both runs"
+    yield f"{counted(len(comparison.well), 'check')} passed in both runs"
 
 
 def _rows(section: str, before: Mapping[str, Any], after: Mapping[str, Any], unit: str = "") -> Iterator[Row]:
     """A row for each key of either, those of `before` first."""
     for what in {**before, **after}:
         yield Row(section, what, before.get(what), after.get(what), unit)
+
+
+def _check_rows(before: Report, after: Report) -> Iterator[Row]:
+    """By id, under the later run's promise: the sentence of a check may change from version to version."""
+    promises = {check.id: check.promise for check in (*before.checks, *after.checks)}
+    for row in _rows(_CHECKS, _checks(before), _checks(after)):
+        yield replace(row, what=promises[row.what], check=row.what)
 
 
 def _verdicts(before: Report, after: Report) -> Row:
@@ -169,9 +179,9 @@ def _given(report: Report) -> dict[str, Any]:
 
 
 def _checks(report: Report) -> dict[str, str]:
-    """By promise; one that stands there more than once must have held each time."""
-    broken = {check.promise for check in report.broken}
-    return {check.promise: BROKEN if check.promise in broken else HELD for check in report.checks}
+    """By id; one that stands there more than once must have held each time."""
+    broken = {check.id for check in report.broken}
+    return {check.id: BROKEN if check.id in broken else HELD for check in report.checks}
 
 
 def _outcomes(report: Report, other: Report) -> dict[str, int]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from couponctl.drills.arena import Arena
+    from couponctl.models import Outcome
     from couponctl.settings import Limits
 
 
@@ -24,20 +25,37 @@ class Verdict(StrEnum):
 class Check:
     """One promise, held against what was observed; the values are what JSON can hold."""
 
+    id: str
+    """The same in every version, whatever the promise is worded like: for scripts, and to compare runs."""
     promise: str
     expected: Any
     observed: Any
     held: bool
 
 
-def equals(promise: str, expected: Any, observed: Any) -> Check:
-    return Check(promise, expected, observed, held=expected == observed)
+def equals(check_id: str, promise: str, expected: Any, observed: Any) -> Check:
+    return Check(check_id, promise, expected, observed, held=expected == observed)
 
 
-def nobody(promise: str, found: Iterable[str]) -> Check:
-    """Holds when nothing was found; otherwise the first few are named."""
+def none_of(check_id: str, promise: str, found: Iterable[str]) -> Check:
+    """Holds when there are 0; otherwise the first few are named."""
     names = sorted(found)
-    return Check(promise, "none", some(names), held=not names)
+    return Check(check_id, promise, 0, f"{len(names)}: {some(names)}" if names else 0, held=not names)
+
+
+def all_of(check_id: str, promise: str, number: int, failed: Iterable[str]) -> Check:
+    """Holds when none of that number failed; otherwise the first few are named."""
+    names = sorted(failed)
+    passed = f"{number - len(names)} of {number}"
+    observed = f"{passed}, not {some(names)}" if names else passed
+    return Check(check_id, promise, f"{number} of {number}", observed, held=not names)
+
+
+def no_other(outcomes: Mapping[Outcome, int]) -> Check:
+    """Holds when no answers but those that a drill expects were given."""
+    others = ", ".join(f"{count} {outcome.value}" for outcome, count in outcomes.items())
+    total = sum(outcomes.values())
+    return Check("other-answers", "other answers", 0, f"{total}: {others}" if total else 0, held=not total)
 
 
 def some(names: Sequence[str]) -> str:
@@ -51,11 +69,11 @@ def merged(by_coupon: Mapping[str, Sequence[Check]]) -> list[Check]:
     broken = []
     for coupon, checks in by_coupon.items():
         for check in checks:
-            together.setdefault(check.promise, check)
+            together.setdefault(check.id, check)
             if not check.held:
                 broken.append(replace(check, promise=f"{check.promise} ({coupon})"))
-    failed = {check.promise.rpartition(" (")[0] for check in broken}
-    return [check for check in together.values() if check.promise not in failed] + broken
+    failed = {check.id for check in broken}
+    return [check for check in together.values() if check.id not in failed] + broken
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
+from couponctl.drills.drill import Check, Drill, Parameters, equals, no_other, parameter
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
@@ -35,13 +35,14 @@ async def _claim_again_and_again(arena: Arena, duplicates: Duplicates) -> list[C
     claimed = outcomes.pop(Outcome.CLAIMED, 0)
     already = outcomes.pop(Outcome.ALREADY_CLAIMED, 0)
     return [
-        equals("the user gets one", 1, claimed),
-        equals('every other claim hears "already claimed"', duplicates.n - 1, already),
-        equals("no claim hears anything else", {}, {outcome.value: n for outcome, n in outcomes.items()}),
-        equals("remaining", duplicates.stock - 1, ledger.coupon.remaining_amount),
-        equals("claimed by", [USER], list(ledger.claimed_by)),
+        equals("claims-won", "claims won by the user", 1, claimed),
+        equals("others-already-claimed", 'all other claims get "already claimed"', duplicates.n - 1, already),
+        no_other(outcomes),
+        equals("remaining", "remaining units", duplicates.stock - 1, ledger.coupon.remaining_amount),
+        equals("claimants", "claimants", [USER], list(ledger.claimed_by)),
         Check(
-            "never two rows, not even briefly",
+            "rows-at-any-time",
+            "most claims of the user in the ledger at any time",
             "at most 1",
             watch.most,
             held=watch.looks > 0 and watch.most <= 1,
@@ -52,7 +53,7 @@ async def _claim_again_and_again(arena: Arena, duplicates: Duplicates) -> list[C
 DOUBLE_DIP = Drill(
     name="double-dip",
     title="one user clicks ten times",
-    promise='one claim is won, the others hear "already claimed", and the stock falls by one',
+    promise='one claim is won, the others get "already claimed", and the stock falls by one',
     blast_radius="its own schema and pool",
     parameters=Duplicates,
     attack=_claim_again_and_again,
@@ -61,7 +62,7 @@ DOUBLE_DIP = Drill(
 VIOLATION_STORM = Drill(
     name="violation-storm",
     title="one user clicks 50 times",
-    promise="one row, and no answer holds a word of the database's own errors",
+    promise="one claim in the ledger, and no database error text in any answer",
     blast_radius="its own schema and pool",
     parameters=Violations,
     attack=_claim_again_and_again,

@@ -7,6 +7,7 @@ import random
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -15,7 +16,7 @@ from couponctl.cancellation import cancelled_once
 from couponctl.claims import STATEMENT
 from couponctl.database import open_database
 from couponctl.drills.arena import CANCELLED, Arena, ServiceFailed
-from couponctl.drills.drill import Check, Drill, P, merged, nobody, some
+from couponctl.drills.drill import Check, Drill, P, merged, none_of, some
 from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
@@ -168,8 +169,8 @@ class _Run(Generic[P]):
 
     async def _within_time(self, arena: Arena) -> list[Check]:
         timeout = self.parameters.timeout
-        in_time = f"the attack ends within {timeout:g} s"
-        without_error = "the attack ends without an error"
+        in_time = partial(Check, "attack-in-time", f"the attack ends within {timeout:g} s")
+        errors = partial(none_of, "attack-errors", "errors that ended the attack")
         began = monotonic()
         try:
             async with asyncio.timeout(timeout) as limit:
@@ -179,14 +180,14 @@ class _Run(Generic[P]):
                 raise
             unanswered = sorted(e.user_id for e in self.journal.entries if e.sentence == CANCELLED)
             still = f"still {self.progress.stage}, without an answer: {some(unanswered)}"
-            return [Check(in_time, "an answer for everybody", still, held=False)]
+            return [in_time("an answer for everybody", still, held=False)]
         except _GONE as exc:
             self.findings.lost = f"the attack was broken off: {exc}"
             return []
         except (CouponctlError, ServiceFailed) as exc:
-            return [nobody(without_error, [str(exc)])]
+            return [errors([str(exc)])]
         took = f"{monotonic() - began:.2f} s"
-        return [*checks, nobody(without_error, []), Check(in_time, f"{timeout:g} s", took, held=True)]
+        return [*checks, errors([]), in_time(f"{timeout:g} s", took, held=True)]
 
     async def _hold_against_ledger(self, arena: Arena) -> None:
         try:
@@ -194,7 +195,10 @@ class _Run(Generic[P]):
         except _GONE:
             raise
         except CouponctlError as exc:
-            checks, doubts = [nobody("nothing is in the way of the final read", [str(exc)])], _NEVER_READ
+            checks, doubts = (
+                [none_of("final-read-errors", "errors of the final read", [str(exc)])],
+                _NEVER_READ,
+            )
         self._found(checks)
         self.findings.unfinished = doubts
         if not self.target.unlogged:  # a crash empties the others
@@ -218,9 +222,9 @@ class _Run(Generic[P]):
             audited = await audit(database)
         found = [finding.detail for finding in audited.findings]
         checks = [
-            nobody("no coupon that was created has vanished", gone),
+            none_of("coupons-vanished", "created coupons missing from the ledger", gone),
             *merged(by_coupon),
-            nobody("the audit of the ledger finds nothing", found),
+            none_of("audit-findings", "findings of the audit", found),
         ]
         return checks, self._nothing_proved(arena) or "; ".join(audited.not_told)
 

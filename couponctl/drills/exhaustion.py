@@ -45,15 +45,21 @@ async def _claim_from_a_drained_pool(arena: Arena, exhaustion: Exhaustion) -> li
     exhausted = [entry for entry in refused if entry.outcome is Outcome.POOL_EXHAUSTED]
     too_soon = sum(entry.latency < exhaustion.wait * 0.9 for entry in exhausted)
     return [
-        equals("while the pool is held, every claim is refused as exhausted", exhaustion.n, len(exhausted)),
-        equals("none is refused before its wait is over", 0, too_soon),
+        equals(
+            "claims-exhausted",
+            'claims that get "pool exhausted" while the pool is held',
+            exhaustion.n,
+            len(exhausted),
+        ),
+        equals("refused-too-early", "claims refused before their wait was over", 0, too_soon),
         Check(
-            "none hangs beyond its wait",
+            "slowest-refusal",
+            "all of them are refused within",
             f"within {exhaustion.wait + 1:g} s",
             f"{took:.2f} s",
             held=took < exhaustion.wait + 1,
         ),
-        equals("after the release every retry is won", exhaustion.n, retries.count(Outcome.CLAIMED)),
+        equals("retries-won", "retries won after the release", exhaustion.n, retries.count(Outcome.CLAIMED)),
     ]
 
 
@@ -82,11 +88,18 @@ async def _take_too_long(arena: Arena, slowness: Slowness) -> list[Check]:
     healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(slowness.pool_size * 2)]
     outcomes = [entry.outcome for entry in arena.journal.entries[:2]]
     return [
-        equals("a claim that times out is told so", [Outcome.TIMED_OUT] * 2, outcomes),
-        _near("a statement that sleeps ends at statement_timeout", slowness.limit * 2, sleeping),
-        _near("a claim that is slow after its insert ends there too", slowness.limit * 2, inserting),
-        _near("a claim behind a held row ends at lock_timeout", slowness.limit, locking),
-        equals("the connections go on to serve claims", len(healthy), healthy.count(Outcome.CLAIMED)),
+        equals("timeouts-told", 'claims that get "timed out"', 2, outcomes.count(Outcome.TIMED_OUT)),
+        _near(
+            "sleep-ends", "a statement that sleeps ends at statement_timeout", slowness.limit * 2, sleeping
+        ),
+        _near(
+            "slow-claim-ends",
+            "a claim that is slow after its insert ends there too",
+            slowness.limit * 2,
+            inserting,
+        ),
+        _near("lock-wait-ends", "a claim behind a held row ends at lock_timeout", slowness.limit, locking),
+        equals("claims-afterwards", "claims won afterwards", len(healthy), healthy.count(Outcome.CLAIMED)),
     ]
 
 
@@ -117,9 +130,9 @@ class _ServerClock:
             return float((await session.execute(clock)).scalar_one())
 
 
-def _near(promise: str, expected: float, took: float) -> Check:
+def _near(check_id: str, promise: str, expected: float, took: float) -> Check:
     held = expected * 0.8 <= took <= expected * 1.2
-    return Check(promise, f"{expected:g} s, give or take a fifth", f"{took:.2f} s", held=held)
+    return Check(check_id, promise, f"{expected:g} s, give or take a fifth", f"{took:.2f} s", held=held)
 
 
 POOL_EXHAUSTION = Drill(

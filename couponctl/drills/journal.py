@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from couponctl.drills.drill import Check, equals, nobody
+from couponctl.drills.drill import Check, equals, none_of
 from couponctl.models import Coupon, Outcome, Phases
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def answer_checks(entries: Sequence[Entry]) -> list[Check]:
     unexpected = {f"{e.user_id}: {e.sentence}" for e in entries if e.unexpected}
     leaking = {f"{e.user_id}: {e.sentence}" for e in entries if _DATABASE_TEXT.search(_own_words(e))}
     return [
-        nobody("no attempt ends in an error that nobody expects", unexpected),
-        nobody("no answer holds the database's own words", leaking),
+        none_of("unexpected-errors", "attempts with an unexpected error", unexpected),
+        none_of("database-error-text", "answers with database error text", leaking),
     ]
 
 
@@ -117,20 +117,43 @@ def ledger_checks(entries: Sequence[Entry], ledger: Ledger) -> list[Check]:
     rows = Counter(ledger.claimed_by)
     coupon = ledger.coupon
     return [
-        nobody("no acknowledged claim is lost", acknowledged - present),
-        nobody("no claim is in the ledger that nobody attempted", present - set(by_user)),
-        nobody(
-            "nobody who was refused is in the ledger", (present & set(by_user)) - acknowledged - unanswered
+        none_of(
+            "acknowledged-claims-lost",
+            "acknowledged claims missing from the ledger",
+            acknowledged - present,
         ),
-        nobody('nobody is told "already claimed" who has no claim', told_already - present),
-        nobody('nobody is told "claimed" twice', [user for user, times in wins.items() if times > 1]),
-        nobody("one row a user", [user for user, times in rows.items() if times > 1]),
+        none_of(
+            "claims-never-attempted",
+            "claims in the ledger that no user attempted",
+            present - set(by_user),
+        ),
+        none_of(
+            "refused-users-with-claim",
+            "refused users with a claim in the ledger",
+            (present & set(by_user)) - acknowledged - unanswered,
+        ),
+        none_of(
+            "already-claimed-without-claim",
+            'users told "already claimed" without a claim in the ledger',
+            told_already - present,
+        ),
+        none_of(
+            "users-told-claimed-twice",
+            'users told "claimed" more than once',
+            [user for user, times in wins.items() if times > 1],
+        ),
+        none_of(
+            "users-with-two-rows",
+            "users with more than one claim in the ledger",
+            [user for user, times in rows.items() if times > 1],
+        ),
         equals(
+            "remaining-matches-claims",
             "remaining = amount - claims in the ledger",
-            0,
-            coupon.remaining_amount - (coupon.amount - len(ledger.claimed_by)),
+            coupon.amount - len(ledger.claimed_by),
+            coupon.remaining_amount,
         ),
-        equals("no claim beyond the units", 0, max(0, len(ledger.claimed_by) - coupon.amount)),
+        equals("oversold", "units oversold", 0, max(0, len(ledger.claimed_by) - coupon.amount)),
     ]
 
 
@@ -144,8 +167,16 @@ def recovered(entries: Iterable[Entry], ledger: Ledger) -> set[str]:
 def time_checks(entries: Sequence[Entry], created: float | None) -> list[Check]:
     """No answer for one coupon that an earlier or later one proves wrong."""
     return [
-        nobody('no "sold out" before a claim that started later was won', _too_early(entries)),
-        nobody('no "not found" after the coupon was created', _missed(entries, created)),
+        none_of(
+            "sold-out-too-early",
+            'users told "sold out" before a claim that started later was won',
+            _too_early(entries),
+        ),
+        none_of(
+            "not-found-after-create",
+            'users told "not found" after the coupon was created',
+            _missed(entries, created),
+        ),
     ]
 
 

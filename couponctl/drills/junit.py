@@ -38,7 +38,7 @@ def _suite(report: Report) -> ET.Element:
     for name, value in _properties(report).items():
         ET.SubElement(properties, "property", name=name, value=safe(value))
     for check in report.checks:
-        case = _case(suite, report, check.promise)
+        case = _case(suite, report, f"{check.id}: {check.promise}")
         if not check.held:
             message = f"expected {shown(check.expected)}, observed {shown(check.observed)}"
             _problem(case, "failure", message)

@@ -74,10 +74,10 @@ async def rest_checks(director: Database, application: str, pool: PoolStats) -> 
 
     idle_in_transaction, lock_waits = await _settled(stuck, (0, 0))
     return [
-        equals("every connection is back in the pool", 0, pool.in_use),
-        equals("nobody waits for a connection", 0, pool.waiting),
-        equals("no backend is idle in transaction", 0, idle_in_transaction),
-        equals("no backend waits for a lock", 0, lock_waits),
+        equals("connections-in-use", "connections still out of the pool", 0, pool.in_use),
+        equals("connection-waits", "claims still waiting for a connection", 0, pool.waiting),
+        equals("idle-in-transaction", "backends idle in transaction", 0, idle_in_transaction),
+        equals("lock-waits", "backends waiting for a lock", 0, lock_waits),
     ]
 
 
@@ -85,9 +85,9 @@ async def leak_checks(director: Database, application: str, before: Footprint) -
     """After the pool has closed: all is as it was before it opened."""
     after = await _settled(lambda: footprint(director, application), before)
     return [
-        equals("no task is left running", 0, after.tasks - before.tasks),
-        equals("no file descriptor is left open", 0, after.descriptors - before.descriptors),
-        equals("no backend is left on the server", 0, after.backends - before.backends),
+        equals("tasks-left", "tasks left running", 0, after.tasks - before.tasks),
+        equals("descriptors-left", "file descriptors left open", 0, after.descriptors - before.descriptors),
+        equals("backends-left", "backends left on the server", 0, after.backends - before.backends),
     ]
 
 

@@ -43,7 +43,7 @@ def _many(reports: Sequence[Report]) -> Iterator[str]:
     yield f"## {conclusion(*reports)}: {counted(len(reports), 'drill')} by couponctl"
     yield ""
     yield from _table(
-        ("", "drill", "checks held", "time", "first thing that broke"),
+        ("", "drill", "checks passed", "time", "first thing that broke"),
         "<<>><",
         [
             (

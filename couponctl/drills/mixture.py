@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.cancellation import task_group, together
 from couponctl.drills.arena import StartLine, service_call
-from couponctl.drills.drill import Check, Drill, Parameters, equals, nobody, parameter
+from couponctl.drills.drill import Check, Drill, Parameters, equals, none_of, parameter
 from couponctl.drills.leaks import footprint
 from couponctl.errors import CouponctlError, CouponExists
 from couponctl.faults import Backends, held_row
@@ -47,12 +47,29 @@ async def _mix(arena: Arena, mixture: Mixture) -> list[Check]:
     creates = {operation for operation in drawn if operation[0] == "create"}
     expected = Counter(operation[0] for operation in drawn)
     return [
-        equals("each new name is created once", len(creates), answers["created"]),
-        equals("and exists for the others", expected["create"] - len(creates), answers["exists"]),
-        equals("each user gets one of each coupon", len(claims), answers["claimed"]),
-        equals("and has it already after that", expected["claim"] - len(claims), answers["already_claimed"]),
-        equals("every show finds its coupon, within its stock", expected["show"], answers["shown"]),
-        equals("nothing else is answered", len(drawn), sum(answers[each] for each in _EXPECTED)),
+        equals("creates-won", "new coupons created", len(creates), answers["created"]),
+        equals(
+            "creates-refused",
+            'repeated creates that get "exists"',
+            expected["create"] - len(creates),
+            answers["exists"],
+        ),
+        equals("claims-won", "claims won, one for each user and coupon", len(claims), answers["claimed"]),
+        equals(
+            "claims-refused",
+            'repeated claims that get "already claimed"',
+            expected["claim"] - len(claims),
+            answers["already_claimed"],
+        ),
+        equals(
+            "shows", "shows that found their coupon, within its stock", expected["show"], answers["shown"]
+        ),
+        equals(
+            "expected-answers",
+            "operations with an expected answer",
+            len(drawn),
+            sum(answers[each] for each in _EXPECTED),
+        ),
     ]
 
 
@@ -116,14 +133,19 @@ async def _claim_the_unborn(arena: Arena, birth: Birth) -> list[Check]:
     won = answers["claimed"] + again.count(Outcome.CLAIMED)
     ledger = await arena.ledger(name)
     return [
-        equals("a claim before any create finds nothing", Outcome.NOT_FOUND, too_early),
-        equals("one create wins", 1, answers["created"]),
-        equals('every other create hears "exists"', creators - 1, answers["exists"]),
-        equals("who came before the coupon wins the second time", len(again), again.count(Outcome.CLAIMED)),
+        equals("claim-before-create", "a claim before any create gets", Outcome.NOT_FOUND, too_early),
+        equals("creates-won", "creates won", 1, answers["created"]),
+        equals("creates-refused", 'all other creates get "exists"', creators - 1, answers["exists"]),
         equals(
-            "so that everybody has one, as far as the stock goes", min(len(claimers) + 1, birth.stock), won
+            "second-tries-won",
+            "claims won on the second try by users who came before the coupon",
+            len(again),
+            again.count(Outcome.CLAIMED),
         ),
-        equals("the ledger holds the claims that were won", won, len(ledger.claimed_by)),
+        equals(
+            "claims-won", "claims won, as far as the stock goes", min(len(claimers) + 1, birth.stock), won
+        ),
+        equals("claims-in-ledger", "claims in the ledger", won, len(ledger.claimed_by)),
     ]
 
 
@@ -155,11 +177,11 @@ async def _repeat(arena: Arena, rounds: Rounds) -> list[Check]:
     outcomes = arena.journal.tally()
     each = rounds.rounds * rounds.n
     return [
-        nobody("every round returns to where it began", leaks),
-        equals("claims were won", each + 1, outcomes.get(Outcome.CLAIMED)),
-        equals("claims were refused", each, outcomes.get(Outcome.SOLD_OUT)),
-        equals("claims timed out", each, outcomes.get(Outcome.TIMED_OUT)),
-        equals("claims were cancelled", each, outcomes.get(Outcome.UNKNOWN)),
+        none_of("left-after-a-round", "resources left after a round", leaks),
+        equals("claims-won", "claims won", each + 1, outcomes.get(Outcome.CLAIMED)),
+        equals("claims-sold-out", "claims refused as sold out", each, outcomes.get(Outcome.SOLD_OUT)),
+        equals("claims-timed-out", "claims timed out", each, outcomes.get(Outcome.TIMED_OUT)),
+        equals("claims-cancelled", "claims cancelled", each, outcomes.get(Outcome.UNKNOWN)),
     ]
 
 

@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from couponctl.drills.drill import Check, Verdict
+from couponctl.drills.check_ids import check_of
+from couponctl.drills.drill import Verdict
 from couponctl.drills.histogram import BOUNDS_MS, BUCKETS, histogram
 from couponctl.drills.phases import Spread
 from couponctl.drills.reading import Facts, flat, of, whole
@@ -19,6 +20,7 @@ from couponctl.pool_watch import nearest_rank
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from couponctl.drills.drill import Check
     from couponctl.drills.histogram import Histogram
     from couponctl.drills.journal import Entry
 
@@ -116,10 +118,7 @@ class Report:
             "params": dict(self.parameters),
             "seed": self.seed,
             "strategy": self.strategy,
-            "checks": [
-                {"promise": c.promise, "expected": c.expected, "observed": c.observed, "held": c.held}
-                for c in self.checks
-            ],
+            "checks": [asdict(check) for check in self.checks],
             "outcomes": {outcome.value: count for outcome, count in self.outcomes.items()},
             "recovered": self.recovered,
             "faults": [{"name": fault.name, "happened": fault.happened} for fault in self.faults],
@@ -159,7 +158,7 @@ class Report:
             seed=facts.one("seed", int),
             strategy=facts.one("strategy", str),
             server=facts.table("server"),
-            checks=tuple(flat(Check, check) for check in facts.items("checks")),
+            checks=tuple(map(check_of, facts.items("checks"))),
             outcomes={outcome: whole(count, outcome) for outcome, count in _by_outcome(facts, "outcomes")},
             latency={outcome: flat(Latency, each) for outcome, each in _by_outcome(facts, "latency_ms")},
             histogram=_histograms(Facts(facts.table("histogram"))),

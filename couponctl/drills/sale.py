@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
-from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
+from couponctl.drills.drill import Check, Drill, Parameters, all_of, equals, no_other, parameter
 from couponctl.errors import RefusedByDatabase
 from couponctl.models import Outcome
 from couponctl.tables import coupons
@@ -61,18 +61,18 @@ async def sell(arena: Arena, sale: Sale) -> list[Check]:
     sold_out = outcomes.pop(Outcome.SOLD_OUT, 0)
     winners = min(sale.n, sale.stock)
     return [
-        equals("exactly the stock is claimed", winners, claimed),
-        equals('everybody else hears "sold out"', sale.n - winners, sold_out),
-        equals("nobody hears anything else", {}, {outcome.value: n for outcome, n in outcomes.items()}),
-        equals("remaining", sale.stock - winners, ledger.coupon.remaining_amount),
-        equals("distinct users in the ledger", winners, len(set(ledger.claimed_by))),
+        equals("stock-claimed", "exactly the stock is claimed", winners, claimed),
+        equals("others-sold-out", 'all other users get "sold out"', sale.n - winners, sold_out),
+        no_other(outcomes),
+        equals("remaining", "remaining units", sale.stock - winners, ledger.coupon.remaining_amount),
+        equals("distinct-users", "distinct users in the ledger", winners, len(set(ledger.claimed_by))),
     ]
 
 
 async def _sell_without_starving(arena: Arena, sale: Sale) -> list[Check]:
     checks = await sell(arena, sale)
     failures = arena.service.pool_stats().acquire_failures
-    return [*checks, equals("nobody waits in vain for a connection", 0, failures)]
+    return [*checks, equals("acquire-timeouts", "connection-acquire timeouts", 0, failures)]
 
 
 async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
@@ -93,13 +93,14 @@ async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
             except RefusedByDatabase:
                 continue
             let_through.append(what)
-    return [*checks, equals("the table itself refuses an impossible counter", [], let_through)]
+    refused = "impossible counters refused by the table"
+    return [*checks, all_of("impossible-counters-refused", refused, len(below_zero), let_through)]
 
 
 FLASH_SALE = Drill(
     name="flash-sale",
     title="50 users, 5 units, one instant",
-    promise='exactly the stock is claimed, everybody else hears "sold out"',
+    promise='exactly the stock is claimed, all other users get "sold out"',
     blast_radius=_LOAD_ONLY,
     parameters=Sale,
     attack=sell,
@@ -108,7 +109,7 @@ FLASH_SALE = Drill(
 STAMPEDE = Drill(
     name="stampede",
     title="100 users want the only unit",
-    promise='one gets it, 99 hear "sold out", nobody an error',
+    promise='one gets it, 99 get "sold out", and there are no errors',
     blast_radius=_LOAD_ONLY,
     parameters=Stampede,
     attack=sell,
@@ -117,7 +118,7 @@ STAMPEDE = Drill(
 SCALE = Drill(
     name="scale",
     title="any number of users on a tenth as many units",
-    promise="exactly the stock is claimed, and the pool, full as it is, refuses nobody",
+    promise="exactly the stock is claimed, without connection-acquire timeouts",
     blast_radius=_LOAD_ONLY,
     parameters=Scale,
     attack=_sell_without_starving,

@@ -224,7 +224,9 @@ def test_a_drill_answers_with_a_report(answered: Json) -> None:
     assert report["outcomes"] == {"claimed": 2, "sold_out": 4}
     assert report["latency_ms"]["claimed"].keys() == {"n", "p50", "p90", "p95", "p99", "max"}
     assert report["pool"].keys() >= {"size", "peak_in_use", "peak_waiting", "acquire_failures"}
-    assert all(check.keys() == {"promise", "expected", "observed", "held"} for check in report["checks"])
+    assert all(
+        check.keys() == {"id", "promise", "expected", "observed", "held"} for check in report["checks"]
+    )
     assert report.keys() >= {"strategy", "claim_phase_ms", "elapsed_ms", "server"}
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from couponctl.drills.report import Report
 
 WON = entry("alice", Outcome.CLAIMED)
-LOST = Check("nobody is lost", "none", "bob", held=False)
+LOST = Check("nobody-lost", "nobody is lost", "none", "bob", held=False)
 
 MET, MISSED, MISSED_TOO, UNMEASURED = "errors=0", "claimed.p99<0.5ms", "claimed.n>9", "unknown.max<1s"
 

@@ -109,7 +109,7 @@ async def test_reaching_the_time_limit_fails_and_names_who_has_no_answer(
 
 async def test_a_drill_that_measured_nothing_is_inconclusive(target: Target) -> None:
     async def do_nothing(_arena: Arena, _parameters: Parameters) -> list[Check]:
-        return [equals("one is one", 1, 1)]
+        return [equals("one", "one is one", 1, 1)]
 
     assert (await run_drill(_drill(do_nothing), target)).verdict is Verdict.INCONCLUSIVE
 

@@ -67,7 +67,7 @@ reports = st.builds(
     seed=st.integers(0),
     strategy=texts,
     server=st.dictionaries(texts, values, max_size=3),
-    checks=st.lists(st.builds(Check, texts, values, values, st.booleans()), max_size=3).map(tuple),
+    checks=st.lists(st.builds(Check, texts, texts, values, values, st.booleans()), max_size=3).map(tuple),
     outcomes=by_outcome(counts),
     latency=by_outcome(latencies),
     histogram=by_outcome(st.lists(counts, min_size=BUCKETS, max_size=BUCKETS).map(tuple)),
@@ -85,7 +85,7 @@ WHOLE = held_to(
     report(
         entry("alice", Outcome.CLAIMED, 1.5, Phases(pool_wait=0.001, execute=0.0005)),
         entry("bob", Outcome.SOLD_OUT, 250.0),
-        checks=(Check("nobody is lost", {"claimed": 1}, ["a", "b"], held=False),),
+        checks=(Check("nobody-lost", "nobody is lost", {"claimed": 1}, ["a", "b"], held=False),),
         faults=(Fault("held row lock", 1),),
         unfinished="lost the server",
         left_behind="couponctl_drill_x",

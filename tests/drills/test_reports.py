@@ -47,8 +47,8 @@ HOSTILE = [
 FORBIDDEN = "\0\x01\x0b\x1b[2J\x7f\x9b\ud800\ufffe\uffff\u2028\r\n\t"
 """What no user id may hold, and an error's text might all the same."""
 
-HELD = equals("all is well", 1, 1)
-BROKEN = Check("nobody is lost", "none", "alice", held=False)
+HELD = equals("well", "all is well", 1, 1)
+BROKEN = Check("nobody-lost", "nobody is lost", "none", "alice", held=False)
 WON = entry("alice", Outcome.CLAIMED)
 
 anything = st.text(st.characters(), max_size=60)
@@ -76,7 +76,7 @@ def plain(cell: str) -> str:
 def test_junit_has_a_case_for_every_check_and_counts_what_failed() -> None:
     (passed, failed) = suites(report(WON, checks=(HELD,)), report(WON, checks=(HELD, BROKEN)))
 
-    assert [case.get("name") for case in passed.iter("testcase")] == ["all is well", CONCLUSION]
+    assert [case.get("name") for case in passed.iter("testcase")] == ["well: all is well", CONCLUSION]
     assert [passed.get(name) for name in ("tests", "failures", "errors")] == ["2", "0", "0"]
     assert [failed.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "0"]
     (failure,) = failed.iter("failure")
@@ -137,7 +137,7 @@ def test_service_levels_stand_in_every_report() -> None:
 
 @pytest.mark.parametrize("text", [*HOSTILE, FORBIDDEN])
 def test_hostile_text_stays_text_in_junit(text: str) -> None:
-    lost = Check(f"nobody is lost ({text})", "none", text, held=False)
+    lost = Check("nobody-lost", f"nobody is lost ({text})", "none", text, held=False)
     (suite,) = suites(report(WON, checks=(lost,), unfinished=text, server={"where": text, "version": text}))
 
     assert [child.tag for child in suite] == ["properties", "testcase", "testcase", "system-out"]
@@ -149,14 +149,14 @@ def test_hostile_text_stays_text_in_junit(text: str) -> None:
 
 @given(anything, anything)
 def test_no_text_breaks_the_xml(promise: str, observed: str) -> None:
-    (suite,) = suites(report(WON, checks=(Check(promise, observed, [observed], held=False),)))
+    (suite,) = suites(report(WON, checks=(Check("any", promise, observed, [observed], held=False),)))
 
     assert len(list(suite.iter("failure"))) == 1
 
 
 @pytest.mark.parametrize("text", HOSTILE[:-1])
 def test_hostile_text_stays_in_its_cell_and_reads_as_it_was(text: str) -> None:
-    lost = Check(f"nobody is lost ({text})", "none", text, held=False)
+    lost = Check("nobody-lost", f"nobody is lost ({text})", "none", text, held=False)
 
     row = rows(markdown([report(WON, checks=(HELD, lost))]))[2]
 
@@ -165,7 +165,7 @@ def test_hostile_text_stays_in_its_cell_and_reads_as_it_was(text: str) -> None:
 
 @given(anything, anything)
 def test_no_text_is_structure_in_markdown(promise: str, observed: str) -> None:
-    broken = report(WON, checks=(Check(promise, 1, observed, held=False),), unfinished=observed)
+    broken = report(WON, checks=(Check("any", promise, 1, observed, held=False),), unfinished=observed)
 
     text = markdown([broken])
 
@@ -193,7 +193,7 @@ def test_markdown_of_many_drills_sums_up_and_unfolds_what_broke() -> None:
 
 
 def test_markdown_bounds_each_value() -> None:
-    endless = Check("nobody is lost", "none", "x" * 100_000, held=False)
+    endless = Check("nobody-lost", "nobody is lost", "none", "x" * 100_000, held=False)
 
     assert len(markdown([report(WON, checks=(endless,))])) < 3000
 
@@ -247,7 +247,11 @@ async def test_hostile_users_of_a_real_drill_come_through(server: Server, limits
     async def sell(arena: Arena, _parameters: Parameters) -> list[Check]:
         await arena.create("a|b`<c>", 3)
         await arena.storm("a|b`<c>", HOSTILE)
-        return [Check("nobody claims", [], [e.user_id for e in arena.journal.entries], held=False)]
+        return [
+            Check(
+                "nobody-claims", "nobody claims", [], [e.user_id for e in arena.journal.entries], held=False
+            )
+        ]
 
     drill = Drill("hostile", "hostile users", "nothing", "nothing", Parameters, sell)
     ran = await run_drill(drill, Target(server, limits))
@@ -256,7 +260,9 @@ async def test_hostile_users_of_a_real_drill_come_through(server: Server, limits
     journal = [json.loads(line) for line in journal_lines([ran])]
     assert sorted(each["user_id"] for each in journal) == sorted(HOSTILE)
     (suite,) = suites(ran)
-    assert [case.get("name") for case in suite.iter("testcase") if len(case)] == ["nobody claims"]
+    assert [case.get("name") for case in suite.iter("testcase") if len(case)] == [
+        "nobody-claims: nobody claims"
+    ]
     assert [row[1] for row in rows(markdown([ran])) if row[0] == "✘"] == ["nobody claims"]
 
 

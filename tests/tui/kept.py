@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from tests.tui.desks import Scene
 
 HELD = (
-    equals("no coupon is sold twice", 50, 50),
-    equals("every unit is sold", 0, 0),
-    equals("nobody claims twice", "none", "none"),
-    equals("the pool is idle again", 0, 0),
+    equals("sold-once", "no coupon is sold twice", 50, 50),
+    equals("all-sold", "every unit is sold", 0, 0),
+    equals("claims-once", "nobody claims twice", "none", "none"),
+    equals("pool-idle", "the pool is idle again", 0, 0),
 )
 BROKEN = (
-    Check("no coupon is sold twice", 50, 53, held=False),
+    Check("sold-once", "no coupon is sold twice", 50, 53, held=False),
     *HELD[1:],
 )
 

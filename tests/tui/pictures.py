@@ -101,6 +101,8 @@ class Console:
 
     async def resize(self, width: int, height: int) -> None:
         await self.pilot.resize_terminal(width, height)
+        # The screens hear of it when the app is idle, those in the background after the one on top.
+        await self.until(lambda: all(screen.size == (width, height) for screen in self.app.screen_stack))
         await self.settle()
         before = ""
         while before != self.picture:  # a busy machine looks idle to Textual before all is laid out

@@ -154,7 +154,7 @@ async def test_a_running_drill_and_its_failure(shop: Scene, opened: Opened) -> N
         await console.press("2", "r")
         for text in WORST:
             drill = console.scene.launched[-1]
-            drill.shown = view(stage=text, checks=tuple(equals(each, 1, each) for each in TEXTS))
+            drill.shown = view(stage=text, checks=tuple(equals(each, each, 1, each) for each in TEXTS))
             await console.settle()
             assert f"{shown(text)}" in console.picture
             assert_harmless(console)
@@ -167,7 +167,7 @@ async def test_a_running_drill_and_its_failure(shop: Scene, opened: Opened) -> N
 
 
 async def test_kept_runs(shop: Scene, opened: Opened) -> None:
-    checks = tuple(equals(text, 1, text) for text in TEXTS)
+    checks = tuple(equals(text, text, 1, text) for text in TEXTS)
     for number, text in enumerate(WORST):
         facts = {"strategy": text, "server": {"where": text, "version": text}, "parameters": {text: 1.0}}
         keep(shop, kept(f"{number:08x}", minutes_ago=number, made_by=text, checks=checks, **facts))

@@ -50,7 +50,7 @@ class ComparisonScreen(ModalScreen[None]):
         heads = [_head(when, run) for when, run in runs]
         if not self._comparison.of_one_drill:
             heads.append(literal("two different drills: their numbers need not mean the same", Tone.WARN))
-        heads.append(literal(f"{counted(len(self._comparison.well), 'check')} held in both runs", Tone.DIM))
+        heads.append(literal(f"{counted(len(self._comparison.well), 'check')} passed in both runs", Tone.DIM))
         self.query_one("#compared", Figures).show(lines(*heads))
         rows = []
         for number, row in enumerate(self._comparison.told):

@@ -135,7 +135,7 @@ class ChecksPane(Pane):
             )
         self._figures.show(lines(*shown) if shown else literal("none decided", Tone.DIM))
         held = sum(check.held for check in checks)
-        self.count(f"{held} of {len(checks)} held" if checks else "")
+        self.count(f"{held} of {len(checks)} passed" if checks else "")
 
 
 def _check(check: Check, width: int) -> Iterator[Content]:
