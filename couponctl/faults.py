@@ -126,6 +126,18 @@ async def failing_at(point: Point, witness: Database) -> AsyncIterator[Fault]:
 
 
 @asynccontextmanager
+async def deadlocked_at(point: Point, witness: Database, times: int = 2**31) -> AsyncIterator[Fault]:
+    """The first claims that come to this point are broken off as a deadlock's victim is (SQLSTATE 40P01)."""
+    happened = f"{witness.schema}.fault_happened"
+    body = (
+        f"IF (SELECT last_value <= {times} FROM {happened}) "  # noqa: S608 - a sequence of our own
+        "THEN RAISE EXCEPTION 'a fault of the drill' USING ERRCODE = '40P01'; END IF;"
+    )
+    async with _trigger(point, witness, f"deadlock {point.words}", body) as fault:
+        yield fault
+
+
+@asynccontextmanager
 async def slow_at(point: Point, witness: Database, seconds: float) -> AsyncIterator[Fault]:
     """Claims take that long at this point."""
     async with _trigger(point, witness, f"slow {point.words}", f"PERFORM pg_sleep({seconds});") as fault:

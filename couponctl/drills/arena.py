@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -12,22 +12,25 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from couponctl.cancellation import task_group
-from couponctl.drills.journal import Entry, Journal, Ledger
+from couponctl.drills.drill import Check, none_of
+from couponctl.drills.journal import Creation, Entry, Journal, Ledger
 from couponctl.errors import CouponctlError, CouponNotFound
 from couponctl.models import Outcome
 from couponctl.questions import find_coupon
-from couponctl.tables import claims
+from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from sqlalchemy import Row
+
     from couponctl.database import Database
     from couponctl.drills.progress import Progress
     from couponctl.faults import Fault
     from couponctl.libpq import Server
-    from couponctl.service import CouponService
+    from couponctl.service import Attempt, CouponService
 
 
 CANCELLED = "cancelled"
@@ -93,7 +96,7 @@ class Arena:
     async def create(self, coupon: str, amount: int) -> None:
         with service_call("create"):
             await self.service.create(coupon, amount)
-        self.journal.created[coupon] = perf_counter()
+        self.journal.created[coupon] = Creation(amount, perf_counter())
 
     @asynccontextmanager
     async def fault(self, fault: AbstractAsyncContextManager[Fault]) -> AsyncIterator[Fault]:
@@ -137,6 +140,23 @@ class Arena:
         )
         return attempt.outcome
 
+    async def claim_many(self, coupon: str, users: Sequence[str]) -> list[Outcome]:
+        """The claims of a list of users, as the service answers them. Raises what the service raises."""
+        self.progress.expect(len(users))
+        start = perf_counter()
+        outcomes: list[Outcome] = []
+
+        def answered(attempts: Sequence[Attempt]) -> None:
+            for each in attempts:
+                words = str(each.refusal or "")
+                made = Entry(coupon, each.user_id, start, start, perf_counter(), each.outcome, words)
+                self._record(replace(made, phases=each.phases, resolved=each.resolved))
+                outcomes.append(each.outcome)
+
+        with service_call("claim_many"):
+            await self.service.claim_many(coupon, users, answered)
+        return outcomes
+
     def _record(self, entry: Entry) -> None:
         self.journal.entries.append(entry)
         if entry.sentence == CANCELLED:
@@ -150,12 +170,19 @@ class Arena:
             found = await find_coupon(session, coupon)
             if found is None:
                 raise CouponNotFound(coupon)
-            rows = select(claims.c.user_id).where(claims.c.coupon_name == coupon).order_by(claims.c.user_id)
-            return Ledger(found, tuple((await session.execute(rows)).scalars()))
+            rows = (
+                select(claims.c.user_id, claims.c.created_at)
+                .where(claims.c.coupon_name == coupon)
+                .order_by(claims.c.user_id)
+            )
+            claimed = (await session.execute(rows)).all()
+            read_at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+            users, times = (tuple(row[column] for row in claimed) for column in (0, 1))
+            return Ledger(found, users, times, read_at)
 
     @asynccontextmanager
     async def watching_rows(self, coupon: str) -> AsyncIterator[RowWatch]:
-        """Read again and again, while the body runs, how many rows the busiest user has."""
+        """Read the coupon and its claims in one snapshot again and again, while the body runs."""
         watch = RowWatch()
         async with task_group() as group:
             group.create_task(self._watch_rows(coupon, watch), name=f"watching {coupon}")
@@ -172,25 +199,51 @@ class Arena:
             .group_by(claims.c.user_id)
             .subquery()
         )
-        busiest = select(func.coalesce(func.max(per_user.c.rows), 0))
+        rows = select(func.coalesce(func.sum(per_user.c.rows), 0)).scalar_subquery()
+        busiest = select(func.coalesce(func.max(per_user.c.rows), 0)).scalar_subquery()
+        snapshot = select(
+            coupons.c.amount, coupons.c.remaining_amount, rows.label("claims"), busiest.label("most")
+        ).where(coupons.c.name == coupon)
         try:
             async with self.witness() as database, database.session("AUTOCOMMIT") as session:
                 while not watch.over:
-                    watch.saw((await session.execute(busiest)).scalar_one())
+                    watch.saw((await session.execute(snapshot)).one_or_none())
         finally:
             watch.first_look.set()
 
 
 class RowWatch:
-    """The most rows that one user was ever seen with."""
+    """What was ever seen of a coupon and its claims in one snapshot, in the middle of a storm."""
 
     def __init__(self) -> None:
         self.first_look = asyncio.Event()
         self.over = False
         self.looks = 0
         self.most = 0
+        """Claims of one user."""
+        self.unbalanced: set[str] = set()
 
-    def saw(self, rows: int) -> None:
-        self.looks += 1
-        self.most = max(self.most, rows)
+    def saw(self, row: Row[tuple[int, int, int, int]] | None) -> None:
+        """None where the coupon is not there yet."""
         self.first_look.set()
+        if row is None:
+            return
+        self.looks += 1
+        self.most = max(self.most, row.most)
+        if row.claims > row.amount or row.remaining_amount != row.amount - row.claims:
+            self.unbalanced.add(f"{row.remaining_amount} of {row.amount} left with {row.claims} claims")
+
+    def checks(self) -> list[Check]:
+        """What must hold in every snapshot, also in the middle of a storm."""
+        return [
+            Check(
+                "claims-of-a-user-at-any-time",
+                "most claims of one user at any time",
+                "at most 1",
+                self.most if self.looks else "never looked",
+                held=self.looks > 0 and self.most <= 1,
+            ),
+            none_of(
+                "unbalanced-at-any-time", "snapshots in which claims and counter disagree", self.unbalanced
+            ),
+        ]

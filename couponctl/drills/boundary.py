@@ -26,6 +26,8 @@ GOOD_TEXTS = {
     "right to left": "\u05e9\u05dc\u05d5\u05dd \u202eabc",
     "combining marks": "e\u0301 \u00e9",
     "inner spaces": "a  b",
+    "small letters": "case",
+    "capital letters": "CASE",
 }
 """Visible or not, these may be stored."""
 
@@ -58,6 +60,8 @@ async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
     changed = [what for what, text in GOOD_TEXTS.items() if not await _round_trips(arena, text)]
     for amount in GOOD_AMOUNTS:
         await arena.create(f"AMOUNT {amount}", amount)
+    await arena.create("TWO USERS", 2)
+    alike = [await arena.claim("TWO USERS", user) for user in ("alice", "ALICE")]
     before = arena.service.pool_stats().acquires
     accepted = [
         f"coupon: {what}" for what, text in BAD_TEXTS.items() if not await _create_refused(arena, text)
@@ -77,13 +81,9 @@ async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
             accepted,
         ),
         equals("sql-for-invalid-inputs", "connections used for invalid inputs", 0, sent),
-        equals(
-            "coupons-in-tables",
-            "coupons in the tables",
-            len(GOOD_TEXTS) + len(GOOD_AMOUNTS),
-            len(page.coupons),
-        ),
-        equals("claims-won", "claims won by valid users", len(GOOD_TEXTS), won),
+        equals("coupons-in-tables", "coupons in the tables", len(arena.journal.created), len(page.coupons)),
+        equals("users-alike", "claims won by users who differ in case only", 2, alike.count(Outcome.CLAIMED)),
+        equals("claims-won", "claims won by valid users", len(GOOD_TEXTS) + 2, won),
     ]
 
 

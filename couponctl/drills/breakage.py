@@ -14,7 +14,16 @@ from couponctl.claims import TRANSACTION
 from couponctl.drills.drill import Check, Drill, Parameters, equals, none_of, parameter
 from couponctl.drills.sale import Sale, sell
 from couponctl.errors import Contended
-from couponctl.faults import Backends, Fault, Point, drained_pool, failing_at, held_row, stopped_at
+from couponctl.faults import (
+    Backends,
+    Fault,
+    Point,
+    deadlocked_at,
+    drained_pool,
+    failing_at,
+    held_row,
+    stopped_at,
+)
 from couponctl.models import Outcome
 from couponctl.tables import coupons
 from couponctl.wire import Lost, wire_proxy
@@ -53,6 +62,7 @@ async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
     async with arena.witness() as witness:
         terminated = [await _terminate_at(point, arena, witness) for point in INSIDE]
     await _lose_commits(arena)
+    await _lose_an_answer_before_the_commit_ends(arena)
     unresolved = [e.user_id for e in arena.journal.entries if e.outcome is Outcome.UNKNOWN]
     healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(1, drops.n + 1)]
     return [
@@ -84,6 +94,23 @@ async def _lose_commits(arena: Arena) -> None:
             fault.happened = proxy.losses - before
 
 
+async def _lose_an_answer_before_the_commit_ends(arena: Arena) -> None:
+    """Who only looks, while the lost commit is still under way, finds nothing and guesses wrong."""
+    user = "lost in the commit"
+    async with (
+        wire_proxy(arena.service.database.server) as proxy,
+        arena.through(proxy.server) as service,
+        arena.witness() as witness,
+        task_group() as group,
+        arena.fault(stopped_at(Point.COMMIT, witness)),
+    ):
+        proxy.lose(Lost.ANSWER, user.encode() if service.strategy is not TRANSACTION else b"COMMIT;")
+        claim = group.create_task(arena.claim(COUPON, user, service))
+        backends = Backends(witness, arena.attackers)
+        while not claim.done() and await backends.waiting() < 2:
+            await asyncio.sleep(0.005)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Failures(Parameters):
     n: int = parameter(5, "claims that fail at each point")
@@ -97,7 +124,8 @@ async def _fail_halfway(arena: Arena, failures: Failures) -> list[Check]:
         for point in points:
             async with arena.fault(failing_at(point, witness)):
                 users = (f"failing {point.words} {number}" for number in range(1, failures.n + 1))
-                outcomes += [await arena.claim(COUPON, user) for user in users]
+                # Together, so that a batch of several fails as a whole.
+                outcomes += await together(*(arena.claim(COUPON, user) for user in users))
     left = await arena.ledger(COUPON)
     next_one = await arena.claim(COUPON, "afterwards")
     failed = failures.n * len(points)
@@ -142,12 +170,26 @@ async def _lock_in_opposite_order(arena: Arena, deadlock: Deadlock) -> list[Chec
 
     ends = await together(lock(*pair), lock(*reversed(pair)))
     claims = [await arena.claim(name, "afterwards") for name in pair]
+    once, always = await _claim_as_victim(arena)
     return [
         *checks,
         equals("deadlock-survivors", "transactions that survive the deadlock", 1, ends.count("went through")),
         equals("deadlock-victims", "transactions refused as its victim", 1, ends.count("victim")),
         equals("claims-afterwards", "claims won afterwards", len(pair), claims.count(Outcome.CLAIMED)),
+        equals("victim-once", "a claim that is a deadlock's victim once gets", Outcome.CLAIMED, once),
+        equals("victim-always", "a claim that is its victim each time gets", Outcome.UNAVAILABLE, always),
     ]
+
+
+async def _claim_as_victim(arena: Arena) -> tuple[Outcome, Outcome]:
+    """A claim that the server breaks off once, after it took its unit, and one that it always breaks off."""
+    await arena.create("VICTIM", 5)
+    async with arena.witness() as witness:
+        async with arena.fault(deadlocked_at(Point.AFTER_UPDATE, witness, times=1)):
+            once = await arena.claim("VICTIM", "victim once")
+        async with arena.fault(deadlocked_at(Point.AFTER_UPDATE, witness)):
+            always = await arena.claim("VICTIM", "victim always")
+    return once, always
 
 
 def _locking(name: str) -> Select[Any]:
@@ -242,6 +284,7 @@ CONNECTION_DROP = Drill(
     faults=(
         *(f"stopped {point.words}" for point in INSIDE),
         *(f"lost {lost.name.lower()} of the commit" for lost in Lost),
+        "stopped commit",
     ),
     pools=2,
 )
@@ -263,7 +306,7 @@ DEADLOCK = Drill(
     blast_radius="its own schema and pool",
     parameters=Deadlock,
     attack=_lock_in_opposite_order,
-    faults=("opposite lock order",),
+    faults=("opposite lock order", "deadlock after update"),
 )
 
 CANCELLATION = Drill(

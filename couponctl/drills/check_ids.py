@@ -41,7 +41,7 @@ _IDS = {
     'every other claim hears "already claimed"': "others-already-claimed",
     "no claim hears anything else": "other-answers",
     "claimed by": "claimants",
-    "never two rows, not even briefly": "rows-at-any-time",
+    "never two rows, not even briefly": "claims-of-a-user-at-any-time",
     "each new name is created once": "creates-won",
     "and exists for the others": "creates-refused",
     "each user gets one of each coupon": "claims-won",

@@ -23,6 +23,7 @@ from couponctl.drills.leaks import footprint, leak_checks, rest_checks
 from couponctl.drills.phases import phases_by_outcome
 from couponctl.drills.preflight import AGAIN, DIRECTOR, WITNESS, admitted, connections_of
 from couponctl.drills.progress import Progress
+from couponctl.drills.reading_back import clock_checks, reading_checks
 from couponctl.drills.rehearsal import Fittings
 from couponctl.drills.report import Report, histogram_by_outcome, latency_by_outcome
 from couponctl.drills.uptime import uptime
@@ -32,6 +33,7 @@ from couponctl.service import CouponService
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
 
     from couponctl.claims import Strategy
     from couponctl.database import Database
@@ -152,9 +154,9 @@ class _Run(Generic[P]):
         self._found(await self._within_time(arena))
         self.progress.stage = "reading the ledger"
         self.findings.pool = arena.service.pool_stats()
-        self._found(await rest_checks(director, attacker_of(self.id), self.findings.pool))
+        self._found(await rest_checks(director, arena.service.database))
         self._found(answer_checks(self.journal.entries))
-        await self._hold_against_ledger(arena)
+        await self._hold_against_ledger(arena, before.at)
         if not before.goes_on_in(await uptime(director)):
             self.findings.lost = "the server crashed or was restarted in the middle of the drill"
 
@@ -189,9 +191,9 @@ class _Run(Generic[P]):
         took = f"{monotonic() - began:.2f} s"
         return [*checks, errors([]), in_time(f"{timeout:g} s", took, held=True)]
 
-    async def _hold_against_ledger(self, arena: Arena) -> None:
+    async def _hold_against_ledger(self, arena: Arena, began: datetime) -> None:
         try:
-            checks, doubts = await self._read_ledger(arena)
+            checks, doubts = await self._read_ledger(arena, began)
         except _GONE:
             raise
         except CouponctlError as exc:
@@ -204,19 +206,24 @@ class _Run(Generic[P]):
         if not self.target.unlogged:  # a crash empties the others
             self.findings.of_the_ledger = checks
 
-    async def _read_ledger(self, arena: Arena) -> tuple[list[Check], str]:
+    async def _read_ledger(self, arena: Arena, began: datetime) -> tuple[list[Check], str]:
         """What the ledger says of the answers, and what remains in doubt after all."""
         by_coupon: dict[str, list[Check]] = {}
         gone = []
         for coupon, created in self.journal.created.items():
             entries = self.journal.of(coupon)
-            by_coupon[coupon] = time_checks(entries, created)
+            by_coupon[coupon] = time_checks(entries, created.acknowledged)
             try:
                 ledger = await arena.ledger(coupon)
             except CouponNotFound:
                 gone.append(coupon)
                 continue
-            by_coupon[coupon] = ledger_checks(entries, ledger) + by_coupon[coupon]
+            by_coupon[coupon] = [
+                *ledger_checks(entries, ledger, created.amount),
+                *by_coupon[coupon],
+                *await reading_checks(arena.service, ledger),
+                *clock_checks(ledger, began),
+            ]
             self.findings.recovered += len(recovered(entries, ledger))
         async with arena.witness() as database:
             audited = await audit(database)

@@ -130,9 +130,13 @@ class _ServerClock:
             return float((await session.execute(clock)).scalar_one())
 
 
+_SLACK = 1.0
+"""Seconds that a busy server and the way to its clock may add; half of that was seen under load."""
+
+
 def _near(check_id: str, promise: str, expected: float, took: float) -> Check:
-    held = expected * 0.8 <= took <= expected * 1.2
-    return Check(check_id, promise, f"{expected:g} s, give or take a fifth", f"{took:.2f} s", held=held)
+    held = expected * 0.8 <= took <= expected + _SLACK
+    return Check(check_id, promise, f"{expected:g} s to {expected + _SLACK:g} s", f"{took:.2f} s", held=held)
 
 
 POOL_EXHAUSTION = Drill(

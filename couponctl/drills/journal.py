@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from couponctl.drills.drill import Check, equals, none_of
 from couponctl.models import Coupon, Outcome, Phases
+from couponctl.present import safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,23 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The final read of one coupon: its counter, and a user id for every row of its claims."""
+    """The final read of one coupon: its counter, and a user id for every row of its claims, in order."""
 
     coupon: Coupon
     claimed_by: tuple[str, ...]
+    claimed_at: tuple[datetime, ...]
+    """When each of them claimed, by the server's clock."""
+    read_at: datetime
+    """By the same clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A coupon that the service said to have created."""
+
+    amount: int
+    acknowledged: float
+    """When, on the clock of the entries."""
 
 
 _DATABASE_TEXT = re.compile(
@@ -72,8 +87,8 @@ class Journal:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.created: dict[str, float] = {}
-        """Coupon -> when its creation was acknowledged."""
+        self.created: dict[str, Creation] = {}
+        """By coupon."""
 
     def tally(self) -> dict[Outcome, int]:
         counted = Counter(entry.outcome for entry in self.entries)
@@ -96,7 +111,17 @@ def answer_checks(entries: Sequence[Entry]) -> list[Check]:
     return [
         none_of("unexpected-errors", "attempts with an unexpected error", unexpected),
         none_of("database-error-text", "answers with database error text", leaking),
+        none_of(
+            "answers-about-others",
+            "answers that do not name their own user",
+            (e.user_id for e in entries if _names_another(e)),
+        ),
     ]
+
+
+def _names_another(entry: Entry) -> bool:
+    refused = entry.outcome in {Outcome.SOLD_OUT, Outcome.ALREADY_CLAIMED}
+    return refused and f'"{safe(entry.user_id)}"' not in entry.sentence
 
 
 def _own_words(entry: Entry) -> str:
@@ -104,8 +129,8 @@ def _own_words(entry: Entry) -> str:
     return entry.sentence.replace(entry.user_id, "").replace(entry.coupon, "")
 
 
-def ledger_checks(entries: Sequence[Entry], ledger: Ledger) -> list[Check]:
-    """What the users of one coupon were told, against what the ledger holds."""
+def ledger_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list[Check]:
+    """What the users of one coupon were told, against what the ledger holds; `amount` is what was created."""
     present = set(ledger.claimed_by)
     by_user: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -153,6 +178,7 @@ def ledger_checks(entries: Sequence[Entry], ledger: Ledger) -> list[Check]:
             coupon.amount - len(ledger.claimed_by),
             coupon.remaining_amount,
         ),
+        equals("amount-as-created", "the amount is as created", amount, coupon.amount),
         equals("oversold", "units oversold", 0, max(0, len(ledger.claimed_by) - coupon.amount)),
     ]
 
@@ -177,6 +203,11 @@ def time_checks(entries: Sequence[Entry], created: float | None) -> list[Check]:
             'users told "not found" after the coupon was created',
             _missed(entries, created),
         ),
+        none_of(
+            "claimants-told-otherwise",
+            'users who have one and were told "sold out" or "not found" afterwards',
+            _told_otherwise(entries),
+        ),
     ]
 
 
@@ -190,6 +221,17 @@ def _too_early(entries: Sequence[Entry]) -> Iterator[str]:
         return
     for entry in entries:
         if entry.outcome is Outcome.SOLD_OUT and entry.end < last_win:
+            yield entry.user_id
+
+
+def _told_otherwise(entries: Sequence[Entry]) -> Iterator[str]:
+    has: dict[str, float] = {}
+    for entry in entries:
+        if entry.outcome in {Outcome.CLAIMED, Outcome.ALREADY_CLAIMED}:
+            has[entry.user_id] = min(entry.end, has.get(entry.user_id, entry.end))
+    for entry in entries:
+        denied = entry.outcome in {Outcome.SOLD_OUT, Outcome.NOT_FOUND}
+        if denied and entry.start > has.get(entry.user_id, entry.start):
             yield entry.user_id
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import threading
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -10,13 +13,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import text
 
-from couponctl.drills.drill import Check, equals
+from couponctl.drills.drill import Check, equals, none_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from couponctl.database import Database
-    from couponctl.models import PoolStats
 
 T = TypeVar("T")
 
@@ -25,10 +27,13 @@ _SETTLING = 3.0
 
 _DESCRIPTORS = next((Path(p) for p in ("/proc/self/fd", "/dev/fd") if Path(p).is_dir()), None)
 
+_MEMORY = Path("/proc/self/statm")
+
 _BACKENDS = text("""
     SELECT count(*) AS backends,
            count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction,
-           count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waits
+           count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waits,
+           count(*) FILTER (WHERE state = 'idle' AND pid IN (SELECT pid FROM pg_locks)) AS holding
       FROM pg_stat_activity
      WHERE application_name = :application AND datname = current_database()
 """)
@@ -42,6 +47,8 @@ class Footprint:
     descriptors: int
     """File descriptors; 0 where the system does not tell."""
     backends: int
+    threads: int
+    """But for those that asyncio keeps to work for it, of which it may start one at any time."""
 
     def beyond(self, other: Footprint) -> list[str]:
         """What is held beyond the other, in words."""
@@ -51,6 +58,7 @@ class Footprint:
                 ("tasks", self.tasks, other.tasks),
                 ("descriptors", self.descriptors, other.descriptors),
                 ("backends", self.backends, other.backends),
+                ("threads", self.threads, other.threads),
             )
             if mine > theirs
         ]
@@ -61,24 +69,49 @@ async def footprint(director: Database, application: str) -> Footprint:
     async with director.session("AUTOCOMMIT") as session:
         backends = (await session.execute(_BACKENDS, {"application": application})).one().backends
     descriptors = len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS else 0
-    return Footprint(len(asyncio.all_tasks()), descriptors, backends)
+    threads = sum(not thread.name.startswith("asyncio_") for thread in threading.enumerate())
+    return Footprint(len(asyncio.all_tasks()), descriptors, backends, threads)
 
 
-async def rest_checks(director: Database, application: str, pool: PoolStats) -> list[Check]:
-    """After the attack and before the pool closes: every connection is back, and none is stuck."""
+def resident_memory() -> int:
+    """Bytes of this process in memory; 0 where the system does not tell."""
+    if not _MEMORY.exists():
+        return 0
+    return int(_MEMORY.read_text().split()[1]) * resource.getpagesize()
 
-    async def stuck() -> tuple[int, int]:
+
+async def rest_checks(director: Database, database: Database) -> list[Check]:
+    """After the attack and before the pool under attack closes: every connection is back as it was lent."""
+    application, pool = database.application, database.pool_stats()
+
+    async def stuck() -> tuple[int, int, int]:
         async with director.session("AUTOCOMMIT") as session:
             row = (await session.execute(_BACKENDS, {"application": application})).one()
-        return row.idle_in_transaction, row.lock_waits
+        return row.idle_in_transaction, row.lock_waits, row.holding
 
-    idle_in_transaction, lock_waits = await _settled(stuck, (0, 0))
+    idle_in_transaction, lock_waits, holding = await _settled(stuck, (0, 0, 0))
     return [
         equals("connections-in-use", "connections still out of the pool", 0, pool.in_use),
         equals("connection-waits", "claims still waiting for a connection", 0, pool.waiting),
         equals("idle-in-transaction", "backends idle in transaction", 0, idle_in_transaction),
         equals("lock-waits", "backends waiting for a lock", 0, lock_waits),
+        equals("idle-with-locks", "idle backends that hold a lock", 0, holding),
+        none_of("settings-left", "settings left on pooled connections", await _settings_left(database)),
     ]
+
+
+# asyncpg itself sets jit and sets it back, where it asks for the types of a statement.
+_SETTINGS = text("SELECT name, setting FROM pg_settings WHERE source = 'session' AND setting <> reset_val")
+
+
+async def _settings_left(database: Database) -> set[str]:
+    """What claims have SET on connections that the next claims will find so."""
+    found: set[str] = set()
+    async with AsyncExitStack() as borrowed:
+        for _ in range(database.pool_stats().idle):
+            session = await borrowed.enter_async_context(database.session("AUTOCOMMIT"))
+            found |= {f"{row.name} = {row.setting}" for row in await session.execute(_SETTINGS)}
+    return found
 
 
 async def leak_checks(director: Database, application: str, before: Footprint) -> list[Check]:
@@ -88,6 +121,7 @@ async def leak_checks(director: Database, application: str, before: Footprint) -
         equals("tasks-left", "tasks left running", 0, after.tasks - before.tasks),
         equals("descriptors-left", "file descriptors left open", 0, after.descriptors - before.descriptors),
         equals("backends-left", "backends left on the server", 0, after.backends - before.backends),
+        equals("threads-left", "threads left running", 0, after.threads - before.threads),
     ]
 
 

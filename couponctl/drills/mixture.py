@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from couponctl.cancellation import task_group, together
 from couponctl.drills.arena import StartLine, service_call
 from couponctl.drills.drill import Check, Drill, Parameters, equals, none_of, parameter
-from couponctl.drills.leaks import footprint
+from couponctl.drills.leaks import footprint, resident_memory
 from couponctl.errors import CouponctlError, CouponExists
 from couponctl.faults import Backends, held_row
 from couponctl.models import Outcome
@@ -46,7 +46,9 @@ async def _mix(arena: Arena, mixture: Mixture) -> list[Check]:
     claims = {operation for operation in drawn if operation[0] == "claim"}
     creates = {operation for operation in drawn if operation[0] == "create"}
     expected = Counter(operation[0] for operation in drawn)
+    more = [*await _sell_what_is_drawn(arena), *await _claim_a_list(arena)]
     return [
+        *more,
         equals("creates-won", "new coupons created", len(creates), answers["created"]),
         equals(
             "creates-refused",
@@ -70,6 +72,29 @@ async def _mix(arena: Arena, mixture: Mixture) -> list[Check]:
             len(drawn),
             sum(answers[each] for each in _EXPECTED),
         ),
+    ]
+
+
+async def _sell_what_is_drawn(arena: Arena) -> list[Check]:
+    """A sale of a size that nobody could have made an exception for."""
+    stock = arena.random.randint(11, 60)
+    users = stock + arena.random.randint(1, 9)
+    await arena.create("DRAWN", stock)
+    await arena.storm("DRAWN", [f"user-{number}" for number in range(1, users + 1)])
+    won = sum(entry.acknowledged for entry in arena.journal.of("DRAWN"))
+    return [equals("drawn-sale-claimed", "claims won in a sale of drawn size", stock, won)]
+
+
+async def _claim_a_list(arena: Arena) -> list[Check]:
+    """A list of users, one of them twice, for fewer units: the first in the list get them."""
+    stock, once = 15, [f"listed-{number}" for number in range(1, 21)]
+    await arena.create("LISTED", stock)
+    answers = await arena.claim_many("LISTED", [*once, once[0]])
+    right = [Outcome.CLAIMED] * stock + [Outcome.SOLD_OUT] * (len(once) - stock) + [Outcome.ALREADY_CLAIMED]
+    wrong = [user for user, told, due in zip([*once, once[0]], answers, right, strict=False) if told != due]
+    return [
+        equals("list-answers", "answers to a list of users", len(right), len(answers)),
+        none_of("list-answers-wrong", "wrong answers to them", wrong),
     ]
 
 
@@ -167,6 +192,7 @@ async def _repeat(arena: Arena, rounds: Rounds) -> list[Check]:
     async with arena.witness() as witness:
         await witness.warm()
         before = await footprint(witness, arena.attackers)
+        warm = 0
         for number in range(1, rounds.rounds + 1):
             for kind, work in _kinds(arena, witness, rounds.n).items():
                 await work(f"round {number}")
@@ -174,15 +200,28 @@ async def _repeat(arena: Arena, rounds: Rounds) -> list[Check]:
                 leaks += [f"round {number} {kind}: {what}" for what in after.beyond(before)]
                 if arena.service.pool_stats().in_use:
                     leaks.append(f"round {number} {kind}: connections of the pool")
+            warm = resident_memory() if number == 1 else warm
     outcomes = arena.journal.tally()
     each = rounds.rounds * rounds.n
     return [
         none_of("left-after-a-round", "resources left after a round", leaks),
+        _memory_check(resident_memory() - warm, claims=(rounds.rounds - 1) * rounds.n * 4),
         equals("claims-won", "claims won", each + 1, outcomes.get(Outcome.CLAIMED)),
         equals("claims-sold-out", "claims refused as sold out", each, outcomes.get(Outcome.SOLD_OUT)),
         equals("claims-timed-out", "claims timed out", each, outcomes.get(Outcome.TIMED_OUT)),
         equals("claims-cancelled", "claims cancelled", each, outcomes.get(Outcome.UNKNOWN)),
     ]
+
+
+_MOST_MEMORY = 256
+"""kB that a claim may leave; honest ones leave an entry of the journal, and what the allocator keeps."""
+
+
+def _memory_check(grown: int, claims: int) -> Check:
+    """Of the rounds behind the first, in which caches fill."""
+    each = max(0, grown) / 1000 / max(1, claims)
+    most = f"at most {_MOST_MEMORY} kB"
+    return Check("memory-left", "memory left by a claim", most, f"{each:.0f} kB", held=each <= _MOST_MEMORY)
 
 
 def _kinds(arena: Arena, witness: Database, n: int) -> dict[str, Callable[[str], Awaitable[None]]]:

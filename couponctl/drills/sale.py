@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
-from couponctl.drills.drill import Check, Drill, Parameters, all_of, equals, no_other, parameter
+from couponctl.drills.drill import Check, Drill, Parameters, all_of, equals, no_other, none_of, parameter
 from couponctl.errors import RefusedByDatabase
 from couponctl.models import Outcome
 from couponctl.tables import coupons
@@ -60,13 +60,23 @@ async def sell(arena: Arena, sale: Sale) -> list[Check]:
     claimed = outcomes.pop(Outcome.CLAIMED, 0)
     sold_out = outcomes.pop(Outcome.SOLD_OUT, 0)
     winners = min(sale.n, sale.stock)
+    in_order = _served_in_order(arena, sale) if arena.service.strategy.abreast == 1 else []
     return [
+        *in_order,
         equals("stock-claimed", "exactly the stock is claimed", winners, claimed),
         equals("others-sold-out", 'all other users get "sold out"', sale.n - winners, sold_out),
         no_other(outcomes),
         equals("remaining", "remaining units", sale.stock - winners, ledger.coupon.remaining_amount),
         equals("distinct-users", "distinct users in the ledger", winners, len(set(ledger.claimed_by))),
     ]
+
+
+def _served_in_order(arena: Arena, sale: Sale) -> list[Check]:
+    """Where claims queue in the client, whoever came first gets one."""
+    came = sorted(arena.journal.of(COUPON), key=lambda entry: entry.start)
+    first = {entry.user_id for entry in came[: sale.stock]}
+    passed_over = {entry.user_id for entry in came if entry.user_id in first and not entry.acknowledged}
+    return [none_of("first-passed-over", "users who came first and were passed over", passed_over)]
 
 
 async def _sell_without_starving(arena: Arena, sale: Sale) -> list[Check]:
@@ -76,7 +86,9 @@ async def _sell_without_starving(arena: Arena, sale: Sale) -> list[Check]:
 
 
 async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
-    checks = await sell(arena, sale)
+    async with arena.watching_rows(COUPON) as watch:
+        checks = [*await sell(arena, sale), *watch.checks()]
+    checks += await _ask_again(arena)
     below_zero = {
         "a counter set to -1": -1,
         "a counter lowered by more than is left": coupons.c.remaining_amount - sale.stock - 1,
@@ -95,6 +107,25 @@ async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
             let_through.append(what)
     refused = "impossible counters refused by the table"
     return [*checks, all_of("impossible-counters-refused", refused, len(below_zero), let_through)]
+
+
+async def _ask_again(arena: Arena) -> list[Check]:
+    """The winners click once more, now that nothing is left."""
+    before = await arena.ledger(COUPON)
+    again = [await arena.claim(COUPON, user) for user in before.claimed_by]
+    after = await arena.ledger(COUPON)
+    rewritten = {*zip(before.claimed_by, before.claimed_at, strict=True)} ^ {
+        *zip(after.claimed_by, after.claimed_at, strict=True)
+    }
+    return [
+        equals(
+            "winners-already-claimed",
+            'winners who ask again after the sale and get "already claimed"',
+            len(again),
+            again.count(Outcome.ALREADY_CLAIMED),
+        ),
+        none_of("claims-rewritten", "claims changed by asking again", {user for user, _ in rewritten}),
+    ]
 
 
 FLASH_SALE = Drill(

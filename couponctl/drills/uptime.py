@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # After a crash the postmaster is still the same, but all its processes are new. The pids of those that serve
 # no database, such as the checkpointer, are shown to every role, and through every pooler.
 _UPTIME = text("""
-    SELECT pg_postmaster_start_time() AS started,
+    SELECT clock_timestamp() AS at, pg_postmaster_start_time() AS started,
            ARRAY(SELECT pid FROM pg_stat_activity WHERE datid IS NULL) AS processes
 """)
 
@@ -24,6 +24,8 @@ _UPTIME = text("""
 class Uptime:
     """A server as it runs at one moment."""
 
+    at: datetime
+    """By its own clock."""
     started: datetime
     processes: frozenset[int]
     """The pids of its own processes; empty where the server does not show them."""
@@ -38,4 +40,4 @@ async def uptime(database: Database) -> Uptime:
     """The server's as it is now. Raises Unavailable."""
     async with database.session("AUTOCOMMIT") as session:
         row = (await session.execute(_UPTIME)).one()
-    return Uptime(row.started, frozenset(row.processes))
+    return Uptime(row.at, row.started, frozenset(row.processes))
