@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,9 @@ CLAIMED, ALREADY, SOLD_OUT, UNKNOWN, NOT_FOUND = (
 )
 
 
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
 def said(
     user: str, outcome: Outcome, start: float = 0.0, end: float = 1.0, *, resolved: bool = False
 ) -> Entry:
@@ -28,11 +32,11 @@ def said(
 
 def ledger(*users: str, amount: int = 2, remaining: int | None = None) -> Ledger:
     left = amount - len(users) if remaining is None else remaining
-    return Ledger(Coupon("X", amount, left, None), users)
+    return Ledger(Coupon("X", amount, left, None), users, (NOON,) * len(users), NOON)
 
 
 def broken(entries: list[Entry], final: Ledger) -> list[str]:
-    return [check.id for check in ledger_checks(entries, final) if not check.held]
+    return [check.id for check in ledger_checks(entries, final, final.coupon.amount) if not check.held]
 
 
 @pytest.mark.parametrize(
