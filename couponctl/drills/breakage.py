@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from couponctl.settings import Limits
 
 COUPON = "FRAGILE"
-_LOST = "lost"
-"""How users are called whose answer gets lost."""
+_LOST_ANSWERS = {"lost answer", "lost in the commit"}
+"""Users whose claim reaches its commit, and whose connection breaks before they hear of it."""
 INSIDE = (Point.AFTER_LOCK, Point.AFTER_INSERT, Point.AFTER_UPDATE)
 
 
@@ -66,13 +66,13 @@ async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
     await _lose_commits(arena)
     await _lose_an_answer_before_the_commit_ends(arena)
     unresolved = [e.user_id for e in arena.journal.entries if e.outcome is Outcome.UNKNOWN]
-    lost = [entry for entry in arena.journal.entries if entry.user_id.startswith(_LOST)]
+    lost = [entry for entry in arena.journal.entries if entry.user_id in _LOST_ANSWERS]
     healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(1, drops.n + 1)]
     return [
         equals("backends-terminated", "backends terminated inside a claim", len(INSIDE), sum(terminated)),
         equals(
             "lost-answers-claimed",
-            "lost answers found to be claims",
+            "answers lost with the connection and found to be claims",
             len(lost),
             sum(entry.acknowledged for entry in lost),
         ),
@@ -93,7 +93,7 @@ async def _terminate_at(point: Point, arena: Arena, witness: Database) -> int:
 async def _lose_commits(arena: Arena) -> None:
     async with wire_proxy(arena.service.database.server) as proxy, arena.through(proxy.server) as service:
         for lost in Lost:
-            user = f"{_LOST} {lost.name.lower()}"
+            user = f"lost {lost.name.lower()}"
             arena.faults.append(fault := Fault(f"{user} of the commit"))
             # One statement commits itself, and is known by the user who is bound to it.
             by_itself = service.strategy is not TRANSACTION
@@ -105,7 +105,7 @@ async def _lose_commits(arena: Arena) -> None:
 
 async def _lose_an_answer_before_the_commit_ends(arena: Arena) -> None:
     """Who only looks, while the lost commit is still under way, finds nothing and guesses wrong."""
-    user = f"{_LOST} in the commit"
+    user = "lost in the commit"
     async with (
         wire_proxy(arena.service.database.server) as proxy,
         arena.through(proxy.server) as service,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from couponctl.drills.journal import Entry, Ledger, answer_checks, ledger_checks, recovered, time_checks
+from couponctl.errors import AlreadyClaimed, SoldOut
 from couponctl.models import Coupon, Outcome, Phases
 
 CLAIMED, ALREADY, SOLD_OUT, UNKNOWN, NOT_FOUND = (
@@ -37,6 +38,10 @@ def ledger(*users: str, amount: int = 2, remaining: int | None = None) -> Ledger
 
 def broken(entries: list[Entry], final: Ledger) -> list[str]:
     return [check.id for check in ledger_checks(entries, final, final.coupon.amount) if not check.held]
+
+
+def broken_in_time(entries: list[Entry]) -> list[str]:
+    return [check.id for check in time_checks(entries, created=0.0) if not check.held]
 
 
 @pytest.mark.parametrize(
@@ -90,9 +95,29 @@ def test_each_lie_breaks_its_promise(entries: list[Entry], final: Ledger, promis
 def test_the_words_of_the_database_are_found_but_no_user_id_is_taken_for_them(
     sentence: str, leaks: bool
 ) -> None:
-    _, words = answer_checks([replace(said("user-10000", SOLD_OUT), sentence=sentence)])
+    _, words, _ = answer_checks([replace(said("user-10000", SOLD_OUT), sentence=sentence)])
 
     assert words.held is not leaks
+
+
+@pytest.mark.parametrize(
+    ("user", "sentence", "own"),
+    [
+        ("a", str(SoldOut("X", "a")), True),
+        ("a", str(AlreadyClaimed("X", "b")), False),
+        ("a\nb", str(SoldOut("X", "a\nb")), True),
+    ],
+)
+def test_a_refusal_names_its_own_user(user: str, sentence: str, own: bool) -> None:
+    *_, about = answer_checks([replace(said(user, SOLD_OUT), sentence=sentence)])
+
+    assert about.held is own
+
+
+def test_the_amount_is_held_against_what_was_created() -> None:
+    checks = ledger_checks([], ledger(amount=3), amount=2)
+
+    assert [check.id for check in checks if not check.held] == ["amount-as-created"]
 
 
 def test_a_claim_without_an_answer_that_is_in_the_ledger_is_recovered() -> None:
@@ -104,7 +129,7 @@ def test_a_claim_without_an_answer_that_is_in_the_ledger_is_recovered() -> None:
 def test_sold_out_before_a_later_claim_was_won_is_caught() -> None:
     entries = [said("hasty", SOLD_OUT, 0.0, 0.1), said("late", CLAIMED, 0.2, 0.3)]
 
-    assert [check.held for check in time_checks(entries, created=0.0)] == [False, True]
+    assert broken_in_time(entries) == ["sold-out-too-early"]
     assert time_checks(entries, created=0.0)[0].observed == "1: hasty"
 
 
@@ -118,7 +143,16 @@ def test_a_winner_counts_from_when_it_had_a_connection() -> None:
     """Everybody of a storm starts at once; what the server hears later started later."""
     winner = replace(said("winner", CLAIMED, 0.0, 0.3), phases=Phases(pool_wait=0.2))
 
-    assert [c.held for c in time_checks([said("hasty", SOLD_OUT, 0.0, 0.1), winner], 0.0)] == [False, True]
+    assert broken_in_time([said("hasty", SOLD_OUT, 0.0, 0.1), winner]) == ["sold-out-too-early"]
+
+
+@pytest.mark.parametrize("denied", [SOLD_OUT, NOT_FOUND])
+@pytest.mark.parametrize("told", [CLAIMED, ALREADY])
+def test_who_has_one_is_not_told_otherwise_afterwards(told: Outcome, denied: Outcome) -> None:
+    fair = [said("a", told, 0.0, 0.4), said("a", denied, 0.3, 0.5), said("b", denied, 0.6, 0.7)]
+
+    assert "claimants-told-otherwise" not in broken_in_time(fair)
+    assert "claimants-told-otherwise" in broken_in_time([*fair, said("a", denied, 0.5, 0.6)])
 
 
 @pytest.mark.parametrize(("start", "held"), [(0.4, True), (0.6, False)])
