@@ -94,6 +94,7 @@ class Arena:
         return self.service.database.application
 
     async def create(self, coupon: str, amount: int) -> None:
+        self.journal.asked.add(coupon)
         with service_call("create"):
             await self.service.create(coupon, amount)
         self.journal.created[coupon] = Creation(amount, perf_counter())

@@ -23,7 +23,7 @@ from couponctl.drills.leaks import footprint, leak_checks, rest_checks
 from couponctl.drills.phases import phases_by_outcome
 from couponctl.drills.preflight import AGAIN, DIRECTOR, WITNESS, admitted, connections_of
 from couponctl.drills.progress import Progress
-from couponctl.drills.reading_back import clock_checks, reading_checks
+from couponctl.drills.reading_back import clock_checks, names_of_coupons, reading_checks
 from couponctl.drills.rehearsal import Fittings
 from couponctl.drills.report import Report, histogram_by_outcome, latency_by_outcome
 from couponctl.drills.uptime import uptime
@@ -226,10 +226,12 @@ class _Run(Generic[P]):
             ]
             self.findings.recovered += len(recovered(entries, ledger))
         async with arena.witness() as database:
+            uninvited = await names_of_coupons(database) - self.journal.asked
             audited = await audit(database)
         found = [finding.detail for finding in audited.findings]
         checks = [
             none_of("coupons-vanished", "created coupons missing from the ledger", gone),
+            none_of("coupons-never-asked-for", "coupons in the ledger that no create asked for", uninvited),
             *merged(by_coupon),
             none_of("audit-findings", "findings of the audit", found),
         ]

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from couponctl.drills.drill import Check, equals, none_of
 from couponctl.models import Coupon, Outcome, Phases
-from couponctl.present import safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -87,6 +86,8 @@ class Journal:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.asked: set[str] = set()
+        """Coupons that the service was asked to create, whatever it answered."""
         self.created: dict[str, Creation] = {}
         """By coupon."""
 
@@ -121,7 +122,7 @@ def answer_checks(entries: Sequence[Entry]) -> list[Check]:
 
 def _names_another(entry: Entry) -> bool:
     refused = entry.outcome in {Outcome.SOLD_OUT, Outcome.ALREADY_CLAIMED}
-    return refused and f'"{safe(entry.user_id)}"' not in entry.sentence
+    return refused and f'"{entry.user_id}"' not in entry.sentence
 
 
 def _own_words(entry: Entry) -> str:
@@ -137,6 +138,7 @@ def ledger_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list
         by_user[entry.user_id].append(entry)
     acknowledged = {user for user, theirs in by_user.items() if any(e.acknowledged for e in theirs)}
     unanswered = {user for user, theirs in by_user.items() if any(_unanswered(e) for e in theirs)}
+    told_sold_out = {e.user_id for e in entries if e.outcome is Outcome.SOLD_OUT}
     told_already = {e.user_id for e in entries if e.outcome is Outcome.ALREADY_CLAIMED}
     wins = Counter(e.user_id for e in entries if e.outcome is Outcome.CLAIMED)
     rows = Counter(ledger.claimed_by)
@@ -179,6 +181,12 @@ def ledger_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list
             coupon.remaining_amount,
         ),
         equals("amount-as-created", "the amount is as created", amount, coupon.amount),
+        # No unit ever comes back, so one that is left now was there for them.
+        none_of(
+            "sold-out-with-units-left",
+            'users told "sold out" of a coupon that has units left',
+            told_sold_out if coupon.remaining_amount > 0 else (),
+        ),
         equals("oversold", "units oversold", 0, max(0, len(ledger.claimed_by) - coupon.amount)),
     ]
 

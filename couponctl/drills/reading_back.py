@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from couponctl.drills.arena import service_call
 from couponctl.drills.drill import Check, none_of
+from couponctl.tables import coupons
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from couponctl.database import Database
     from couponctl.drills.journal import Ledger
     from couponctl.models import Coupon
     from couponctl.service import CouponService
@@ -63,6 +67,12 @@ async def _list(service: CouponService, name: str) -> AsyncIterator[Coupon]:
     for coupon in page.coupons:
         if coupon.name == name:
             yield coupon
+
+
+async def names_of_coupons(database: Database) -> set[str]:
+    """All that the ledger holds."""
+    async with database.session("AUTOCOMMIT") as session:
+        return {*(await session.execute(select(coupons.c.name))).scalars()}
 
 
 def _differences(told: Coupon, ledger: Coupon) -> list[str]:

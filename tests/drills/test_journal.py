@@ -73,6 +73,7 @@ def test_an_honest_history_holds(entries: list[Entry], final: Ledger) -> None:
         ([said("a", CLAIMED)], ledger("a", "a"), "users-with-two-rows"),
         ([said("a", CLAIMED)], ledger("a", remaining=2), "remaining-matches-claims"),
         ([said("a", CLAIMED)], ledger("a", remaining=0), "remaining-matches-claims"),
+        ([said("a", SOLD_OUT)], ledger(), "sold-out-with-units-left"),
         (
             [said(user, CLAIMED) for user in "abc"],
             ledger("a", "b", "c", remaining=-1),

@@ -72,11 +72,8 @@ KILLED_BY = {
         why_one="no other drill has business with a thousand million units",
     ),
     "refused create adds": killers("interleave", "mixed-load"),
-    "last unit kept": killers(
-        "mixed-load",
-        checks=("drawn-sale-claimed",),
-        why_one="its sale alone is of a size that nobody could make an exception for",
-    ),
+    "last unit kept": killers("mixed-load", checks=("drawn-sale-claimed", "sold-out-with-units-left")),
+    "ghost coupon": killers("input-boundary", "flash-sale", checks=("coupons-never-asked-for",)),
     "every tenth dropped": killers("mixed-load", checks=("list-answers-wrong", "acknowledged-claims-lost")),
     "stale show": killers("flash-sale", "interleave", "mixed-load"),
     "claimant forgotten": killers("flash-sale", "stampede"),

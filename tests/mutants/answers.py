@@ -84,6 +84,18 @@ class _AddsWhenRefused(CouponService):
             raise
 
 
+class _CreatesAnother(CouponService):
+    """Creates a coupon that nobody asked for, too."""
+
+    async def create(self, name: str, amount: int) -> Coupon:
+        created = await super().create(name, amount)
+        ghost = insert(coupons).values(name=f"{name[:200]} ", amount=amount, remaining_amount=amount)
+        async with self.database.session() as session:
+            await session.execute(ghost.on_conflict_do_nothing())
+            await session.commit()
+        return created
+
+
 class _DropsEveryTenth(CouponService):
     """Leaves out every tenth user of a list, and says that they have claimed."""
 
@@ -165,6 +177,7 @@ MUTANTS = (
     Mutant("coupons without case", sale=_CouponsWithoutCase),
     Mutant("amounts capped", sale=_CapsAmounts),
     Mutant("refused create adds", sale=_AddsWhenRefused),
+    Mutant("ghost coupon", sale=_CreatesAnother),
     Mutant("every tenth dropped", sale=_DropsEveryTenth),
     Mutant("stale show", sale=_ShowsWhatWas),
     Mutant("claimant forgotten", sale=_ForgetsAClaimant),
