@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
 
     from sqlalchemy import Row
 
@@ -195,7 +196,7 @@ class Arena:
 
     async def _watch_rows(self, coupon: str, watch: RowWatch) -> None:
         per_user = (
-            select(func.count().label("rows"))
+            select(func.count().label("rows"), func.min(claims.c.created_at).label("earliest"))
             .where(claims.c.coupon_name == coupon)
             .group_by(claims.c.user_id)
             .subquery()
@@ -203,7 +204,11 @@ class Arena:
         rows = select(func.coalesce(func.sum(per_user.c.rows), 0)).scalar_subquery()
         busiest = select(func.coalesce(func.max(per_user.c.rows), 0)).scalar_subquery()
         snapshot = select(
-            coupons.c.amount, coupons.c.remaining_amount, rows.label("claims"), busiest.label("most")
+            coupons.c.amount,
+            coupons.c.remaining_amount,
+            rows.label("claims"),
+            busiest.label("most"),
+            select(func.min(per_user.c.earliest)).scalar_subquery().label("earliest"),
         ).where(coupons.c.name == coupon)
         try:
             async with self.witness() as database, database.session("AUTOCOMMIT") as session:
@@ -223,8 +228,10 @@ class RowWatch:
         self.most = 0
         """Claims of one user."""
         self.unbalanced: set[str] = set()
+        self.postponed: set[str] = set()
+        self._earliest: datetime | None = None
 
-    def saw(self, row: Row[tuple[int, int, int, int]] | None) -> None:
+    def saw(self, row: Row[tuple[int, int, int, int, datetime | None]] | None) -> None:
         """None where the coupon is not there yet."""
         self.first_look.set()
         if row is None:
@@ -233,6 +240,10 @@ class RowWatch:
         self.most = max(self.most, row.most)
         if row.claims > row.amount or row.remaining_amount != row.amount - row.claims:
             self.unbalanced.add(f"{row.remaining_amount} of {row.amount} left with {row.claims} claims")
+        # One that commits later may have begun before; none goes, and so the first never comes later.
+        if self._earliest and row.earliest and row.earliest > self._earliest:
+            self.postponed.add(f"{self._earliest:%H:%M:%S.%f} became {row.earliest:%H:%M:%S.%f}")
+        self._earliest = row.earliest
 
     def checks(self) -> list[Check]:
         """What must hold in every snapshot, also in the middle of a storm."""
@@ -247,4 +258,5 @@ class RowWatch:
             none_of(
                 "unbalanced-at-any-time", "snapshots in which claims and counter disagree", self.unbalanced
             ),
+            none_of("first-claim-postponed", "changes of the time of the first claim", self.postponed),
         ]

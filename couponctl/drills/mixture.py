@@ -76,24 +76,45 @@ async def _mix(arena: Arena, mixture: Mixture) -> list[Check]:
 
 
 async def _sell_what_is_drawn(arena: Arena) -> list[Check]:
-    """A sale of a size that nobody could have made an exception for."""
+    """A sale of a size that nobody could have made an exception for, whose first users come three times.
+
+    The second time there are units for them and for as many others, the third time there are not enough.
+    """
     stock = arena.random.randint(11, 60)
-    users = stock + arena.random.randint(1, 9)
+    users = [f"user-{number}" for number in range(1, stock + arena.random.randint(100, 130))]
+    early = arena.random.randint(1, stock // 3)
     await arena.create("DRAWN", stock)
-    await arena.storm("DRAWN", [f"user-{number}" for number in range(1, users + 1)])
-    won = sum(entry.acknowledged for entry in arena.journal.of("DRAWN"))
-    return [equals("drawn-sale-claimed", "claims won in a sale of drawn size", stock, won)]
+    for wave in (users[:early], users[: 2 * early], users):
+        await arena.storm("DRAWN", wave)
+    told = Counter(entry.outcome for entry in arena.journal.of("DRAWN"))
+    return [
+        equals("drawn-sale-claimed", "claims won in a sale of drawn size", stock, told[Outcome.CLAIMED]),
+        equals(
+            "drawn-sale-already-claimed",
+            'claims made again in it that get "already claimed"',
+            3 * early,
+            told[Outcome.ALREADY_CLAIMED],
+        ),
+    ]
 
 
 async def _claim_a_list(arena: Arena) -> list[Check]:
-    """A list of users, one of them twice, for fewer units: the first in the list get them."""
-    stock, once = 15, [f"listed-{number}" for number in range(1, 21)]
-    await arena.create("LISTED", stock)
-    answers = await arena.claim_many("LISTED", [*once, once[0]])
-    right = [Outcome.CLAIMED] * stock + [Outcome.SOLD_OUT] * (len(once) - stock) + [Outcome.ALREADY_CLAIMED]
-    wrong = [user for user, told, due in zip([*once, once[0]], answers, right, strict=False) if told != due]
+    """Lists of users for fewer units, some of whom have one, and one twice: the first of the others win."""
+    won, again, sold_out = Outcome.CLAIMED, Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT
+    users = [f"listed-{number}" for number in range(1, 21)]
+    lists = {
+        (*users[:5],): [won] * 5,
+        (*users[:10],): [again] * 5 + [won] * 5,
+        (*users[10:], users[10]): [won] * 5 + [sold_out] * 5 + [again],
+    }
+    await arena.create("LISTED", 15)
+    told = [answer for each in lists for answer in await arena.claim_many("LISTED", each)]
+    due = [
+        (user, answer) for each, answers in lists.items() for user, answer in zip(each, answers, strict=True)
+    ]
+    wrong = [user for (user, right), answer in zip(due, told, strict=False) if right != answer]
     return [
-        equals("list-answers", "answers to a list of users", len(right), len(answers)),
+        equals("list-answers", "answers to lists of users", len(due), len(told)),
         none_of("list-answers-wrong", "wrong answers to them", wrong),
     ]
 

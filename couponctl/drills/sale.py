@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
+from sqlalchemy import delete, insert, update
 
+from couponctl.drills.arena import service_call
 from couponctl.drills.drill import Check, Drill, Parameters, all_of, equals, no_other, none_of, parameter
 from couponctl.errors import RefusedByDatabase
 from couponctl.models import Outcome
-from couponctl.tables import coupons
+from couponctl.tables import claims, coupons
 
 if TYPE_CHECKING:
+    from sqlalchemy import Executable
+
+    from couponctl.database import Database
     from couponctl.drills.arena import Arena
 
 COUPON = "FLASH"
@@ -79,6 +83,13 @@ def _served_in_order(arena: Arena, sale: Sale) -> list[Check]:
     return [none_of("first-passed-over", "users who came first and were passed over", passed_over)]
 
 
+async def _sell_watched(arena: Arena, sale: Sale) -> list[Check]:
+    """The sale, and what others see of its rows meanwhile."""
+    async with arena.watching_rows(COUPON) as watch:
+        checks = await sell(arena, sale)
+    return [*checks, *watch.checks()]
+
+
 async def _sell_without_starving(arena: Arena, sale: Sale) -> list[Check]:
     checks = await sell(arena, sale)
     failures = arena.service.pool_stats().acquire_failures
@@ -86,9 +97,7 @@ async def _sell_without_starving(arena: Arena, sale: Sale) -> list[Check]:
 
 
 async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
-    async with arena.watching_rows(COUPON) as watch:
-        checks = [*await sell(arena, sale), *watch.checks()]
-    checks += await _ask_again(arena)
+    checks = [*await _sell_watched(arena, sale), *await _ask_again(arena), *await _verify_damage(arena)]
     below_zero = {
         "a counter set to -1": -1,
         "a counter lowered by more than is left": coupons.c.remaining_amount - sale.stock - 1,
@@ -99,9 +108,7 @@ async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
         for what, value in below_zero.items():
             push = update(coupons).where(coupons.c.name == COUPON).values(remaining_amount=value)
             try:
-                async with database.session() as session:
-                    await session.execute(push)
-                    await session.commit()
+                await _write(database, push)
             except RefusedByDatabase:
                 continue
             let_through.append(what)
@@ -128,13 +135,33 @@ async def _ask_again(arena: Arena) -> list[Check]:
     ]
 
 
+async def _verify_damage(arena: Arena) -> list[Check]:
+    """A claim that passes the counter by, for as long as `verify` looks."""
+    passing_by = {"coupon_name": COUPON, "user_id": "a user whom the counter does not know"}
+    async with arena.witness() as witness:
+        await _write(witness, insert(claims).values(passing_by))
+        try:
+            with service_call("verify"):
+                found = (await arena.service.verify()).findings
+        finally:
+            await _write(witness, delete(claims).where(claims.c.user_id == passing_by["user_id"]))
+    about = sorted({str(finding.coupon) for finding in found})
+    return [equals("damage-verified", "coupons in which verify finds damage", [COUPON], about)]
+
+
+async def _write(witness: Database, statement: Executable) -> None:
+    async with witness.session() as session:
+        await session.execute(statement)
+        await session.commit()
+
+
 FLASH_SALE = Drill(
     name="flash-sale",
     title="50 users, 5 units, one instant",
     promise='exactly the stock is claimed, all other users get "sold out"',
     blast_radius=_LOAD_ONLY,
     parameters=Sale,
-    attack=sell,
+    attack=_sell_watched,
 )
 
 STAMPEDE = Drill(
@@ -143,7 +170,7 @@ STAMPEDE = Drill(
     promise='one gets it, 99 get "sold out", and there are no errors',
     blast_radius=_LOAD_ONLY,
     parameters=Stampede,
-    attack=sell,
+    attack=_sell_watched,
 )
 
 SCALE = Drill(

@@ -46,6 +46,7 @@ KILLED_BY = {
     "error swallowed": killers("double-dip", "mixed-load"),
     "sold out when busy": killers("double-dip", "mixed-load", "query-timeout"),
     "batch in two commits": killers("partial-failure", "flash-sale"),
+    "units for attempts": killers("mixed-load", checks=("remaining-matches-claims", "drawn-sale-claimed")),
     "first passed over": killers("flash-sale", "oversell-guard"),
     "first come refused": killers("flash-sale", "scale", "oversell-guard"),
     "sold out too early": killers("stampede", "oversell-guard"),
@@ -79,15 +80,15 @@ KILLED_BY = {
     "claimant forgotten": killers("flash-sale", "stampede"),
     "claims not found": killers("flash-sale", "double-dip"),
     "list wrong": killers("flash-sale", "input-boundary"),
-    "duplicate rewrites": killers(
+    "130th claim is a lie": killers("leak-check", "mixed-load", checks=("acknowledged-claims-lost",)),
+    "verify blind": killers(
         "oversell-guard",
-        checks=("claims-rewritten",),
-        why_one="its winners alone have claims to rewrite before the last look",
+        checks=("damage-verified",),
+        why_one="no other drill writes past the claim path, and so none has damage to be seen",
     ),
+    "duplicate rewrites": killers("oversell-guard", "violation-storm", checks=("claims-rewritten",)),
     "refusals committed": killers(
-        "oversell-guard",
-        checks=("unbalanced-at-any-time",),
-        why_one="at rest there is nothing to see, and it alone looks while users are refused",
+        "oversell-guard", "flash-sale", "stampede", checks=("unbalanced-at-any-time",)
     ),
     "lost answer looked up": killers(
         "connection-drop", checks=("refused-users-with-claim", "lost-answers-claimed")

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from couponctl.errors import CouponExists, SoldOut
-from couponctl.models import Claim, Claimants, Coupon, CouponPage, Outcome, Sort
+from couponctl.models import Audit, Claim, Claimants, Coupon, CouponPage, Outcome, Sort
 from couponctl.service import Attempt, CouponService
 from couponctl.tables import claims, coupons
 from tests.mutants.claims import remaining_of
@@ -143,6 +143,21 @@ class _ListsTooMany(CouponService):
         return replace(page, coupons=tuple(more))
 
 
+class _LiesOnce(CouponService):
+    """Has the 130th claim won, without making it."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        made = self.__dict__["made"] = self.__dict__.get("made", 0) + 1
+        if made == 130:
+            return Attempt(name, user_id, Outcome.CLAIMED)
+        return await super().claim(name, user_id)
+
+
+class _VerifiesNothing(CouponService):
+    async def verify(self, names: Sequence[str] = ()) -> Audit:
+        return replace(await super().verify(names), findings=())
+
+
 class _RewritesOnDuplicate(CouponService):
     """Has whoever asks again claim now."""
 
@@ -183,6 +198,8 @@ MUTANTS = (
     Mutant("claimant forgotten", sale=_ForgetsAClaimant),
     Mutant("claims not found", sale=_FindsNobody),
     Mutant("list wrong", sale=_ListsTooMany),
+    Mutant("130th claim is a lie", sale=_LiesOnce),
+    Mutant("verify blind", sale=_VerifiesNothing),
     Mutant("duplicate rewrites", sale=_RewritesOnDuplicate),
     Mutant("refusals committed", sale=_CommitsRefusals),
 )

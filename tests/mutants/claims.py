@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -154,13 +155,16 @@ async def _keep_the_last(session: Session, name: str, user_id: str) -> Outcome |
     return await claim_in_transaction(session, name, user_id)
 
 
-class _InTwoCommits:
-    """Writes the claims of a batch of several, and then takes their units."""
+Waiting = tuple[str, str, asyncio.Future[Outcome]]
+
+
+class _Gathering(ABC):
+    """Gathers claims while a batch is under way, as the right strategy does."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._one_by_one = STATEMENT.on(database)
-        self._waiting: list[tuple[str, str, asyncio.Future[Outcome]]] = []
+        self._waiting: list[Waiting] = []
         self._serving: asyncio.Task[None] | None = None
 
     async def __call__(self, name: str, user_id: str) -> tuple[Outcome, Phases]:
@@ -182,10 +186,20 @@ class _InTwoCommits:
                 for (_, _, answer), outcome in zip(batch, outcomes, strict=True):
                     answer.set_result(outcome)
 
-    async def _claim(self, batch: list[tuple[str, str, asyncio.Future[Outcome]]]) -> list[Outcome]:
+    async def _claim(self, batch: list[Waiting]) -> list[Outcome]:
         if len(batch) == 1:
             ((name, user_id, _),) = batch
             return [(await self._one_by_one(name, user_id))[0]]
+        return await self._claim_several(batch)
+
+    @abstractmethod
+    async def _claim_several(self, batch: list[Waiting]) -> list[Outcome]: ...
+
+
+class _InTwoCommits(_Gathering):
+    """Writes the claims of a batch of several, and then takes their units."""
+
+    async def _claim_several(self, batch: list[Waiting]) -> list[Outcome]:
         async with self._database.session() as session:
             for name, user_id, _ in batch:
                 await _insert(session, name, user_id)
@@ -195,6 +209,24 @@ class _InTwoCommits:
                 await _take_one(session, name)
             await session.commit()
         return [Outcome.CLAIMED] * len(batch)
+
+
+class _TakesForAttempts(_Gathering):
+    """Takes a unit for every user of a batch in which some win, also for who has claimed before."""
+
+    async def _claim_several(self, batch: list[Waiting]) -> list[Outcome]:
+        outcomes = [(await self._one_by_one(name, user_id))[0] for name, user_id, _ in batch]
+        told = {(*claim[:2], outcome) for claim, outcome in zip(batch, outcomes, strict=True)}
+        won = {(name, user_id) for name, user_id, outcome in told if outcome is Outcome.CLAIMED}
+        before = {
+            (name, user_id) for name, user_id, outcome in told if outcome is Outcome.ALREADY_CLAIMED
+        } - won
+        async with self._database.session() as session:
+            for name, _ in before if won else ():
+                if await remaining_of(session, name):
+                    await _take_one(session, name)
+            await session.commit()
+        return outcomes
 
 
 def _last_first(database: Database) -> Claimer:
@@ -223,5 +255,6 @@ MUTANTS = (
     Mutant("sold out when busy", Strategy("busy", Unaided(_sold_out_when_busy))),
     Mutant("last unit kept", Strategy("last-kept", Unaided(_keep_the_last))),
     Mutant("batch in two commits", Strategy("two-commits", _InTwoCommits, abreast=1)),
+    Mutant("units for attempts", Strategy("for-attempts", _TakesForAttempts, abreast=1)),
     Mutant("first passed over", Strategy("last-first", _last_first, abreast=1)),
 )
