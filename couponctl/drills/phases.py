@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One phase of many attempts, in milliseconds; percentiles are nearest-rank."""
+    """One phase of many attempts, in milliseconds to the microsecond; percentiles are nearest-rank."""
 
     n: int
     """Attempts of which the strategy could tell."""
@@ -41,5 +41,6 @@ def phases_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, Mapping[str, Sp
 
 
 def _spread(ordered: Sequence[float]) -> Spread:
-    p50, p99 = (nearest_rank(ordered, share) or 0.0 for share in (0.50, 0.99))
-    return Spread(len(ordered), fmean(ordered), p50, p99)
+    # As exact as a file keeps them: read again, a report says the same.
+    p50, p99 = (round(nearest_rank(ordered, share) or 0.0, 3) for share in (0.50, 0.99))
+    return Spread(len(ordered), round(fmean(ordered), 3), p50, p99)

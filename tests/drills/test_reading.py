@@ -154,6 +154,8 @@ async def test_a_real_report_survives_a_file(server: Server, limits: Limits, str
     read = Report.from_json(stored(ran.as_json()))
 
     assert read.as_json() == ran.as_json()
+    assert read.phases == ran.phases
+    assert (read.claim_phase, read.elapsed) == pytest.approx((ran.claim_phase, ran.elapsed), rel=1e-12)
     assert read.faults
 
 
