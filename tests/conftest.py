@@ -25,7 +25,7 @@ from couponctl.service import CouponService
 from couponctl.settings import Limits
 from tests import servers
 from tests.clones import Clones
-from tests.sessions import PASSWORD, Watch, execute, login
+from tests.sessions import PASSWORD, Watch, execute, login, slow_down_commits
 
 if TYPE_CHECKING:
     from couponctl.models import Coupon
@@ -142,6 +142,11 @@ def _signals_reach_the_children() -> Iterator[None]:
 def sql(database_url: str) -> Sql:
     """Runs SQL behind couponctl's back; the rows of the last statement."""
     return lambda statement, *values: execute(database_url, statement, *values)
+
+
+@pytest.fixture
+def slow_commits(database_url: str) -> None:
+    slow_down_commits(database_url)
 
 
 @pytest.fixture

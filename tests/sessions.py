@@ -63,6 +63,13 @@ def login(url: str, user: str, password: str, *, database: str | None = None) ->
     return parts._replace(netloc=f"{user}:{password}@", path=path, query=query).geturl()
 
 
+def slow_down_commits(url: str) -> None:
+    """From now on each commit takes 50 ms, as on a slow disk: claims queue for their row."""
+    database = urlsplit(url).path.removeprefix("/")
+    for setting in ("commit_delay = 50000", "commit_siblings = 0"):  # microseconds; whoever else commits
+        execute(url, f"ALTER DATABASE {database} SET {setting}")
+
+
 @contextmanager
 def held(url: str, statement: str) -> Iterator[None]:
     """Hold the statement's locks in an open transaction."""

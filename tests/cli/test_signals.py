@@ -13,7 +13,7 @@ import pytest
 
 from couponctl import embedded
 from tests.cli.programs import COUPONCTL, running, terminal
-from tests.sessions import TRACES, Watch
+from tests.sessions import TRACES, Watch, slow_down_commits
 from tests.waiting import DEADLINE
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.conftest import Couponctl
 
 DRILL = ("drill", "scale", "--n", "500", "--yes")
-LONG_DRILL = ("drill", "scale", "--n", "20000", "--yes")
 
 MOMENTS = {
     "as it connects": "SELECT FROM pg_stat_activity WHERE application_name LIKE 'couponctl/director-%'",
@@ -51,9 +50,14 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
     ],
 )
 def test_an_interrupted_drill_leaves_nothing(
-    watch: Watch, environment: dict[str, str], moment: str, number: signal.Signals, exit_code: int
+    slow_commits: None,
+    watch: Watch,
+    environment: dict[str, str],
+    moment: str,
+    number: signal.Signals,
+    exit_code: int,
 ) -> None:
-    with running(*LONG_DRILL, environment=environment) as process:
+    with running(*DRILL, environment=environment) as process:
         watch.until(MOMENTS[moment])
         process.send_signal(number)
 
@@ -122,7 +126,9 @@ def test_who_does_not_wait_for_the_clean_up_is_told_what_is_left(
     assert couponctl("drill", "clean", "--yes") == (0, "", "nothing was left behind\n")
 
 
-def test_a_drill_survives_the_loss_of_all_its_backends(watch: Watch, environment: dict[str, str]) -> None:
+def test_a_drill_survives_the_loss_of_all_its_backends(
+    slow_commits: None, watch: Watch, environment: dict[str, str]
+) -> None:
     with running(*DRILL, environment=environment) as process:
         watch.until(MOMENTS["as claims queue for the row"])
         watch.query(
@@ -144,7 +150,9 @@ def test_a_drill_whose_server_dies_says_what_is_left_and_clean_removes_it(
     monkeypatch.delenv("COUPONCTL_URL")
     monkeypatch.setenv("COUPONCTL_DATA_DIR", str(base))
     embedded.start(base)
-    watch = Watch(embedded.status(base).url)
+    url = embedded.status(base).url
+    slow_down_commits(url)
+    watch = Watch(url)
     with running(*DRILL, environment={}) as process:
         watch.until(MOMENTS["as claims queue for the row"])
         os.kill(embedded.status(base).pid or 0, signal.SIGKILL)

@@ -71,7 +71,7 @@ async def ended(drill: DrillProcess) -> None:
 
 @pytest.fixture
 async def held_up(
-    launch: Launch, observer: asyncpg.Connection, other_session: asyncpg.Connection
+    slow_commits: None, launch: Launch, observer: asyncpg.Connection, other_session: asyncpg.Connection
 ) -> DrillProcess:
     """A drill whose claims queue for a row that another session has locked; it lets go on ROLLBACK."""
     drill = launch(SCALE, n=1000)

@@ -45,7 +45,7 @@ def holder(database_url: str) -> Iterator[Watch]:
 
 
 @pytest.fixture
-def drilling_console(console: Window, watch: Watch, holder: Watch) -> Window:
+def drilling_console(slow_commits: None, console: Window, watch: Watch, holder: Watch) -> Window:
     """Its drill cannot go on: all its claims queue for a row that the holder has locked."""
     console.run_drill("scale")
     watch.until(QUEUE)
