@@ -277,11 +277,15 @@ def test_the_list_names_promise_blast_radius_and_faults(couponctl: Couponctl) ->
 
 
 @pytest.mark.ci
-def test_all_drills_go_into_one_document_of_each_kind(couponctl: Couponctl, files: dict[str, Path]) -> None:
+def test_all_drills_go_into_one_document_of_each_kind(
+    couponctl: Couponctl, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("couponctl.cli.drill.DRILLS", DRILLS[:8])
+
     answer = couponctl("drill", "all", "--yes", *options(files), "--slo", "claimed.n>0")
 
     assert answer.exit_code == 0, answer.out
-    names = [drill.name for drill in DRILLS]
+    names = [drill.name for drill in DRILLS[:8]]
     suites = parsed(files["junit"].read_text("utf-8")).findall("testsuite")
     assert [suite.get("name") for suite in suites] == names
     comment = files["markdown"].read_text("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,6 +52,12 @@ def failure(report: Report) -> str:
     return "\n".join([f"{report.drill} {report.verdict}, seed {report.seed}", *broken, report.unfinished])
 
 
+def assert_short_ids_of_one_check_each(report: Report) -> None:
+    ids = [check.id for check in report.checks]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", each) for each in ids)
+
+
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
 async def test_drill(
     drill: Drill[Any], target: Target, strategy: Strategy, observer: asyncpg.Connection
@@ -60,6 +67,7 @@ async def test_drill(
 
         assert report.verdict is Verdict.PASS, failure(report)
         assert report.outcomes == EXACT.get(drill.name, report.outcomes)
+        assert_short_ids_of_one_check_each(report)
     await assert_nothing_left(observer)
 
 

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl.drills.catalog import DRILLS
 from couponctl.drills.check_ids import check_of
 from couponctl.drills.drill import all_of, equals, merged, no_other, none_of
-from couponctl.drills.engine import Target, run_drill
 from couponctl.drills.report import Report
 from couponctl.errors import Invalid
 from couponctl.models import Outcome
 from tests.drills.reports import entry, report
-
-if TYPE_CHECKING:
-    from couponctl.drills.drill import Drill, Parameters
-    from couponctl.libpq import Server
-    from couponctl.settings import Limits
-
-
-@pytest.mark.ci
-@pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
-async def test_ids_are_short_and_of_one_check_each(
-    drill: Drill[Parameters], server: Server, limits: Limits
-) -> None:
-    ids = [check.id for check in (await run_drill(drill, Target(server, limits))).checks]
-
-    assert len(set(ids)) == len(ids)
-    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", each) for each in ids)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +14,7 @@ from couponctl.drills.words import report_lines
 from tests.mutants import MUTANTS, give_back_kept, give_back_leaked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from couponctl.libpq import Server
     from couponctl.settings import Limits
@@ -31,10 +31,12 @@ class Killers:
     """Of the first of the drills."""
     why_one: str = ""
     """Why one drill with one check is right."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """What the drills are given besides, so that the mutant shows sooner."""
 
 
-def killers(*drills: str, checks: tuple[str, ...] = (), why_one: str = "") -> Killers:
-    return Killers(drills, frozenset(checks), why_one)
+def killers(*drills: str, checks: tuple[str, ...] = (), why_one: str = "", **given: Any) -> Killers:
+    return Killers(drills, frozenset(checks), why_one, given)
 
 
 KILLED_BY = {
@@ -60,7 +62,9 @@ KILLED_BY = {
     "connection leaked": killers("leak-check", "flash-sale"),
     "not found for good": killers("interleave", checks=("second-tries-won", "not-found-after-create")),
     "input tidied": killers("input-boundary", checks=("invalid-inputs-refused", "coupons-in-tables")),
-    "cancellation ignored": killers("cancellation", checks=("slowest-cancellation", "half-done-claims")),
+    "cancellation ignored": killers(
+        "cancellation", checks=("slowest-cancellation", "half-done-claims"), at_once=0.5
+    ),
     "winners forgotten": killers(
         "oversell-guard", checks=("winners-already-claimed", "claimants-told-otherwise")
     ),
@@ -100,7 +104,7 @@ KILLED_BY = {
     "victim wins": killers("deadlock", checks=("acknowledged-claims-lost", "victim-always")),
     "victim is refused": killers("deadlock", checks=("victim-once", "victim-always")),
     "locks left": killers("flash-sale", "leak-check"),
-    "settings left": killers("flash-sale", "query-timeout"),
+    "settings left": killers("flash-sale", "double-dip"),
     "threads left": killers("leak-check", "flash-sale"),
     "memory left": killers(
         "leak-check", checks=("memory-left",), why_one="it alone goes round until a megabyte a claim shows"
@@ -134,7 +138,8 @@ async def test_a_mutant_is_caught(mutant_name: str, drill_name: str, server: Ser
     (mutant,) = (mutant for mutant in MUTANTS if mutant.name == mutant_name)
     (drill,) = (drill for drill in DRILLS if drill.name == drill_name)
 
-    report = await run_drill(drill, Target(server, limits, mutant.strategy, mutant.sale))
+    parameters = drill.parameters(**KILLED_BY[mutant_name].given)
+    report = await run_drill(drill, Target(server, limits, mutant.strategy, mutant.sale), parameters)
 
     assert report.verdict is Verdict.FAIL, "\n".join(report_lines(report))
     if drill_name == KILLED_BY[mutant_name].drills[0]:
