@@ -18,7 +18,7 @@ from couponctl.errors import Unreachable
 from couponctl.faults import drained_pool
 from couponctl.models import Backend, Outcome
 from couponctl.present import backend_row, blocking_line, safe
-from couponctl.service import CouponService
+from couponctl.service import Attempt, CouponService
 from tests.conftest import as_clerk
 from tests.waiting import until
 
@@ -241,7 +241,7 @@ async def test_a_list_that_is_cut_short_keeps_the_cause_and_who_waits_longest(
 ) -> None:
     async with other_session.transaction():
         await other_session.execute(LOCKED, coupon.name)
-        claims = []
+        claims: list[asyncio.Task[Attempt]] = []
         for waiting in (
             ["Lock:transactionid"],
             ["Lock:transactionid", "Lock:tuple"],

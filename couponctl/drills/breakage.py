@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 COUPON = "FRAGILE"
 _LOST_ANSWERS = {"lost answer", "lost in the commit"}
 """Users whose claim reaches its commit, and whose connection breaks before they hear of it."""
+TOGETHER = 3
+"""Claims at once where one would do, so that a batch of several breaks too."""
 INSIDE = (Point.AFTER_LOCK, Point.AFTER_INSERT, Point.AFTER_UPDATE)
 
 
@@ -69,7 +71,12 @@ async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
     lost = [entry for entry in arena.journal.entries if entry.user_id in _LOST_ANSWERS]
     healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(1, drops.n + 1)]
     return [
-        equals("backends-terminated", "backends terminated inside a claim", len(INSIDE), sum(terminated)),
+        equals(
+            "backends-terminated",
+            "moments inside a claim at which backends are terminated",
+            len(INSIDE),
+            sum(map(bool, terminated)),
+        ),
         equals(
             "lost-answers-claimed",
             "answers lost with the connection and found to be claims",
@@ -82,10 +89,11 @@ async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
 
 
 async def _terminate_at(point: Point, arena: Arena, witness: Database) -> int:
-    """Stop one claim at the point, terminate its backend there, and let the claim find its answer."""
+    """Stop claims at the point, terminate their backends there, and let the claims find their answers."""
     backends = Backends(witness, arena.attackers)
     async with task_group() as group, arena.fault(stopped_at(point, witness)):
-        group.create_task(arena.claim(COUPON, f"dropped {point.words}"))
+        for number in range(1, TOGETHER + 1):
+            group.create_task(arena.claim(COUPON, f"dropped {point.words} {number}"))
         await backends.until_waiting(1)
         return await backends.terminate_waiting()
 
@@ -99,7 +107,7 @@ async def _lose_commits(arena: Arena) -> None:
             by_itself = service.strategy is not TRANSACTION
             proxy.lose(lost, user.encode() if by_itself else b"COMMIT;")
             before = proxy.losses
-            await arena.claim(COUPON, user, service)
+            await together(*(arena.claim(COUPON, each, service) for each in (user, f"beside {user}")))
             fault.happened = proxy.losses - before
 
 

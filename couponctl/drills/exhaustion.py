@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text
 
+from couponctl.cancellation import together
 from couponctl.drills.drill import Check, Drill, Parameters, equals, parameter
 from couponctl.errors import TimedOut
 from couponctl.faults import Fault, Point, drained_pool, held_row, slow_at
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from couponctl.drills.arena import Arena
     from couponctl.settings import Limits
 
-COUPON = "PATIENCE"
+COUPON, LOCKED = "PATIENCE", "LOCKED"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,30 +78,39 @@ class Slowness(Parameters):
 
 
 async def _take_too_long(arena: Arena, slowness: Slowness) -> list[Check]:
-    await arena.create(COUPON, 100)
+    for name in (COUPON, LOCKED):
+        await arena.create(name, 100)
     async with arena.witness() as witness:
         clock = _ServerClock(witness)
         sleeping = await clock.time(lambda: _sleep(arena, slowness.limit * 8))
-        async with arena.fault(slow_at(Point.AFTER_INSERT, witness, slowness.limit * 8)):
-            inserting = await clock.time(lambda: arena.claim(COUPON, "slow after the insert"))
+        async with (
+            arena.fault(slow_at(Point.AFTER_INSERT, witness, slowness.limit * 8)),
+            arena.fault(held_row(witness, LOCKED)),
+        ):
+            inserting = await clock.time(lambda: _claim_in_pairs(arena))
         async with arena.fault(held_row(witness, COUPON)):
             locking = await clock.time(lambda: arena.claim(COUPON, "behind a held lock"))
     healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(slowness.pool_size * 2)]
-    outcomes = [entry.outcome for entry in arena.journal.entries[:2]]
+    outcomes = [entry.outcome for entry in arena.journal.entries[:5]]
     return [
-        equals("timeouts-told", 'claims that get "timed out"', 2, outcomes.count(Outcome.TIMED_OUT)),
+        equals("timeouts-told", 'claims that get "timed out"', 5, outcomes.count(Outcome.TIMED_OUT)),
         _near(
             "sleep-ends", "a statement that sleeps ends at statement_timeout", slowness.limit * 2, sleeping
         ),
         _near(
             "slow-claim-ends",
-            "a claim that is slow after its insert ends there too",
+            "claims that are slow after their insert end there too",
             slowness.limit * 2,
             inserting,
         ),
         _near("lock-wait-ends", "a claim behind a held row ends at lock_timeout", slowness.limit, locking),
         equals("claims-afterwards", "claims won afterwards", len(healthy), healthy.count(Outcome.CLAIMED)),
     ]
+
+
+async def _claim_in_pairs(arena: Arena) -> None:
+    """Batches of several that are too slow: one after its inserts, one before them."""
+    await together(*(arena.claim(name, f"{n} at once") for name in (COUPON, LOCKED) for n in (1, 2)))
 
 
 async def _sleep(arena: Arena, seconds: float) -> None:

@@ -103,6 +103,10 @@ KILLED_BY = {
     "victim takes two": killers("deadlock", checks=("remaining-matches-claims", "audit-findings")),
     "victim wins": killers("deadlock", checks=("acknowledged-claims-lost", "victim-always")),
     "victim is refused": killers("deadlock", checks=("victim-once", "victim-always")),
+    "lost batch is failure": killers(
+        "connection-drop", checks=("refused-users-with-claim", "lost-answers-claimed")
+    ),
+    "late batch is sold out": killers("query-timeout", checks=("timeouts-told", "sold-out-with-units-left")),
     "locks left": killers("flash-sale", "leak-check"),
     "settings left": killers("flash-sale", "double-dip"),
     "threads left": killers("leak-check", "flash-sale"),

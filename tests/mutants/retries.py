@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import update
 
 from couponctl.claims import TRANSACTION
-from couponctl.errors import Contended, SoldOut
-from couponctl.models import Outcome
+from couponctl.claims.batcher import Batcher
+from couponctl.claims.strategy import Strategy
+from couponctl.errors import Contended, OutcomeUnknown, SoldOut, TimedOut, Unavailable
+from couponctl.models import Outcome, Phases
 from couponctl.service import Attempt, CouponService, Patience
 from couponctl.tables import coupons
 from tests.mutants.mutant import Mutant
+
+if TYPE_CHECKING:
+    from couponctl.claims.batcher import Answer
 
 
 class _LooksInstead(CouponService):
@@ -64,10 +71,42 @@ class _VictimIsRefused(CouponService):
         return attempt
 
 
+class _GivesBatchesUp(Batcher):
+    """Tells users that their claim failed when the connection broke under a batch of several."""
+
+    inside = 0
+    broken: type[Unavailable] = OutcomeUnknown
+
+    async def __call__(self, name: str, user_id: str) -> Answer:
+        self.inside += 1
+        try:
+            return await super().__call__(name, user_id)
+        except self.broken as lost:
+            if self.inside > 1:
+                return self.instead(lost)
+            raise
+        finally:
+            self.inside -= 1
+
+    def instead(self, lost: Unavailable) -> Answer:
+        raise Unavailable from lost
+
+
+class _LateBatchesAreSoldOut(_GivesBatchesUp):
+    """Tells users of a batch of several that came too late that the coupon is sold out."""
+
+    broken = TimedOut
+
+    def instead(self, lost: Unavailable) -> Answer:
+        return Outcome.SOLD_OUT, Phases()
+
+
 MUTANTS = (
     Mutant("lost answer looked up", sale=_LooksInstead),
     Mutant("lost answer looked up, in a transaction", TRANSACTION, _LooksInstead),
     Mutant("victim takes two", sale=_VictimTakesTwo),
     Mutant("victim wins", sale=_VictimWins),
     Mutant("victim is refused", sale=_VictimIsRefused),
+    Mutant("lost batch is failure", Strategy("gives-up", _GivesBatchesUp, abreast=1)),
+    Mutant("late batch is sold out", Strategy("late", _LateBatchesAreSoldOut, abreast=1)),
 )
