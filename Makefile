@@ -60,7 +60,7 @@ bench: $(INSTALLED) ## ratios measured side by side
 	$(BIN)/pytest -m benchmark -s
 
 screenshots: $(INSTALLED) ## the README's pictures, from a session on real data
-	$(BIN)/python -m tests.tui.screenshots .github/assets
+	$(BIN)/python -m tests.support.tui.screenshots .github/assets
 
 clean: ## remove what make built
 	rm -rf $(VENV) $(LOWEST) build dist reports .mypy_cache .pytest_cache .ruff_cache .hypothesis

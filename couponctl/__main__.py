@@ -8,7 +8,7 @@ import sys
 from io import TextIOWrapper
 from typing import Literal
 
-from couponctl import interruption
+from couponctl.aio import signals
 
 _YOUNG = 10_000
 """Objects after which the interpreter looks for garbage in circles.
@@ -21,7 +21,7 @@ After 700, its own measure, it looks again and again at the same few hundred cla
 def main() -> None:
     """Run the command line that the process was started with, and exit."""
     _open_closed_streams()
-    interruption.end_at_once()
+    signals.end_at_once()
     gc.set_threshold(_YOUNG)
     if sys.flags.optimize > 1:
         sys.exit("couponctl: its sentences are docstrings, which python -OO removes; leave out -OO")

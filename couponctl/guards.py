@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from couponctl.errors import BadSettings, Guarded
-from couponctl.libpq import Server
+from couponctl.postgres.libpq import Server
 from couponctl.settings import Embedded
 
 if TYPE_CHECKING:

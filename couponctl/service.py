@@ -10,15 +10,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from couponctl import guards, questions
-from couponctl.activity import look
-from couponctl.audit import audit
-from couponctl.cancellation import cancelled_once, task_group, together
-from couponctl.claims import STATEMENT
-from couponctl.claims.batch import Batches
-from couponctl.claims.by_trial import KEPT_OUT
-from couponctl.claims.shape import Shape
-from couponctl.database import open_database
+from couponctl import guards
+from couponctl.aio.cancellation import cancelled_once, task_group, together
 from couponctl.errors import (
     AlreadyClaimed,
     Contended,
@@ -32,18 +25,27 @@ from couponctl.errors import (
     Unavailable,
 )
 from couponctl.input_rules import check_amount, check_asked, check_written
+from couponctl.ledger import queries
+from couponctl.ledger.audit import audit
+from couponctl.ledger.claims import STATEMENT
+from couponctl.ledger.claims.batch import Batches
+from couponctl.ledger.claims.by_trial import KEPT_OUT
+from couponctl.ledger.claims.shape import Shape
+from couponctl.ledger.schema import ensure_schema
 from couponctl.models import Outcome, Phases, Sort
-from couponctl.schema import ensure_schema
+from couponctl.postgres.activity import look
+from couponctl.postgres.database import open_database
+from couponctl.postgres.server_stats import server_stats
 from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
-    from couponctl.claims import Strategy
-    from couponctl.claims.by_trial import Answer
-    from couponctl.database import Database
-    from couponctl.libpq import Server
+    from couponctl.ledger.claims import Strategy
+    from couponctl.ledger.claims.by_trial import Answer
     from couponctl.models import Activity, Audit, Claim, Claimants, Coupon, CouponPage, PoolStats, ServerStats
+    from couponctl.postgres.database import Database
+    from couponctl.postgres.libpq import Server
     from couponctl.settings import Settings
 
 
@@ -130,7 +132,7 @@ class CouponService:
     async def _create(self, name: str, amount: int) -> Coupon:
         try:
             async with self.database.session() as session:
-                created = await questions.create_coupon(session, name, amount)
+                created = await queries.create_coupon(session, name, amount)
                 await session.commit()
         except KeyTaken as exc:
             taken: RefusedByDatabase = exc
@@ -141,7 +143,7 @@ class CouponService:
                 return created
             taken = RefusedByDatabase(KEPT_OUT)
         async with self.database.session("AUTOCOMMIT") as session:
-            if await questions.find_coupon(session, name) is not None:
+            if await queries.find_coupon(session, name) is not None:
                 raise CouponExists(name)
         raise replace(taken, what=f'the coupon "{name}"')
 
@@ -198,7 +200,7 @@ class CouponService:
         self._may_write()
         check_asked("coupon name", name)
         async with self.database.session("AUTOCOMMIT") as session:
-            if await questions.find_coupon(session, name) is None:
+            if await queries.find_coupon(session, name) is None:
                 raise CouponNotFound(name)
         batches = Batches(self.database, name, Shape(self.database))
         chunks = _chunks(users)
@@ -227,8 +229,8 @@ class CouponService:
         check_asked("coupon name", name)
         check_asked("user id", after or "")
         async with self.database.session("REPEATABLE READ") as session:
-            coupon, hidden = await questions.look_up(session, name)
-            return await questions.claimants(session, coupon, hidden, limit=limit, after=after)
+            coupon, hidden = await queries.look_up(session, name)
+            return await queries.claimants(session, coupon, hidden, limit=limit, after=after)
 
     async def newest_claimants(self, name: str, *, limit: int = 10) -> tuple[Claim, ...]:
         """Who claimed the coupon last, newest first; nobody where there is no such coupon.
@@ -237,15 +239,15 @@ class CouponService:
         """
         check_asked("coupon name", name)
         async with self.database.session("AUTOCOMMIT") as session:
-            return await questions.newest_claimants(session, name, limit)
+            return await queries.newest_claimants(session, name, limit)
 
     async def find_claim(self, name: str, user_id: str) -> Claim | None:
         """Whether this user got it: the claim, or None. Raises Invalid, CouponNotFound."""
         check_asked("coupon name", name)
         check_asked("user id", user_id)
         async with self.database.session("REPEATABLE READ") as session:
-            coupon, hidden = await questions.look_up(session, name)
-            return await questions.find_claim(session, coupon.name, user_id, hidden)
+            coupon, hidden = await queries.look_up(session, name)
+            return await queries.find_claim(session, coupon.name, user_id, hidden)
 
     async def list(
         self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
@@ -257,9 +259,7 @@ class CouponService:
         check_asked("filter", matching)
         check_asked("coupon name", after or "")
         async with self.database.session("REPEATABLE READ") as session:
-            return await questions.coupon_page(
-                session, matching=matching, sort=sort, limit=limit, after=after
-            )
+            return await queries.coupon_page(session, matching=matching, sort=sort, limit=limit, after=after)
 
     async def verify(self, names: Sequence[str] = ()) -> Audit:
         """Hold the counters against the claims, of these coupons or of all. Raises CouponNotFound."""
@@ -272,7 +272,7 @@ class CouponService:
 
     async def server_stats(self) -> ServerStats:
         async with self.database.session("AUTOCOMMIT") as session:
-            return await questions.server_stats(session)
+            return await server_stats(session)
 
     async def activity(self) -> Activity:
         """The server and its backends, over the pool; `ActivityWatch` looks from outside."""

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from couponctl.errors import BadSettings
-from couponctl.libpq import (
+from couponctl.postgres.libpq import (
     Server,
     checked,
     holds_secret,
@@ -36,11 +36,12 @@ from couponctl.libpq import (
     server_of,
     whole_number,
 )
+from couponctl.postgres.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from couponctl.libpq import Environment, Params
+    from couponctl.postgres.libpq import Environment, Params
 
     Table = Mapping[str, object]
 
@@ -61,27 +62,6 @@ class Embedded:
 
 
 Target = Embedded | Server
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much of a database to use, and for how long to wait; times in seconds."""
-
-    pool_size: int = 10
-    """The most connections at once; COUPONCTL_POOL_SIZE beats the context."""
-    acquire_timeout: float = 30.0
-    """Waiting for a connection of the pool."""
-    connect_timeout: float = 5.0
-    """Connecting, for each host; libpq's parameter counts, but not its 0, which waits for ever."""
-    lock_timeout: float = 5.0
-    """Waiting for a row, ended by the server."""
-    statement_timeout: float = 10.0
-    """One statement, ended by the server."""
-    command_timeout: float = 15.0
-    """One statement, ended by the client; longer than `statement_timeout`, so that the server wins."""
-
-
-DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)

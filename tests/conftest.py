@@ -16,16 +16,16 @@ import asyncpg
 import pytest
 
 from couponctl import embedded
-from couponctl.claims import STRATEGIES, Strategy
 from couponctl.cli import run
-from couponctl.database import Database, open_database
-from couponctl.libpq import Server, server_at
-from couponctl.schema import schema_sql
+from couponctl.ledger.claims import STRATEGIES, Strategy
+from couponctl.ledger.schema import schema_sql
+from couponctl.postgres.database import Database, open_database
+from couponctl.postgres.libpq import Server, server_at
+from couponctl.postgres.limits import Limits
 from couponctl.service import CouponService
-from couponctl.settings import Limits
-from tests import servers
-from tests.clones import Clones
-from tests.sessions import PASSWORD, Watch, execute, login, slow_down_commits
+from tests.support import servers
+from tests.support.clones import Clones
+from tests.support.sessions import PASSWORD, Watch, execute, login, slow_down_commits
 
 if TYPE_CHECKING:
     from couponctl.models import Coupon

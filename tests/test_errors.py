@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl import driver_errors, errors
-from couponctl.cli.exits import ExitCode, exit_code_for
+from couponctl import errors
+from couponctl.cli.exit_codes import ExitCode, exit_code_for
 from couponctl.models import Outcome
-from couponctl.settings import Limits
+from couponctl.postgres import errors as driver_errors
+from couponctl.postgres.limits import Limits
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from couponctl.database import Database
-    from couponctl.libpq import Server
+    from couponctl.postgres.database import Database
+    from couponctl.postgres.libpq import Server
 
 
 def tree(root: type[errors.CouponctlError] = errors.CouponctlError) -> list[type[errors.CouponctlError]]:

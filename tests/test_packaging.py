@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from couponctl import __version__
-from couponctl.schema import schema_sql
+from couponctl.ledger.schema import schema_sql
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,7 +41,7 @@ def test_the_wheel_holds_what_the_program_reads(wheel: Path, tmp_path: Path) -> 
 def test_the_program_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    code = "import couponctl.schema as s; print(s.__file__); print(len(s.schema_sql()))"
+    code = "import couponctl.ledger.schema as s; print(s.__file__); print(len(s.schema_sql()))"
 
     done = subprocess.run(
         [sys.executable, "-c", code],

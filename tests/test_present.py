@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import iter_graphemes, width
 
-from couponctl.activity import blocking_chains
 from couponctl.models import Backend, Blocking, Coupon
+from couponctl.postgres.activity import blocking_chains
 from couponctl.present import aligned, backend_row, blocking_line, cells, coupon_table, cut, safe, span
-from tests.scripts import SCRIPTS
+from tests.support.scripts import SCRIPTS
 
 HOLDER = Backend(
     7, "psql", "shop", "idle in transaction", "Client:ClientRead", 2.19, "SELECT\n\t 1  FOR UPDATE"

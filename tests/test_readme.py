@@ -9,7 +9,7 @@ import click
 import pytest
 
 from couponctl.cli import cli
-from couponctl.cli.exits import ExitCode
+from couponctl.cli.exit_codes import ExitCode
 from couponctl.drills.catalog import DRILLS
 
 ROOT = Path(__file__).parents[1]

@@ -17,9 +17,9 @@ from asyncpg.connect_utils import _parse_connect_dsn_and_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from couponctl import libpq
 from couponctl.errors import BadSettings
-from couponctl.libpq import Host, Server
+from couponctl.postgres import libpq
+from couponctl.postgres.libpq import Host, Server
 from couponctl.settings import Embedded, Settings, config_path, context_names, load
 
 if TYPE_CHECKING:

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from couponctl import engine
-from couponctl.database import open_database
+from couponctl.drills.faults.proxy import Lost, WireProxy, wire_proxy
 from couponctl.models import Outcome
+from couponctl.postgres import engine
+from couponctl.postgres.database import open_database
+from couponctl.postgres.limits import Limits
 from couponctl.service import Attempt, CouponService, Patience
-from couponctl.settings import Limits
-from couponctl.wire import Lost, WireProxy, wire_proxy
-from tests.waiting import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     import asyncpg
 
-    from couponctl.claims import Strategy
-    from couponctl.libpq import Server
+    from couponctl.ledger.claims import Strategy
+    from couponctl.postgres.libpq import Server
 
 _CLAIMS = 100
 _LIMITS = Limits(pool_size=5, acquire_timeout=5, lock_timeout=0.5, statement_timeout=0.7, command_timeout=1)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl.claims import BATCHED, STATEMENT, TRANSACTION
-from couponctl.database import open_database
+from couponctl.drills.faults.proxy import Lost, WireProxy, wire_proxy
 from couponctl.errors import OutcomeUnknown, Unreachable
+from couponctl.ledger.claims import BATCHED, STATEMENT, TRANSACTION
 from couponctl.models import Outcome
+from couponctl.postgres.database import open_database
 from couponctl.service import CouponService, Patience
-from couponctl.wire import Lost, WireProxy, wire_proxy
-from tests.waiting import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from couponctl.claims import Strategy
-    from couponctl.libpq import Server
+    from couponctl.ledger.claims import Strategy
     from couponctl.models import Coupon
-    from couponctl.settings import Limits
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
 
 COMMITTING = {TRANSACTION: b"COMMIT;", STATEMENT: b"victim", BATCHED: b"victim"}
 """What marks the message that commits: the word, or the user id that is bound to the one statement."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from couponctl.bench.ground import WARM_UP
 from couponctl.bench.load import closed_load
 from couponctl.bench.pgbench import CLIENTS
 from couponctl.bench.rows import PGBENCH, Cell, Measurement, result_of, summed_up
+from couponctl.bench.sandbox import WARM_UP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from couponctl.bench.ground import Ground
     from couponctl.bench.result import Result
+    from couponctl.bench.sandbox import Ground
     from couponctl.bench.timed import Timed
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from couponctl.aio.cancellation import task_group
 from couponctl.bench.timed import Answers, Timed
-from couponctl.cancellation import task_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

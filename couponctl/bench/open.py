@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from couponctl.bench.ground import WARM_UP
 from couponctl.bench.load import closed_load, open_load
 from couponctl.bench.result import Result
+from couponctl.bench.sandbox import WARM_UP
 from couponctl.present import counted, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from couponctl.bench.ground import Ground
     from couponctl.bench.load import Arrivals, Load
+    from couponctl.bench.sandbox import Ground
 
 _WARM_UP_IN_FLIGHT = 10
 

@@ -15,7 +15,7 @@ from couponctl.bench.timed import Timed
 from couponctl.errors import BadSettings
 
 if TYPE_CHECKING:
-    from couponctl.libpq import Server
+    from couponctl.postgres.libpq import Server
 
 CLIENTS = 50
 """Each has a connection of its own; more would only queue for the row."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from couponctl.models import Outcome
-from couponctl.pool_watch import nearest_rank
+from couponctl.postgres.pool_stats import nearest_rank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,30 +10,31 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from couponctl.aio.event_loop import loop_for_load
 from couponctl.bench.closed import Closed
-from couponctl.bench.ground import connections_of, ground
 from couponctl.bench.load import Load
 from couponctl.bench.open import Open
 from couponctl.bench.pgbench import is_installed
-from couponctl.claims import STRATEGIES
+from couponctl.bench.sandbox import connections_of, ground
 from couponctl.cli.consent import ask, consent_options
-from couponctl.cli.exits import ExitCode
+from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import settings_of
 from couponctl.cli.outputs import outputs_of
 from couponctl.cli.running import run
 from couponctl.cli.unlogged import unlogged_option
-from couponctl.drills.progress import Progress
-from couponctl.drills.words import UNLOGGED
-from couponctl.event_loop import loop_for_load
-from couponctl.reach import reached
+from couponctl.drills.reports.text import UNLOGGED
+from couponctl.ledger.claims import STRATEGIES
+from couponctl.sandbox.schema import OnServer
+from couponctl.server import reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from couponctl.bench.result import Result
-    from couponctl.libpq import Server
-    from couponctl.settings import Limits, Settings
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
+    from couponctl.settings import Settings
 
 _NAMES = tuple(strategy.name for strategy in STRATEGIES)
 
@@ -157,7 +158,7 @@ def _plan(course: Closed | Open, limits: Limits, wishes: _Wishes) -> Iterator[st
 
 
 def _carry_out(invocation: Invocation, settings: Settings, course: Closed | Open, wishes: _Wishes) -> Result:
-    progress = Progress()
+    on_server = OnServer()
 
     def told(line: str) -> None:
         if sys.stderr.isatty():
@@ -165,9 +166,9 @@ def _carry_out(invocation: Invocation, settings: Settings, course: Closed | Open
 
     async def work(server: Server) -> Result:
         limits, unlogged = settings.limits, wishes.unlogged
-        async with ground(server, limits, course.clients, progress, unlogged=unlogged) as place:
+        async with ground(server, limits, course.clients, on_server, unlogged=unlogged) as place:
             result = await course.run(place, told)
         return result.on_unlogged_tables() if unlogged else result
 
     with reached(settings) as server:
-        return run(invocation, work(server), left_behind=lambda: progress.left_behind, loop=loop_for_load)
+        return run(invocation, work(server), left_behind=lambda: on_server.schema, loop=loop_for_load)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from couponctl.cli.bulk import claim_for_many
 from couponctl.cli.completion import coupon_names
 from couponctl.cli.documents import attempt_document
-from couponctl.cli.exits import ExitCode, exit_code_for, exit_code_for_many
+from couponctl.cli.exit_codes import ExitCode, exit_code_for, exit_code_for_many
 from couponctl.cli.from_file import ListOptions, list_options, listed
 from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
 from couponctl.cli.named_files import check_named_files
 from couponctl.cli.opened import with_service
 from couponctl.cli.to_file import AnswerOptions, answer_options
+from couponctl.cli.user_file import claim_for_many
 from couponctl.input_rules import check_written
 from couponctl.lists.answers import STDOUT
 from couponctl.models import Outcome

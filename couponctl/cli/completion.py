@@ -48,7 +48,7 @@ def coupon_names(context: click.Context, _parameter: click.Parameter, incomplete
 
 def run_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Kept runs, newest first, whose name begins with what was typed."""
-    from couponctl.runs import RunStore, default_directory  # noqa: PLC0415 - it loads SQLAlchemy
+    from couponctl.drills.reports.store import RunStore, default_directory  # noqa: PLC0415 - it loads SQLAlchemy
 
     try:
         names = ("last", *RunStore(default_directory()).run_ids())

@@ -18,7 +18,7 @@ from couponctl.cli.opened import settings_of, with_database
 from couponctl.errors import BadSettings, Guarded
 from couponctl.guards import may_write
 from couponctl.present import safe
-from couponctl.reach import kept_up, reached
+from couponctl.server import kept_up, reached
 from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def init(invocation: Invocation, schema: str | None) -> None:
 
     Where another schema has them already, a second pair is made only in one that is named.
     """
-    from couponctl.setting_up import set_up  # noqa: PLC0415 - only this needs SQLAlchemy
+    from couponctl.ledger.setting_up import set_up  # noqa: PLC0415 - only this needs SQLAlchemy
 
     may_write(settings_of(invocation))
     applied = with_database(invocation, "db-init", partial(set_up, schema=schema))

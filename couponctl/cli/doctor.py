@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from couponctl.cli.exits import ExitCode
+from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import settings_of, with_database
 from couponctl.errors import CouponctlError, Unavailable
 from couponctl.present import aligned, safe
 
 if TYPE_CHECKING:
-    from couponctl.database import Database
-    from couponctl.doctor import Diagnosis
+    from couponctl.ledger.doctor import Diagnosis
+    from couponctl.postgres.database import Database
 
 
 @click.command("doctor")
@@ -26,7 +26,7 @@ def command(invocation: Invocation) -> ExitCode:
 
     Exit code 0: every command works; 3: the server cannot be reached; 2: anything else is wrong.
     """
-    from couponctl.doctor import State, is_unreachable  # noqa: PLC0415 - only this needs SQLAlchemy
+    from couponctl.ledger.doctor import State, is_unreachable  # noqa: PLC0415 - only this needs SQLAlchemy
 
     findings = _findings(invocation)
     wrong = any(finding.state is State.WRONG for finding in findings)
@@ -49,7 +49,7 @@ def command(invocation: Invocation) -> ExitCode:
 
 
 def _findings(invocation: Invocation) -> tuple[Diagnosis, ...]:
-    from couponctl.doctor import diagnose, not_begun  # noqa: PLC0415
+    from couponctl.ledger.doctor import diagnose, not_begun  # noqa: PLC0415
 
     try:
         settings = settings_of(invocation)

@@ -8,8 +8,8 @@ from couponctl.errors import RefusedByDatabase
 
 if TYPE_CHECKING:
     from couponctl.drills.drill import Drill
+    from couponctl.drills.reports.store import KeptRun
     from couponctl.models import Audit, Claim, Coupon, Hidden
-    from couponctl.runs import KeptRun
     from couponctl.service import Attempt
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from couponctl import embedded
-from couponctl.claims import STRATEGIES, find_strategy
+from couponctl.aio.event_loop import loop_for_load
+from couponctl.aio.signals import Interrupted
 from couponctl.cli.consent import ask, consent_options, wanted_consent
 from couponctl.cli.documents import drill_document
-from couponctl.cli.exits import ExitCode, exit_code_for
+from couponctl.cli.exit_codes import ExitCode, exit_code_for
 from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
 from couponctl.cli.keeping import Keeper
 from couponctl.cli.opened import settings_of, with_database
@@ -26,28 +27,34 @@ from couponctl.drills.catalog import DRILLS
 from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
-from couponctl.drills.isolation import leftovers, remove_all
 from couponctl.drills.plan import Plan
-from couponctl.drills.preflight import inspect
 from couponctl.drills.progress import Progress
-from couponctl.drills.report import SCHEMA_VERSION, worst
-from couponctl.drills.slo import held_to, parse
-from couponctl.drills.words import catalog_lines, progress_words, report_lines, score_line, scorecard_lines
+from couponctl.drills.reports.report import SCHEMA_VERSION, worst
+from couponctl.drills.reports.slo import parse
+from couponctl.drills.reports.slo_check import held_to
+from couponctl.drills.reports.text import (
+    catalog_lines,
+    progress_words,
+    report_lines,
+    score_line,
+    scorecard_lines,
+)
 from couponctl.errors import CouponctlError
-from couponctl.event_loop import loop_for_load
 from couponctl.guards import may_write
-from couponctl.interruption import Interrupted
-from couponctl.reach import reached
+from couponctl.ledger.claims import STRATEGIES, find_strategy
+from couponctl.sandbox.preflight import inspect
+from couponctl.sandbox.schema import leftovers, remove_all
+from couponctl.server import reached
 from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from couponctl.drills.drill import Drill, Parameter
-    from couponctl.drills.preflight import Premises
-    from couponctl.drills.report import Report
-    from couponctl.drills.slo import Objective
-    from couponctl.libpq import Server
+    from couponctl.drills.reports.report import Report
+    from couponctl.drills.reports.slo import Objective
+    from couponctl.postgres.libpq import Server
+    from couponctl.sandbox.preflight import Premises
     from couponctl.settings import Settings
 
 BrokenOff = CouponctlError | Interrupted | None
@@ -300,7 +307,7 @@ def _run(
 
     try:
         with reached(settings) as server:
-            run(invocation, work(server), left_behind=lambda: progress.left_behind, loop=loop_for_load)
+            run(invocation, work(server), left_behind=lambda: progress.on_server.schema, loop=loop_for_load)
     except Interrupted as interrupted:
         for name in under_way:
             invocation.say(f"couponctl: {name}: {aborted_words(progress.view())}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from couponctl.drills.reports.store import RunStore, default_directory
 from couponctl.errors import CouponctlError
-from couponctl.runs import RunStore, default_directory
 
 if TYPE_CHECKING:
     from couponctl.cli.invocation import Invocation
-    from couponctl.drills.report import Report
+    from couponctl.drills.reports.report import Report
 
 
 class Keeper:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from couponctl import settings as settings_module
 from couponctl.cli.running import run
-from couponctl.libpq import Server
-from couponctl.passfile import complaint
+from couponctl.postgres.libpq import Server
+from couponctl.postgres.passfile import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from couponctl.cli.invocation import Invocation
-    from couponctl.database import Database
+    from couponctl.postgres.database import Database
     from couponctl.service import CouponService
     from couponctl.settings import Settings
 
@@ -50,7 +50,7 @@ def with_database(
     invocation: Invocation, command: str, use: Callable[[Database], Coroutine[Any, Any, T]]
 ) -> T:
     """The same for what goes below the service; no tables are needed or made."""
-    from couponctl.database import open_database  # noqa: PLC0415
+    from couponctl.postgres.database import open_database  # noqa: PLC0415
 
     async def work(settings: Settings, server: Server) -> T:
         async with open_database(server, settings.limits, application=f"couponctl/{command}") as database:
@@ -60,7 +60,7 @@ def with_database(
 
 
 def _on_server(invocation: Invocation, work: Callable[[Settings, Server], Coroutine[Any, Any, T]]) -> T:
-    from couponctl.reach import reached  # noqa: PLC0415
+    from couponctl.server import reached  # noqa: PLC0415
 
     settings = settings_of(invocation)
     with reached(settings) as server:

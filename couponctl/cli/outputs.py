@@ -11,16 +11,16 @@ import click
 
 from couponctl.cli.named_files import check_named_files
 from couponctl.cli.stdout import OutputFailed
-from couponctl.drills.jsonl import journal_lines
-from couponctl.drills.junit import junit
-from couponctl.drills.markdown import markdown
+from couponctl.drills.reports.journal_jsonl import journal_lines
+from couponctl.drills.reports.junit import junit
+from couponctl.drills.reports.markdown import markdown
 from couponctl.errors import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from couponctl.cli.invocation import Invocation
-    from couponctl.drills.report import Report
+    from couponctl.drills.reports.report import Report
 
 F = TypeVar("F", bound="Callable[..., Any]")
 

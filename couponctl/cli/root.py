@@ -13,11 +13,11 @@ from itertools import takewhile
 import click
 
 from couponctl import __version__
-from couponctl.cli.exits import ExitCode, exit_code_for
+from couponctl.aio.signals import Interrupted
+from couponctl.cli.exit_codes import ExitCode, exit_code_for
 from couponctl.cli.invocation import Invocation, common_options
 from couponctl.cli.stdout import Answers, OutputFailed
 from couponctl.errors import CouponctlError, Invalid, TooFewFiles
-from couponctl.interruption import Interrupted
 
 _SUMMARIES = {
     "create": "Create a coupon.",

@@ -7,9 +7,9 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from couponctl import interruption
+from couponctl.aio import signals
+from couponctl.aio.signals import Interrupted
 from couponctl.errors import CouponctlError
-from couponctl.interruption import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -44,7 +44,7 @@ def run(
 @contextmanager
 def _signals_as_before() -> Iterator[None]:
     """Put back the handlers that the event loop replaces with Python's own when it ends."""
-    handlers = {number: signal.getsignal(number) for number in interruption.signals()}
+    handlers = {number: signal.getsignal(number) for number in signals.handled()}
     try:
         yield
     finally:
@@ -61,7 +61,7 @@ class _Interruptible:
     async def guard(self, work: Coroutine[Any, Any, T]) -> T:
         loop = asyncio.get_running_loop()
         task = loop.create_task(work)
-        for number in interruption.signals():
+        for number in signals.handled():
             loop.add_signal_handler(number, self._interrupt, number, task)
         try:
             return await task
@@ -76,7 +76,7 @@ class _Interruptible:
 
     @property
     def _exit_code(self) -> int:
-        return interruption.exit_code(self._signals[0])
+        return signals.exit_code(self._signals[0])
 
     def _interrupt(self, number: signal.Signals, task: asyncio.Task[Any]) -> None:
         self._signals.append(number)
@@ -94,4 +94,4 @@ class _Interruptible:
         # Nothing that the loop still holds may keep the operator waiting: the system closes it all.
         left = self._left_behind()
         rest = _LEFT.format(left) if left else "nothing is left on the server"
-        interruption.leave(f"couponctl: clean-up skipped, {rest}", self._exit_code)
+        signals.leave(f"couponctl: clean-up skipped, {rest}", self._exit_code)

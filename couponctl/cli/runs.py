@@ -12,7 +12,7 @@ from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.present import aligned, counted
 
 if TYPE_CHECKING:
-    from couponctl.runs import RunStore
+    from couponctl.drills.reports.store import RunStore
 
 
 @click.group("runs")
@@ -34,7 +34,7 @@ def list_runs(invocation: Invocation, drill: str | None, limit: int) -> None:
 
     P50 and P99 are of claims won, or of the most frequent answer where nobody won.
     """
-    from couponctl.runs import run_rows  # noqa: PLC0415 - it loads SQLAlchemy
+    from couponctl.drills.reports.store import run_rows  # noqa: PLC0415 - it loads SQLAlchemy
 
     listing = _store().list(drill=drill, limit=limit)
     if invocation.json:
@@ -61,8 +61,8 @@ def show(invocation: Invocation, name: str) -> None:
 
     RUN is the beginning of its id, or last, last~1 (the one before), last~2 and so on.
     """
-    from couponctl.drills.words import report_lines  # noqa: PLC0415 - as above
-    from couponctl.runs import origin_words  # noqa: PLC0415
+    from couponctl.drills.reports.store import origin_words  # noqa: PLC0415
+    from couponctl.drills.reports.text import report_lines  # noqa: PLC0415 - as above
 
     run = _store().find(name)
     if invocation.json:
@@ -83,7 +83,7 @@ def diff(invocation: Invocation, before: str, after: str) -> None:
     RUN is named as for `couponctl runs show`. One alone is compared with the last one; without any, the
     last two are compared.
     """
-    from couponctl.drills.comparison import compare, comparison_lines  # noqa: PLC0415 - as above
+    from couponctl.drills.reports.comparison import compare, comparison_lines  # noqa: PLC0415 - as above
 
     store = _store()
     comparison = compare(store.find(before).report, store.find(after).report)
@@ -95,6 +95,6 @@ def diff(invocation: Invocation, before: str, after: str) -> None:
 
 def _store() -> RunStore:
     # With the drills it loads SQLAlchemy, which takes a quarter of a second: no help should.
-    from couponctl.runs import RunStore, default_directory  # noqa: PLC0415
+    from couponctl.drills.reports.store import RunStore, default_directory  # noqa: PLC0415
 
     return RunStore(default_directory())

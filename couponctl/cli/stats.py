@@ -50,7 +50,7 @@ def command(invocation: Invocation, watch: bool, interval: float) -> None:
 
 
 def _show(invocation: Invocation, activity: Activity, pool: PoolStats) -> None:
-    from couponctl.activity import blocking_chains  # noqa: PLC0415 - it imports SQLAlchemy
+    from couponctl.postgres.activity import blocking_chains  # noqa: PLC0415 - it imports SQLAlchemy
 
     blocking = blocking_chains(activity.backends)
     if invocation.json:

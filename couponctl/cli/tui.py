@@ -35,8 +35,8 @@ def command(invocation: Invocation, refresh_hz: float) -> int:
     if os.environ.get("TERM", "dumb") in {"dumb", ""}:
         raise Invalid("tui", "wants a terminal that can place its cursor, and TERM says that this one cannot")
     settings = settings_of(invocation)
-    from couponctl.reach import reached  # noqa: PLC0415 - only who goes on pays for these
-    from couponctl.tui.opening import run_console  # noqa: PLC0415
+    from couponctl.server import reached  # noqa: PLC0415 - only who goes on pays for these
+    from couponctl.tui.console_main import run_console  # noqa: PLC0415
 
     prefix = [
         word

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from couponctl.drills.drill import Verdict
-from couponctl.drills.report import worst
+from couponctl.drills.reports.report import worst
 
 if TYPE_CHECKING:
     from couponctl.drills.progress import View
-    from couponctl.drills.report import Report
+    from couponctl.drills.reports.report import Report
 
 _GLYPHS = {Verdict.PASS: "✔", Verdict.FAIL: "✘", Verdict.INCONCLUSIVE: "?"}
 SHORTFALL = "!"

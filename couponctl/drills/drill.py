@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from couponctl.sandbox.preflight import DIRECTOR, WITNESS
 
-    from couponctl.drills.arena import Arena
-    from couponctl.models import Outcome
-    from couponctl.settings import Limits
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from couponctl.drills.check import Check
+    from couponctl.drills.context import Arena
+    from couponctl.postgres.limits import Limits
 
 
 class Verdict(StrEnum):
@@ -19,61 +21,6 @@ class Verdict(StrEnum):
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     """Nothing was measured, or the final read of the ledger never happened. Never green."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One promise, held against what was observed; the values are what JSON can hold."""
-
-    id: str
-    """The same in every version, whatever the promise is worded like: for scripts, and to compare runs."""
-    promise: str
-    expected: Any
-    observed: Any
-    held: bool
-
-
-def equals(check_id: str, promise: str, expected: Any, observed: Any) -> Check:
-    return Check(check_id, promise, expected, observed, held=expected == observed)
-
-
-def none_of(check_id: str, promise: str, found: Iterable[str]) -> Check:
-    """Holds when there are 0; otherwise the first few are named."""
-    names = sorted(found)
-    return Check(check_id, promise, 0, f"{len(names)}: {some(names)}" if names else 0, held=not names)
-
-
-def all_of(check_id: str, promise: str, number: int, failed: Iterable[str]) -> Check:
-    """Holds when none of that number failed; otherwise the first few are named."""
-    names = sorted(failed)
-    passed = f"{number - len(names)} of {number}"
-    observed = f"{passed}, not {some(names)}" if names else passed
-    return Check(check_id, promise, f"{number} of {number}", observed, held=not names)
-
-
-def no_other(outcomes: Mapping[Outcome, int]) -> Check:
-    """Holds when no answers but those that a drill expects were given."""
-    others = ", ".join(f"{count} {outcome.value}" for outcome, count in outcomes.items())
-    total = sum(outcomes.values())
-    return Check("other-answers", "other answers", 0, f"{total}: {others}" if total else 0, held=not total)
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few of many names."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "none"
-
-
-def merged(by_coupon: Mapping[str, Sequence[Check]]) -> list[Check]:
-    """The same promises about several coupons: each once where it holds, else for each that breaks it."""
-    together: dict[str, Check] = {}
-    broken = []
-    for coupon, checks in by_coupon.items():
-        for check in checks:
-            together.setdefault(check.id, check)
-            if not check.held:
-                broken.append(replace(check, promise=f"{check.promise} ({coupon})"))
-    failed = {check.id for check in broken}
-    return [check for check in together.values() if check.id not in failed] + broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +101,8 @@ class Drill(Generic[P]):
     """What it breaks on purpose; a report says how often each took effect."""
     pools: int = 1
     """How many pools of `pool_size` connections are open at once."""
+
+
+def connections_of(drill: Drill[Any], parameters: Parameters) -> int:
+    """The most connections that a run has open at once."""
+    return drill.pools * parameters.pool_size + DIRECTOR + WITNESS

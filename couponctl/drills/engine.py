@@ -11,23 +11,24 @@ from functools import partial
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Generic
 
-from couponctl.audit import audit
-from couponctl.cancellation import cancelled_once
-from couponctl.claims import STATEMENT
-from couponctl.database import open_database
-from couponctl.drills.arena import CANCELLED, Arena, ServiceFailed
-from couponctl.drills.drill import Check, Drill, P, merged, none_of, some
-from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
+from couponctl.aio.cancellation import cancelled_once
+from couponctl.drills.check import Check, merged, none_of, some
+from couponctl.drills.context import CANCELLED, Arena, ServiceFailed
+from couponctl.drills.drill import Drill, P, connections_of
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
-from couponctl.drills.phases import phases_by_outcome
-from couponctl.drills.preflight import AGAIN, DIRECTOR, WITNESS, admitted, connections_of
 from couponctl.drills.progress import Progress
 from couponctl.drills.reading_back import clock_checks, names_of_coupons, reading_checks
-from couponctl.drills.rehearsal import Fittings
-from couponctl.drills.report import Report, histogram_by_outcome, latency_by_outcome
+from couponctl.drills.reports.phases import phases_by_outcome
+from couponctl.drills.reports.report import Report, histogram_by_outcome, latency_by_outcome
 from couponctl.drills.uptime import uptime
 from couponctl.errors import CouponctlError, CouponNotFound, ReadOnlyServer, Unavailable
+from couponctl.ledger.audit import audit
+from couponctl.ledger.claims import STATEMENT
+from couponctl.postgres.database import open_database
+from couponctl.sandbox.preflight import AGAIN, DIRECTOR, WITNESS, admitted
+from couponctl.sandbox.rehearsal import Fittings
+from couponctl.sandbox.schema import attacker_of, director_of, isolated_schema
 from couponctl.service import CouponService
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from couponctl.claims import Strategy
-    from couponctl.database import Database
-    from couponctl.faults import Fault
-    from couponctl.libpq import Server
+    from couponctl.drills.faults.database import Fault
+    from couponctl.ledger.claims import Strategy
     from couponctl.models import PoolStats
-    from couponctl.settings import Limits
+    from couponctl.postgres.database import Database
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +130,20 @@ class _Run(Generic[P]):
                 again=f"`couponctl drill {self.drill.name} {AGAIN}`",
             )
             self.findings.server = premises.as_json()
-            async with isolated_schema(director, self.id, self.progress, premises, fittings) as schema:
-                before = await footprint(director, attacker_of(self.id))
-                async with self._under_attack(self.target.server, schema) as service:
-                    self.progress.watch(service.database)
-                    await self._attack(director, self._arena(service, schema))
-                self._found(await leak_checks(director, attacker_of(self.id), before))
+            async with isolated_schema(
+                director, self.id, self.progress.on_server, premises, fittings
+            ) as schema:
+                try:
+                    await self._in_schema(schema, director)
+                finally:
+                    self.progress.stage = "cleaning up"
+
+    async def _in_schema(self, schema: str, director: Database) -> None:
+        before = await footprint(director, attacker_of(self.id))
+        async with self._under_attack(self.target.server, schema) as service:
+            self.progress.watch(service.database)
+            await self._attack(director, self._arena(service, schema))
+        self._found(await leak_checks(director, attacker_of(self.id), before))
 
     def _arena(self, service: CouponService, schema: str) -> Arena:
         return Arena(
@@ -275,7 +284,7 @@ class _Run(Generic[P]):
             claim_phase=round(self.journal.duration, 6),
             elapsed=round(perf_counter() - self.began, 6),
             unfinished=findings.inconclusive,
-            left_behind=self.progress.left_behind,
+            left_behind=self.progress.on_server.schema,
             unlogged=self.target.unlogged,
             began=self.began,
             attempts=tuple(entries),

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from couponctl.drills.drill import Check, equals, none_of
+from couponctl.drills.check import Check, equals, none_of
 from couponctl.models import Coupon, Outcome, Phases
 
 if TYPE_CHECKING:

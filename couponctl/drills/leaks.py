@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import text
 
-from couponctl.drills.drill import Check, equals, none_of
+from couponctl.drills.check import Check, equals, none_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from couponctl.database import Database
+    from couponctl.postgres.database import Database
 
 T = TypeVar("T")
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from couponctl.drills.preflight import connections_of
-from couponctl.drills.report import SCHEMA_VERSION
-from couponctl.drills.words import UNLOGGED, plan_lines
+from couponctl.drills.drill import connections_of
+from couponctl.drills.reports.report import SCHEMA_VERSION
+from couponctl.drills.reports.text import UNLOGGED, plan_lines
 from couponctl.present import safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from couponctl.drills.drill import Drill, Parameters
-    from couponctl.drills.preflight import Premises
-    from couponctl.settings import Limits
+    from couponctl.postgres.limits import Limits
+    from couponctl.sandbox.preflight import Premises
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,17 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from couponctl.drills.histogram import BUCKETS, bucket_of
-from couponctl.pool_watch import nearest_rank
+from couponctl.drills.reports.histogram import BUCKETS, bucket_of
+from couponctl.postgres.pool_stats import nearest_rank
+from couponctl.sandbox.schema import OnServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from couponctl.database import Database
-    from couponctl.drills.drill import Check
-    from couponctl.drills.histogram import Histogram
+    from couponctl.drills.check import Check
+    from couponctl.drills.reports.histogram import Histogram
     from couponctl.models import Outcome, PoolStats
+    from couponctl.postgres.database import Database
 
 _REMEMBERED = 2048
 """Latencies kept for the percentiles of a view; the report's are over all."""
@@ -81,8 +82,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self.left_behind: str | None = None
-        """The schema of the run, from its creation until it is dropped."""
+        self.on_server = OnServer()
         self.begin()
 
     def begin(self) -> None:

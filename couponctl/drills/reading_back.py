@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from couponctl.drills.arena import service_call
-from couponctl.drills.drill import Check, none_of
-from couponctl.tables import coupons
+from couponctl.drills.check import Check, none_of
+from couponctl.drills.context import service_call
+from couponctl.ledger.tables import coupons
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from couponctl.database import Database
     from couponctl.drills.journal import Ledger
     from couponctl.models import Coupon
+    from couponctl.postgres.database import Database
     from couponctl.service import CouponService
 
 _PAGE = 1000

@@ -10,7 +10,7 @@ from sqlalchemy import text
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from couponctl.database import Database
+    from couponctl.postgres.database import Database
 
 # After a crash the postmaster is still the same, but all its processes are new. The pids of those that serve
 # no database, such as the checkpointer, are shown to every role, and through every pooler.

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from couponctl.embedded import supervisor
 from couponctl.embedded.binaries import binary
 from couponctl.embedded.cluster import Cluster
+from couponctl.embedded.directory import explained, prepare, resolved
 from couponctl.embedded.locks import MOMENT, is_free, locked
-from couponctl.embedded.place import explained, prepare, resolved
 from couponctl.errors import Guarded, Unreachable
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from couponctl.embedded.place import half_made
+from couponctl.embedded.directory import half_made
 from couponctl.errors import BadSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from couponctl.embedded.account import Account
+    from couponctl.embedded.os_user import Account
 
 SERVER_PROGRAMS = ("initdb", "postgres", "psql")
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from couponctl.embedded import supervisor
-from couponctl.embedded.account import ENVIRONMENT, Account, server_account
 from couponctl.embedded.binaries import binary, programs_for, version
+from couponctl.embedded.directory import OTHER_PLACE, is_private, sweep
+from couponctl.embedded.initdb import LOGIN, last_words, make_data, make_sockets
 from couponctl.embedded.locks import PATIENCE, is_free
-from couponctl.embedded.making import LOGIN, last_words, make_data, make_sockets
-from couponctl.embedded.place import OTHER_PLACE, is_private, sweep
+from couponctl.embedded.os_user import ENVIRONMENT, Account, server_account
 from couponctl.errors import BadSettings, Unreachable
 
 if TYPE_CHECKING:

@@ -13,19 +13,20 @@ from textual.binding import Binding
 from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import NoColor
 
-from couponctl import interruption
+from couponctl.aio import signals
 from couponctl.drills.conclusion import conclusion
 from couponctl.errors import CouponctlError, Misconfigured
 from couponctl.guards import may_attack, name_to_type
 from couponctl.present import safe
 from couponctl.tui.keyboard import KeyByKey
 from couponctl.tui.legible import Legible
+from couponctl.tui.modes import MODES
 from couponctl.tui.palette import ConsoleCommands
 from couponctl.tui.screens.confirm import Confirm, Consent
 from couponctl.tui.screens.coupons import Coupons
 from couponctl.tui.screens.drills import Drills
 from couponctl.tui.screens.event_list import EventsScreen
-from couponctl.tui.screens.keys import KeysScreen, keys_of
+from couponctl.tui.screens.help import KeysScreen, keys_of
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.screens.pool import Pool
 from couponctl.tui.screens.runs import Runs
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
-    from couponctl.drills.report import Report
-    from couponctl.tui.desk import Desk
+    from couponctl.drills.reports.report import Report
+    from couponctl.tui.dependencies import Desk
     from couponctl.tui.drill_process import RunningDrill
 
 _SEVERITIES: dict[Tone, SeverityLevel] = {
@@ -59,7 +60,7 @@ _SEVERITIES: dict[Tone, SeverityLevel] = {
 _WITHOUT_COLORS = NoColor()
 _LEGIBLE = {dark: Legible(dark=dark) for dark in (False, True)}
 
-_HUNG_UP = interruption.exit_code(signal.SIGHUP)
+_HUNG_UP = signals.exit_code(signal.SIGHUP)
 
 
 class CouponApp(KeyByKey):
@@ -72,7 +73,7 @@ class CouponApp(KeyByKey):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(number), f"mode('{mode}')", f"Mode {number}: {mode}", show=False)
-            for number, mode in enumerate(("coupons", "drills", "pool", "runs"), start=1)
+            for number, mode in enumerate(MODES, start=1)
         ),
         Binding("question_mark", "keys", "Keys"),
         Binding("ctrl+e", "events", "Event log", show=False),
@@ -92,14 +93,14 @@ class CouponApp(KeyByKey):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._first_theme(os.environ.get("TEXTUAL_THEME", "").split(","))
-        for mode, screen in (("coupons", Coupons), ("drills", Drills), ("pool", Pool), ("runs", Runs)):
+        for mode, screen in zip(MODES, (Coupons, Drills, Pool, Runs), strict=True):
             self.add_mode(mode, partial(screen, desk))
 
     async def on_mount(self) -> None:
         await self.switch_mode("coupons")
         loop = asyncio.get_running_loop()
-        for number in interruption.signals():
-            loop.add_signal_handler(number, self._ended_from_outside, interruption.exit_code(number))
+        for number in signals.handled():
+            loop.add_signal_handler(number, self._ended_from_outside, signals.exit_code(number))
         if self._refresh_hz:
             self.set_interval(1 / self._refresh_hz, self.tick)
         self.run_worker(self._look_for_leavings(), group="leavings", exit_on_error=False)

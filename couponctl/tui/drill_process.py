@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol
 
-from couponctl import interruption
+from couponctl.aio import signals
+from couponctl.aio.event_loop import loop_for_load
 from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.engine import run_drill
 from couponctl.drills.progress import Progress
-from couponctl.drills.report import Report
+from couponctl.drills.reports.report import Report
 from couponctl.errors import CouponctlError
-from couponctl.event_loop import loop_for_load
 
 if TYPE_CHECKING:
     from couponctl.drills.drill import Drill, Parameters
@@ -163,7 +163,7 @@ class DrillProcess:
 
 def main(descriptor: int) -> None:
     """The drill's own process: the order and all that follows come over the line."""
-    interruption.end_at_once()
+    signals.end_at_once()
     line = Connection(descriptor)
     try:
         order: Order = line.recv()
@@ -188,7 +188,7 @@ class _Performance:
         )
         loop = asyncio.get_running_loop()
         loop.add_reader(self._line.fileno(), self._hear, task)
-        for number in interruption.signals():
+        for number in signals.handled():
             loop.add_signal_handler(number, task.cancel)
         try:
             self._say(report=(await task).as_json())
@@ -211,7 +211,7 @@ class _Performance:
             self._say()
 
     def _say(self, *, report: Any = None, failure: str = "") -> None:
-        standing = _Standing(self._progress.view(), self._progress.left_behind, report, failure)
+        standing = _Standing(self._progress.view(), self._progress.on_server.schema, report, failure)
         try:
             self._line.send(standing)
         except OSError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Provider
 
 from couponctl.drills.catalog import DRILLS
 from couponctl.errors import CouponctlError
 from couponctl.present import safe
+from couponctl.tui.modes import MODES
 from couponctl.tui.screens.claimants import ClaimantsScreen
 from couponctl.tui.screens.forms import ClaimCoupon
 from couponctl.tui.text import literal
@@ -17,10 +18,27 @@ from couponctl.tui.text import literal
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from couponctl.tui.app import CouponApp
+    from textual.screen import Screen
+
+    from couponctl.tui.dependencies import Desk
 
     Command = tuple[str, Callable[[], object], str]
     """What it is called, what it does, what to know of it."""
+
+
+class Console(Protocol):
+    """What the palette asks of the app."""
+
+    desk: Desk
+
+    def action_mode(self, mode: str) -> None: ...
+
+    async def action_offer_drill(self, name: str) -> None: ...
+
+    def action_events(self) -> None: ...
+
+    def push_screen(self, screen: Screen[Any]) -> object: ...
+
 
 _MOST = 8
 """Coupons that one search brings."""
@@ -30,8 +48,8 @@ class ConsoleCommands(Provider):
     """Ways to everything that has a name."""
 
     @property
-    def _app(self) -> CouponApp:
-        return cast("CouponApp", self.app)
+    def _app(self) -> Console:
+        return cast("Console", self.app)
 
     async def discover(self) -> AsyncIterator[DiscoveryHit]:
         for name, action, meaning in self._fixed():
@@ -47,7 +65,7 @@ class ConsoleCommands(Provider):
             yield Hit(0.5, literal(name), action, text=safe(name), help=meaning)
 
     def _fixed(self) -> Iterator[Command]:
-        for mode in ("coupons", "drills", "pool", "runs"):
+        for mode in MODES:
             yield f"go to {mode}", partial(self._app.action_mode, mode), "a mode"
         for drill in DRILLS:
             yield f"drill {drill.name}", partial(self._app.action_offer_drill, drill.name), drill.title

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from couponctl.drills.drill import Parameters
     from couponctl.drills.progress import View
-    from couponctl.drills.report import Report
+    from couponctl.drills.reports.report import Report
     from couponctl.models import PoolStats
 
 

@@ -19,7 +19,7 @@ from couponctl.service import Attempt, CouponService
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from couponctl.database import Database
+    from couponctl.postgres.database import Database
 
 
 class Scripted(CouponService):

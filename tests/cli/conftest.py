@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from couponctl import settings
-from tests.sessions import PASSWORD
+from tests.support.sessions import PASSWORD
 
 if TYPE_CHECKING:
     from pathlib import Path

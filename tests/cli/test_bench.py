@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl.bench import ground
-from couponctl.claims import Strategy
-from couponctl.claims.one import OneByOne
+from couponctl.bench import sandbox
 from couponctl.cli import bench
-from couponctl.database import Database
+from couponctl.ledger.claims import Strategy
+from couponctl.ledger.claims.single import OneByOne
 from couponctl.models import Outcome
-from tests.cli.programs import running
+from couponctl.postgres.database import Database
 from tests.cli.test_signals import ended
-from tests.sessions import TRACES, Watch
-from tests.waiting import DEADLINE
+from tests.support.programs import running
+from tests.support.sessions import TRACES, Watch
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_a_fast_claim_that_is_wrong_is_a_failure(
     couponctl: Couponctl, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutant = Strategy("statement", OneByOne(Database.session, _claimed_without_a_claim))
-    monkeypatch.setattr(ground, "find_strategy", lambda _name: mutant)
+    monkeypatch.setattr(sandbox, "find_strategy", lambda _name: mutant)
 
     answer = couponctl(*QUICK, "--json")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.lists.names import NameList
-from tests.cli.programs import finished, shown
+from tests.support.programs import finished, shown
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 
 from couponctl import __version__
 from couponctl.drills.catalog import DRILLS
-from tests.cli.programs import finished
+from tests.support.programs import finished
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Json

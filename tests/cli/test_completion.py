@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.programs import Finished, finished
+from tests.support.programs import Finished, finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,10 +13,10 @@ import pytest
 from couponctl import embedded
 from couponctl.cli import drill
 from couponctl.drills.catalog import DRILLS
-from tests.cli.programs import running
-from tests.drills.vanishing import VANISHING
-from tests.sessions import TRACES, Watch, run_script
-from tests.waiting import DEADLINE
+from tests.support.programs import running
+from tests.support.sessions import TRACES, Watch, run_script
+from tests.support.vanishing import VANISHING
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from pathlib import Path

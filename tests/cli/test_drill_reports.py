@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Engine, event
 
 from couponctl.drills.catalog import DRILLS
-from couponctl.drills.markdown import LONGEST_COMMENT
-from tests.cli.programs import running
-from tests.waiting import DEADLINE
+from couponctl.drills.reports.markdown import LONGEST_COMMENT
+from tests.support.programs import running
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

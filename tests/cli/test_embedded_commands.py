@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl import embedded
-from tests.cli.programs import COUPONCTL, finished, terminal
-from tests.processes import soon
-from tests.sessions import PASSWORD, execute
-from tests.waiting import DEADLINE
+from tests.support.processes import soon
+from tests.support.programs import COUPONCTL, finished, terminal
+from tests.support.sessions import PASSWORD, execute
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl.schema import schema_sql
-from tests.sessions import run_script
+from couponctl.ledger.schema import schema_sql
+from tests.support.sessions import run_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.clones import Clones
     from tests.conftest import Couponctl
+    from tests.support.clones import Clones
 
 
 @pytest.fixture(params=["LATIN1", "SQL_ASCII"])

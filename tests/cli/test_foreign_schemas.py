@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.rules_of_their_own import (
+from tests.support.rules_of_their_own import (
     AUTO_VIEW,
     BROKEN_TRIGGER,
     CASE_BLIND_KEY,
@@ -24,7 +24,7 @@ from tests.rules_of_their_own import (
     RAISES,
     RULE_INSTEAD,
 )
-from tests.sessions import run_script
+from tests.support.sessions import run_script
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cli.programs import shown, terminal
+from tests.support.programs import shown, terminal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.benchmarks.programs import SCALES
-from tests.cli import hostile
-from tests.cli.hostile import hostile_server
-from tests.cli.programs import COUPONCTL, finished
+from tests.ratios.programs import SCALES
+from tests.support import hostile
+from tests.support.hostile import hostile_server
+from tests.support.programs import COUPONCTL, finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.cli.hostile import Script
+    from tests.support.hostile import Script
 
 MEGABYTES_MORE = 100
 """What a flood may cost beside what the program takes anyway."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.present import safe
-from tests.cli.programs import finished, shown, terminal
-from tests.sessions import execute
+from tests.support.programs import finished, shown, terminal
+from tests.support.sessions import execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.clones import Clones
     from tests.conftest import Couponctl
+    from tests.support.clones import Clones
 
 HOSTILE = {
     "colour": "a\x1b[31mb",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl.drills.boundary import BAD_AMOUNTS, BAD_TEXTS, GOOD_AMOUNTS, GOOD_TEXTS
+from couponctl.drills.catalog.input_boundary import BAD_AMOUNTS, BAD_TEXTS, GOOD_AMOUNTS, GOOD_TEXTS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fake_servers import Certificates, greeting, make_certificates, refusing
-from tests.sessions import PASSWORD
+from tests.support.fake_servers import Certificates, greeting, make_certificates, refusing
+from tests.support.sessions import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable

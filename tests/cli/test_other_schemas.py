@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.sessions import execute
+from tests.support.sessions import execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable

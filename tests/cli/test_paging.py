@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.cli.conftest import Json
-    from tests.clones import Clones
     from tests.conftest import Couponctl, Sql
+    from tests.support.clones import Clones
 
 COUPONS = 23
 SHELF = r"""

@@ -10,8 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.clones import Clones
     from tests.conftest import Answer, Couponctl
+    from tests.support.clones import Clones
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.programs import COUPONCTL, finished, running
-from tests.waiting import DEADLINE
+from tests.support.programs import COUPONCTL, finished, running
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import Couponctl, Sql
-    from tests.sessions import Watch
+    from tests.support.sessions import Watch
 
 MANY = [f"user-{number}" for number in range(3500)]
 """Four batches."""

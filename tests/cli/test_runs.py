@@ -12,17 +12,17 @@ from couponctl.cli import drill
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.engine import run_drill
 from couponctl.errors import Unavailable
-from tests.cli.programs import finished
 from tests.cli.test_commands import MOMENT
 from tests.cli.test_completion import completed
 from tests.cli.test_hostile_text import INVISIBLE, assert_harmless
-from tests.sessions import PASSWORD
+from tests.support.programs import finished
+from tests.support.sessions import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from couponctl.drills.report import Report
+    from couponctl.drills.reports.report import Report
     from tests.cli.conftest import Json
     from tests.conftest import Answer, Couponctl, Role
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from couponctl import questions
+from couponctl.ledger import queries
 from tests.cli.conftest import assert_discreet
-from tests.sessions import PASSWORD, held, login
+from tests.support.sessions import PASSWORD, held, login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -260,7 +260,7 @@ def test_what_nobody_expected_is_one_line_and_its_details_are_for_who_asks(
     async def bug(*_: object) -> None:
         raise ZeroDivisionError(PASSWORD)
 
-    monkeypatch.setattr(questions, "create_coupon", bug)
+    monkeypatch.setattr(queries, "create_coupon", bug)
 
     quiet, document = couponctl("create", "B", "7"), couponctl("create", "B", "7", "--json")
 

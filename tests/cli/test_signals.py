@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl import embedded
-from tests.cli.programs import COUPONCTL, running, terminal
-from tests.sessions import TRACES, Watch, slow_down_commits
-from tests.waiting import DEADLINE
+from tests.support.programs import COUPONCTL, running, terminal
+from tests.support.sessions import TRACES, Watch, slow_down_commits
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from pathlib import Path

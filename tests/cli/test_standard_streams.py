@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl import embedded
-from tests.cli.programs import COUPONCTL, Finished
-from tests.processes import processes, soon
-from tests.sessions import execute
-from tests.waiting import DEADLINE
+from tests.support.processes import processes, soon
+from tests.support.programs import COUPONCTL, Finished
+from tests.support.sessions import execute
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

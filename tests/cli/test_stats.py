@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from couponctl.errors import SchemaMissing, Unreachable
 from couponctl.service import CouponService
-from tests.cli.programs import running, terminal
 from tests.cli.test_hostile_text import assert_harmless
-from tests.sessions import held
-from tests.waiting import DEADLINE
+from tests.support.programs import running, terminal
+from tests.support.sessions import held
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.programs import COUPONCTL, finished, shown, terminal
+from tests.support.programs import COUPONCTL, finished, shown, terminal
 
 if TYPE_CHECKING:
     from tests.conftest import Sql

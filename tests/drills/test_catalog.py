@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from couponctl.claims import STATEMENT
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
+from couponctl.ledger.claims import STATEMENT
 from couponctl.models import Outcome
-from tests.drills.leftovers import assert_nothing_left
+from tests.support.leftovers import assert_nothing_left
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from couponctl.claims import Strategy
     from couponctl.drills.drill import Drill
-    from couponctl.drills.report import Report
-    from couponctl.libpq import Server
-    from couponctl.settings import Limits
+    from couponctl.drills.reports.report import Report
+    from couponctl.ledger.claims import Strategy
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
 
 pytestmark = pytest.mark.ci
 

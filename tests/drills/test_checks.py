@@ -6,12 +6,12 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from couponctl.drills.check_ids import check_of
-from couponctl.drills.drill import all_of, equals, merged, no_other, none_of
-from couponctl.drills.report import Report
+from couponctl.drills.check import all_of, equals, merged, no_other, none_of
+from couponctl.drills.reports.check_ids import check_of
+from couponctl.drills.reports.report import Report
 from couponctl.errors import Invalid
 from couponctl.models import Outcome
-from tests.drills.reports import entry, report
+from tests.support.reports import entry, report
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from couponctl.drills.comparison import Row, compare, comparison_lines
-from couponctl.drills.drill import Check
+from couponctl.drills.check import Check
+from couponctl.drills.reports.comparison import Row, compare, comparison_lines
 from couponctl.models import Outcome
-from tests.drills.reports import POOL, entry, report
+from tests.support.reports import POOL, entry, report
 
 if TYPE_CHECKING:
-    from couponctl.drills.report import Report
+    from couponctl.drills.reports.report import Report
 
 
 def check(promise: str, held: bool = True) -> Check:

@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from couponctl.drills.comparison import compare, comparison_lines
+from couponctl.drills.check import Check
 from couponctl.drills.conclusion import aborted_words, conclusion
-from couponctl.drills.drill import Check
-from couponctl.drills.junit import junit
-from couponctl.drills.markdown import markdown
 from couponctl.drills.progress import Progress
-from couponctl.drills.slo import held_to, parse
-from couponctl.drills.words import progress_words, report_lines, scorecard_lines
+from couponctl.drills.reports.comparison import compare, comparison_lines
+from couponctl.drills.reports.junit import junit
+from couponctl.drills.reports.markdown import markdown
+from couponctl.drills.reports.slo import parse
+from couponctl.drills.reports.slo_check import held_to
+from couponctl.drills.reports.store import KeptRun, run_rows
+from couponctl.drills.reports.text import progress_words, report_lines, scorecard_lines
 from couponctl.models import Outcome
-from couponctl.runs import KeptRun, run_rows
-from tests.drills.reports import entry, report
+from tests.support.reports import entry, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from couponctl.drills.report import Report
+    from couponctl.drills.reports.report import Report
 
 WON = entry("alice", Outcome.CLAIMED)
 LOST = Check("nobody-lost", "nobody is lost", "none", "bob", held=False)

@@ -9,28 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from couponctl.database import open_database
-from couponctl.drills.drill import Drill, Parameters, Verdict, equals
+from couponctl.drills.catalog.sale import FLASH_SALE, SCALE, Scale
+from couponctl.drills.check import equals
+from couponctl.drills.drill import Drill, Parameters, Verdict
 from couponctl.drills.engine import Target, run_drill
-from couponctl.drills.isolation import leftovers, remove_all
+from couponctl.drills.faults.proxy import wire_proxy
 from couponctl.drills.progress import Progress
-from couponctl.drills.sale import FLASH_SALE, SCALE, Scale
 from couponctl.errors import Unreachable
 from couponctl.models import Outcome
-from couponctl.wire import wire_proxy
-from tests.drills.leftovers import assert_nothing_left
-from tests.waiting import until
+from couponctl.postgres.database import open_database
+from couponctl.sandbox.schema import leftovers, remove_all
+from tests.support.leftovers import assert_nothing_left
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import asyncpg
 
-    from couponctl.database import Database
-    from couponctl.drills.arena import Arena
-    from couponctl.drills.drill import Check
-    from couponctl.libpq import Server
-    from couponctl.settings import Limits
+    from couponctl.drills.check import Check
+    from couponctl.drills.context import Arena
+    from couponctl.postgres.database import Database
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ async def test_a_drill_passes_and_leaves_nothing(target: Target, observer: async
     assert report.verdict is Verdict.PASS
     assert report.outcomes == {Outcome.CLAIMED: 5, Outcome.SOLD_OUT: 45}
     assert report.seed == 7
-    assert (progress.view().done, progress.view().total, progress.left_behind) == (50, 50, None)
+    assert (progress.view().done, progress.view().total, progress.on_server.schema) == (50, 50, None)
     await assert_nothing_left(observer)
 
 

@@ -10,26 +10,26 @@ import asyncpg
 import pytest
 
 from couponctl import embedded
-from couponctl.drills.breakage import CONNECTION_DROP
+from couponctl.drills.catalog.breakage import CONNECTION_DROP
+from couponctl.drills.catalog.mixed import LEAK_CHECK, MIXED_LOAD
+from couponctl.drills.catalog.sale import FLASH_SALE, SCALE
 from couponctl.drills.drill import Drill, Parameters, Verdict
 from couponctl.drills.engine import Target, run_drill
-from couponctl.drills.mixture import LEAK_CHECK, MIXED_LOAD
-from couponctl.drills.sale import FLASH_SALE, SCALE
 from couponctl.errors import CouponExists, SchemaUnfit
-from couponctl.libpq import server_at
 from couponctl.models import Outcome
+from couponctl.postgres.libpq import server_at
 from couponctl.service import Attempt, CouponService
-from tests.drills.leftovers import assert_nothing_left
-from tests.drills.vanishing import VANISHING
-from tests.waiting import until
+from tests.support.leftovers import assert_nothing_left
+from tests.support.vanishing import VANISHING
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from couponctl.drills.report import Report
-    from couponctl.libpq import Server
+    from couponctl.drills.reports.report import Report
     from couponctl.models import Coupon
-    from couponctl.settings import Limits
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
 
 
 class _RefusesCreates(CouponService):

@@ -10,14 +10,14 @@ import pytest
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
-from couponctl.drills.words import report_lines
-from tests.mutants import MUTANTS, give_back_kept, give_back_leaked
+from couponctl.drills.reports.text import report_lines
+from tests.support.mutants import MUTANTS, give_back_kept, give_back_leaked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from couponctl.libpq import Server
-    from couponctl.settings import Limits
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
 
 pytestmark = pytest.mark.ci
 

@@ -12,23 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from couponctl.drills.drill import Check, Drill, Parameters, Verdict, equals
+from couponctl.drills.catalog.sale import FLASH_SALE, Sale
+from couponctl.drills.check import Check, equals
+from couponctl.drills.drill import Drill, Parameters, Verdict
 from couponctl.drills.engine import Target, run_drill
-from couponctl.drills.jsonl import journal_lines
-from couponctl.drills.junit import CONCLUSION, junit
-from couponctl.drills.markdown import markdown
-from couponctl.drills.sale import FLASH_SALE, Sale
-from couponctl.drills.slo import held_to, parse
-from couponctl.drills.words import report_lines
+from couponctl.drills.reports.journal_jsonl import journal_lines
+from couponctl.drills.reports.junit import CONCLUSION, junit
+from couponctl.drills.reports.markdown import markdown
+from couponctl.drills.reports.slo import parse
+from couponctl.drills.reports.slo_check import held_to
+from couponctl.drills.reports.text import report_lines
 from couponctl.models import Outcome, Phases
-from tests.drills.reports import entry, report
+from tests.support.reports import entry, report
 
 if TYPE_CHECKING:
-    from couponctl.claims import Strategy
-    from couponctl.drills.arena import Arena
-    from couponctl.drills.report import Report
-    from couponctl.libpq import Server
-    from couponctl.settings import Limits
+    from couponctl.drills.context import Arena
+    from couponctl.drills.reports.report import Report
+    from couponctl.ledger.claims import Strategy
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
 
 HOSTILE = [
     "a|b",

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from couponctl.drills.slo import COUNTS, OPERATORS, TIMES, held_to, parse
+from couponctl.drills.reports.slo import COUNTS, OPERATORS, TIMES, parse
+from couponctl.drills.reports.slo_check import held_to
 from couponctl.errors import Invalid
 from couponctl.models import Outcome
-from tests.drills.reports import entry, report
+from tests.support.reports import entry, report
 
 if TYPE_CHECKING:
-    from couponctl.drills.report import Report
+    from couponctl.drills.reports.report import Report
 
 CLAIMED, SOLD_OUT, TIMED_OUT = Outcome.CLAIMED, Outcome.SOLD_OUT, Outcome.TIMED_OUT
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from textual.css.stylesheet import Stylesheet
 
-from couponctl.libpq import server_at
+from couponctl.postgres.libpq import server_at
 from couponctl.settings import Settings
 from couponctl.tui.app import CouponApp
-from tests.tui.desks import Scene, coupon, scene
-from tests.tui.haste import parsed_once, until_idle
-from tests.tui.kept import BROKEN, keep, kept
-from tests.tui.pictures import Console, TextPicture
+from tests.support.tui.desks import Scene, coupon, scene
+from tests.support.tui.haste import parsed_once, until_idle
+from tests.support.tui.kept import BROKEN, keep, kept
+from tests.support.tui.pictures import Console, TextPicture
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from tests.tui.test_modal_pictures import MODALS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 MODES = {"1": "coupons", "2": "drills", "3": "pool", "4": "runs"}
 LEAVING = {"q", "ctrl+q"}

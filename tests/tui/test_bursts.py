@@ -9,19 +9,19 @@ import pytest
 from textual.events import Paste
 from textual.widgets import Button, Input
 
-from couponctl.libpq import server_at
+from couponctl.postgres.libpq import server_at
 from couponctl.settings import Settings
 from couponctl.tui.screens.confirm import Confirm
 from couponctl.tui.screens.drill_form import DrillForm
 from couponctl.tui.screens.forms import ClaimCoupon, NewCoupon
-from tests.tui.desks import coupon, scene
+from tests.support.tui.desks import coupon, scene
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.tui.theme import FEW_COLORS, THEMES
-from tests.tui.desks import coupon, scene
+from tests.support.tui.desks import coupon, scene
 from tests.tui.test_modal_pictures import MODALS
 from tests.tui.test_mode_pictures import STATES
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from rich.segment import Segment
     from rich.style import Style
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 SEEN = 1.15
 """Least contrast between the backgrounds of a row and of the one under the cursor."""

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.tui.desks import coupon, scene
+from tests.support.tui.desks import coupon, scene
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 
 @pytest.fixture(autouse=True)

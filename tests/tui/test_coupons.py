@@ -12,14 +12,14 @@ from textual.widgets import Input
 from couponctl.errors import Unreachable
 from couponctl.models import Audit, Coupon, Finding, FindingKind, Hidden
 from couponctl.tui.widgets.live_table import LiveTable
-from tests.tui.desks import NOON, coupon, scene
+from tests.support.tui.desks import NOON, coupon, scene
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 
 def table_of(console: Console) -> LiveTable:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.sessions import PASSWORD
-from tests.tui.windows import ENTER, modes_left, window
+from tests.support.sessions import PASSWORD
+from tests.support.tui.windows import ENTER, modes_left, window
 
 if TYPE_CHECKING:
     from tests.conftest import Role, Sql

@@ -18,28 +18,28 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from couponctl.drills.catalog import DRILLS
+from couponctl.drills.catalog.exhaustion import POOL_EXHAUSTION
+from couponctl.drills.catalog.mixed import LEAK_CHECK
+from couponctl.drills.catalog.sale import FLASH_SALE, SCALE
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
-from couponctl.drills.exhaustion import POOL_EXHAUSTION
-from couponctl.drills.mixture import LEAK_CHECK
-from couponctl.drills.sale import FLASH_SALE, SCALE
-from couponctl.libpq import server_at
+from couponctl.postgres.libpq import server_at
 from couponctl.service import CouponService
 from couponctl.tui.drill_process import DrillProcess, Order, main
-from tests.drills.leftovers import assert_nothing_left
-from tests.sessions import PASSWORD
-from tests.waiting import DEADLINE, until
+from tests.support.leftovers import assert_nothing_left
+from tests.support.sessions import PASSWORD
+from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import asyncpg
 
-    from couponctl.database import Database
     from couponctl.drills.drill import Drill
     from couponctl.drills.progress import View
-    from couponctl.libpq import Server
-    from couponctl.settings import Limits
+    from couponctl.postgres.database import Database
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
     from tests.conftest import Role
 
     Launch = Callable[..., DrillProcess]

@@ -8,23 +8,24 @@ import pytest
 from textual.widgets import Input
 
 from couponctl.drills.conclusion import aborted_words
-from couponctl.drills.isolation import Leftover
-from couponctl.drills.slo import held_to, parse
+from couponctl.drills.reports.slo import parse
+from couponctl.drills.reports.slo_check import held_to
 from couponctl.errors import Unreachable
-from couponctl.libpq import server_at
+from couponctl.postgres.libpq import server_at
+from couponctl.sandbox.schema import Leftover
 from couponctl.settings import Settings
 from couponctl.tui.screens.confirm import Confirm
 from couponctl.tui.text import Tone
 from couponctl.tui.widgets.run_panes import RunPane
-from tests.tui.desks import coupon, scene, view
-from tests.tui.kept import HELD, sale_report
+from tests.support.tui.desks import coupon, scene, view
+from tests.support.tui.kept import HELD, sale_report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 DEAD = Leftover("couponctl_drill_0badcafe", running=False)
 ALIVE = Leftover("couponctl_drill_0000beef", running=True)

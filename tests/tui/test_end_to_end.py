@@ -10,15 +10,15 @@ import pytest
 from textual.widgets import Input
 
 from couponctl import embedded
-from couponctl.reach import reached
-from couponctl.schema import schema_sql
+from couponctl.ledger.schema import schema_sql
+from couponctl.server import reached
 from couponctl.settings import Embedded, Settings
 from couponctl.tui.app import CouponApp
-from couponctl.tui.opening import open_desk
-from tests.clones import Clones
-from tests.drills.leftovers import assert_nothing_left
-from tests.tui.pictures import Console
-from tests.waiting import until
+from couponctl.tui.console_main import open_desk
+from tests.support.clones import Clones
+from tests.support.leftovers import assert_nothing_left
+from tests.support.tui.pictures import Console
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from couponctl.libpq import Server
-    from couponctl.settings import Limits
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
 
 _NO_SCENE: Any = None
 """Nothing is made by hand here."""

@@ -11,15 +11,15 @@ from textual.widgets import Input
 
 from couponctl.cli.drill import command as drill_group
 from couponctl.drills.catalog import DRILLS
-from couponctl.drills.sale import SCALE
+from couponctl.drills.catalog.sale import SCALE
 from couponctl.errors import Unreachable
 from couponctl.tui.screens.drill_form import Draft, DrillForm
 from couponctl.tui.screens.forms import NewCoupon
 
 if TYPE_CHECKING:
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 FLASH_SALE = DRILLS[0]
 

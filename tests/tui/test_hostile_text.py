@@ -10,20 +10,20 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Input
 
-from couponctl.drills.drill import equals
+from couponctl.drills.check import equals
 from couponctl.errors import Unreachable
 from couponctl.models import Backend, Claim
 from couponctl.present import safe
 from tests.cli.test_hostile_text import HOSTILE as HOSTILE_TO_TERMINALS
-from tests.tui.desks import NOON, activity, coupon, scene, view
-from tests.tui.kept import keep, kept
+from tests.support.tui.desks import NOON, activity, coupon, scene, view
+from tests.support.tui.kept import keep, kept
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 BOMB = "[@click=app.quit]x[/]"
 LONG = "L" * 255

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.programs import COUPONCTL
-from tests.sessions import TRACES, Watch
-from tests.tui.windows import Window, modes_left, window
-from tests.waiting import DEADLINE
+from tests.support.programs import COUPONCTL
+from tests.support.sessions import TRACES, Watch
+from tests.support.tui.windows import Window, modes_left, window
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.models import Claim
-from tests.tui.desks import NOON
+from tests.support.tui.desks import NOON
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 Doing = Callable[["Console"], Awaitable[None]]
 

@@ -9,15 +9,15 @@ import pytest
 
 from couponctl.errors import BadSettings, Unreachable
 from couponctl.models import Backend, Claim
-from tests.tui.desks import NOON, activity, view
-from tests.tui.kept import BROKEN, HELD, sale_report
+from tests.support.tui.desks import NOON, activity, view
+from tests.support.tui.kept import BROKEN, HELD, sale_report
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 Doing = Callable[["Console"], Awaitable[None]]
 

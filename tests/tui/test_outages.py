@@ -9,8 +9,8 @@ import pytest
 from couponctl.errors import Unreachable
 
 if TYPE_CHECKING:
+    from tests.support.tui.desks import Scene
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
 
 REFUSED = Unreachable("connection refused")
 

@@ -9,9 +9,9 @@ from textual.events import Paste
 from textual.widgets import Input
 
 if TYPE_CHECKING:
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 WAYS = {
     "filter": ("slash",),

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.tui.widgets.live_table import LiveTable
-from tests.tui.desks import activity
+from tests.support.tui.desks import activity
 from tests.tui.test_mode_pictures import BLOCKER, HIDDEN, IDLE, WAITER
 
 if TYPE_CHECKING:
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 
 @pytest.fixture

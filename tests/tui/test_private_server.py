@@ -9,9 +9,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from couponctl import embedded
-from tests.processes import children_of, gone, soon
-from tests.sessions import Watch, execute
-from tests.tui.windows import window
+from tests.support.processes import children_of, gone, soon
+from tests.support.sessions import Watch, execute
+from tests.support.tui.windows import window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +22,10 @@ STARTS_A_DRILL = """
 import os, signal, sys
 from pathlib import Path
 from couponctl.drills.engine import Target
-from couponctl.drills.sale import SCALE
-from couponctl.reach import kept_up, reached
-from couponctl.settings import DEFAULT_LIMITS, Embedded, Settings
+from couponctl.drills.catalog.sale import SCALE
+from couponctl.server import kept_up, reached
+from couponctl.postgres.limits import DEFAULT_LIMITS
+from couponctl.settings import Embedded, Settings
 from couponctl.tui.drill_process import DrillProcess, Order
 
 settings = Settings(Embedded(Path(sys.argv[1])))

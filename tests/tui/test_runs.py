@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl.runs import KeptRun
+from couponctl.drills.reports.store import KeptRun
 from couponctl.tui.screens.comparison import ComparisonScreen
-from tests.tui.kept import keep, kept
+from tests.support.tui.kept import keep, kept
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 
 @pytest.fixture

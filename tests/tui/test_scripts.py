@@ -10,15 +10,15 @@ from wcwidth import iter_graphemes
 
 from couponctl.models import Backend, Claim
 from couponctl.present import safe
-from tests.scripts import SCRIPTS
-from tests.tui.desks import NOON, activity, coupon, scene
+from tests.support.scripts import SCRIPTS
+from tests.support.tui.desks import NOON, activity, coupon, scene
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 NAMES = [*SCRIPTS.values(), *(name * 9 for name in SCRIPTS.values())]
 """Short ones, and ones that are cut."""

@@ -14,9 +14,9 @@ from couponctl.tui.widgets.live_table import LiveTable
 from tests.tui.test_mode_pictures import pool_in_trouble
 
 if TYPE_CHECKING:
+    from tests.support.tui.desks import Scene
+    from tests.support.tui.pictures import Console
     from tests.tui.conftest import Opened
-    from tests.tui.desks import Scene
-    from tests.tui.pictures import Console
 
 TOO_SMALL = "terminal too small"
 

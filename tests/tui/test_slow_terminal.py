@@ -12,8 +12,8 @@ import pytest
 from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 
 from couponctl.tui.terminal import TerminalDriver, _Vanishing
-from tests.sessions import TRACES, Watch
-from tests.tui.windows import Window, modes_left, window
+from tests.support.sessions import TRACES, Watch
+from tests.support.tui.windows import Window, modes_left, window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

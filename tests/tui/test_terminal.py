@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from couponctl.drills.reports.store import RunStore
 from couponctl.models import Outcome
-from couponctl.runs import RunStore
-from tests.cli.programs import COUPONCTL
-from tests.drills.reports import entry, report
-from tests.sessions import held
-from tests.tui.windows import ENTER, ESCAPE, colours, modes_left, unspoken, window
+from tests.support.programs import COUPONCTL
+from tests.support.reports import entry, report
+from tests.support.sessions import held
+from tests.support.tui.windows import ENTER, ESCAPE, colours, modes_left, unspoken, window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,13 +14,13 @@ from couponctl.tui.events import operands
 from couponctl.tui.text import Tone, literal, sentence_of
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures
-from couponctl.tui.widgets.typed import Typed
+from couponctl.tui.widgets.safe_input import Typed
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from couponctl.tui.desk import Desk
+    from couponctl.tui.dependencies import Desk
 
 
 PAGE = 500

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.content import Content
 
-    from couponctl.drills.comparison import Comparison
-    from couponctl.drills.report import Report
+    from couponctl.drills.reports.comparison import Comparison
+    from couponctl.drills.reports.report import Report
 
 _COLUMNS = (
     Column("", 16, grows=True),

@@ -14,7 +14,7 @@ from couponctl.tui.keyboard import forget_what_was_typed
 from couponctl.tui.text import lines as stacked
 from couponctl.tui.text import literal
 from couponctl.tui.widgets.pane import Figures
-from couponctl.tui.widgets.typed import Typed
+from couponctl.tui.widgets.safe_input import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

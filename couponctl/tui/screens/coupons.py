@@ -15,8 +15,8 @@ from couponctl.models import Sort
 from couponctl.present import counted, safe, sight_words, stock_state
 from couponctl.tui.copying import copy
 from couponctl.tui.events import operands
-from couponctl.tui.feed import Feed
 from couponctl.tui.keyboard import forget_what_was_typed
+from couponctl.tui.poller import Feed
 from couponctl.tui.rates import Rates, rate_words
 from couponctl.tui.screens.claimants import ClaimantsScreen
 from couponctl.tui.screens.forms import ClaimCoupon, NewCoupon
@@ -28,8 +28,8 @@ from couponctl.tui.widgets.integrity import IntegrityPane
 from couponctl.tui.widgets.live_table import Cell, Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures, Pane
 from couponctl.tui.widgets.pool_pane import PoolPane
+from couponctl.tui.widgets.safe_input import Typed
 from couponctl.tui.widgets.selected import SelectedPane
-from couponctl.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from couponctl.models import Claim, Coupon, CouponPage
-    from couponctl.tui.desk import Desk
+    from couponctl.tui.dependencies import Desk
     from couponctl.tui.snapshot import Snapshot
 
 PAGE = 500
@@ -120,7 +120,7 @@ class Newest:
 class Coupons(ModeScreen):
     """The table of coupons, and what concerns the one under the cursor."""
 
-    MODE = "Coupons"
+    MODE = "coupons"
     AUTO_FOCUS = "#coupon-table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "New"),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.widgets import Button
 
-from couponctl.claims import STRATEGIES
 from couponctl.errors import Invalid
+from couponctl.ledger.claims import STRATEGIES
 from couponctl.tui.screens.forms import Field, Form, whole_number
 
 if TYPE_CHECKING:

@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from couponctl.drills.drill import Drill
-    from couponctl.drills.report import Report
-    from couponctl.tui.desk import Desk
+    from couponctl.drills.reports.report import Report
+    from couponctl.tui.dependencies import Desk
     from couponctl.tui.snapshot import Snapshot
 
 
 class Drills(ModeScreen):
     """The catalogue beside the run."""
 
-    MODE = "Drills"
+    MODE = "drills"
     AUTO_FOCUS = "#catalog-list"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "run", "Run"),

@@ -17,7 +17,7 @@ from couponctl.tui.events import operands
 from couponctl.tui.keyboard import forget_what_was_typed
 from couponctl.tui.text import Tone, literal
 from couponctl.tui.widgets.pane import Figures
-from couponctl.tui.widgets.typed import Typed
+from couponctl.tui.widgets.safe_input import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from couponctl.models import Coupon
     from couponctl.service import Attempt
-    from couponctl.tui.desk import Desk
+    from couponctl.tui.dependencies import Desk
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from couponctl.tui.desk import Desk
-    from couponctl.tui.feed import Feed
+    from couponctl.tui.dependencies import Desk
+    from couponctl.tui.poller import Feed
     from couponctl.tui.snapshot import Snapshot
 
 
@@ -51,7 +51,7 @@ class ModeScreen(Screen[None]):
 
     def _mode_changed(self, mode: str) -> None:
         for feed in self.feeds:
-            if mode == self.MODE.lower():
+            if mode == self.MODE:
                 feed.look()
             else:
                 feed.rest()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.containers import Horizontal
 
-from couponctl.activity import blocking_chains
+from couponctl.postgres.activity import blocking_chains
 from couponctl.present import backend_row, blocking_line, counted, hidden_line
-from couponctl.tui.feed import Feed
+from couponctl.tui.poller import Feed
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.text import Tone, joined, lines, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from couponctl.models import Activity, Backend
-    from couponctl.tui.desk import Desk
+    from couponctl.tui.dependencies import Desk
     from couponctl.tui.snapshot import Snapshot
 
 _COLUMNS = (
@@ -53,7 +53,7 @@ _SORTS: dict[str, Callable[[Backend], tuple[object, ...]] | None] = {
 class Pool(ModeScreen):
     """Client pools above, the server's view of all its backends below."""
 
-    MODE = "Pool"
+    MODE = "pool"
     AUTO_FOCUS = "#backends"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "pause", "Pause"),

@@ -12,15 +12,15 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import DataTable
 
-from couponctl.drills.comparison import compare
 from couponctl.drills.conclusion import conclusion
-from couponctl.drills.words import report_lines
+from couponctl.drills.reports.comparison import compare
+from couponctl.drills.reports.store import origin_words
+from couponctl.drills.reports.text import report_lines
 from couponctl.present import counted, milliseconds
-from couponctl.runs import origin_words
-from couponctl.tui.feed import Feed
+from couponctl.tui.poller import Feed
 from couponctl.tui.screens.comparison import ComparisonScreen
 from couponctl.tui.screens.mode import ModeScreen
-from couponctl.tui.screens.reading import ReadingScreen
+from couponctl.tui.screens.text import ReadingScreen
 from couponctl.tui.text import Tone, glyph_tone, lines, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import Figures, Pane
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.widget import Widget
 
-    from couponctl.runs import KeptRun
-    from couponctl.tui.desk import Desk
+    from couponctl.drills.reports.store import KeptRun
+    from couponctl.tui.dependencies import Desk
     from couponctl.tui.snapshot import Snapshot
 
 _COLUMNS = (
@@ -53,7 +53,7 @@ _COLUMNS = (
 class Runs(ModeScreen):
     """The history beside the run under the cursor."""
 
-    MODE = "Runs"
+    MODE = "runs"
     AUTO_FOCUS = "#run-table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),

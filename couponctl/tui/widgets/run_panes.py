@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Sparkline
 
 from couponctl.drills.conclusion import conclusion
-from couponctl.drills.words import check_row
+from couponctl.drills.reports.text import check_row
 from couponctl.models import Outcome
 from couponctl.present import milliseconds
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from couponctl.drills.drill import Check
-    from couponctl.drills.histogram import Histogram
+    from couponctl.drills.check import Check
     from couponctl.drills.progress import View
+    from couponctl.drills.reports.histogram import Histogram
     from couponctl.tui.snapshot import DrillState
 
 _NO_ERRORS = {

@@ -9,6 +9,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 
 from couponctl.guards import PRODUCTION
+from couponctl.tui.modes import MODES
 from couponctl.tui.text import Tone, joined, literal
 from couponctl.tui.widgets.pane import Figures
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from couponctl.settings import Settings
     from couponctl.tui.snapshot import Snapshot
-
-MODES = ("Coupons", "Drills", "Pool", "Runs")
 
 _GAP = "  "
 
@@ -56,11 +55,11 @@ class TopBar(Horizontal):
         self.query_one("#health", Figures).show(Content(_GAP).join(parts))
 
     def _tab(self, number: int, mode: str) -> Content:
-        words = f" {number} {mode} "
+        words = f" {number} {mode.capitalize()} "
         if mode == self._mode:
             return literal(words, Tone.CURRENT)
         # The words are ours, so this is the one place where markup may make a click mean something.
-        return Content.from_markup(f"[@click=app.mode('{mode.lower()}')]{words}[/]")
+        return Content.from_markup(f"[@click=app.mode('{mode}')]{words}[/]")
 
     def _badge(self, *, stale: bool, brief: bool = False) -> Content:
         """Whose data this is; where there is no room for the address, at least whether it is production."""

@@ -1,0 +1,1 @@
+"""Asyncio, where its own tools leave gaps: cancellation, the event loop, signals."""

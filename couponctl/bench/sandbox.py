@@ -1,0 +1,113 @@
+"""Where a bench measures: a schema of its own on the operator's server, and the ledger in it."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, text
+
+from couponctl.bench.pgbench import Pgbench
+from couponctl.errors import LedgerBroken
+from couponctl.input_rules import MAX_AMOUNT
+from couponctl.ledger.audit import audit
+from couponctl.ledger.claims import find_strategy
+from couponctl.ledger.tables import coupons
+from couponctl.postgres.database import open_database
+from couponctl.sandbox.preflight import AGAIN, DIRECTOR, WITNESS, admitted
+from couponctl.sandbox.rehearsal import Fittings
+from couponctl.sandbox.schema import attacker_of, director_of, isolated_schema
+from couponctl.service import CouponService
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from couponctl.bench.timed import Timed
+    from couponctl.postgres.database import Database
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
+    from couponctl.sandbox.schema import OnServer
+
+WARM_UP = 0.3
+"""Seconds of load before each measurement: plans are made, and the processor has woken up."""
+
+
+def connections_of(limits: Limits, clients: int) -> int:
+    """The most that a bench has open at once; `clients` are those of its yardstick."""
+    return max(limits.pool_size, clients) + DIRECTOR + WITNESS
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A schema of its own on the server, and services on it."""
+
+    server: Server
+    limits: Limits
+    schema: str
+    run_id: str
+    witness: Database
+
+    async def lay_out(self, number: int) -> list[str]:
+        """So many fresh coupons, and no claims."""
+        names = [f"BENCH-{n}" for n in range(1, number + 1)]
+        async with self.witness.session() as session:
+            await session.execute(text(f"TRUNCATE {self.schema}.coupons, {self.schema}.claims"))
+            await session.execute(
+                insert(coupons).values(
+                    [{"name": n, "amount": MAX_AMOUNT, "remaining_amount": MAX_AMOUNT} for n in names]
+                )
+            )
+            await session.commit()
+        return names
+
+    @asynccontextmanager
+    async def service(self, strategy: str) -> AsyncIterator[CouponService]:
+        """Over a warm pool of its own."""
+        application = attacker_of(self.run_id)
+        async with open_database(
+            self.server, self.limits, application=application, schema=self.schema
+        ) as database:
+            service = CouponService(database, strategy=find_strategy(strategy))
+            await service.warm()
+            yield service
+
+    @property
+    def pgbench(self) -> Pgbench:
+        return Pgbench(self.server, self.schema, attacker_of(self.run_id))
+
+    async def hold_against_ledger(self, subject: str, *loads: Timed) -> None:
+        """A fast claim that is wrong is no claim. Raises LedgerBroken."""
+        found = await audit(self.witness)
+        won = sum(load.won for load in loads)
+        unknown = sum(load.unknown for load in loads)
+        if found.findings:
+            raise LedgerBroken(subject, found.findings[0].detail)
+        if not won <= found.claims <= won + unknown:
+            raise LedgerBroken(subject, f"{won:,} claims were won, {found.claims:,} are in the ledger")
+
+
+@asynccontextmanager
+async def ground(
+    server: Server, limits: Limits, clients: int, on_server: OnServer, *, unlogged: bool = False
+) -> AsyncIterator[Ground]:
+    """A place for a bench, whose yardstick has so many clients; `drill clean` finds it if it is left.
+
+    `unlogged` tables are in no publication. Raises what `admitted` and `isolated_schema` raise where the
+    server has no place for it.
+    """
+    run_id = secrets.token_hex(4)
+    own = replace(limits, pool_size=DIRECTOR)
+    async with open_database(server, own, application=director_of(run_id)) as director:
+        premises = await admitted(
+            director,
+            connections_of(limits, clients),
+            unlogged=unlogged,
+            again=f"`couponctl bench {AGAIN}`",
+        )
+        async with (
+            isolated_schema(director, run_id, on_server, premises, Fittings(unlogged=unlogged)) as schema,
+            open_database(server, own, application=director_of(run_id), schema=schema) as witness,
+        ):
+            yield Ground(server, limits, schema, run_id, witness)

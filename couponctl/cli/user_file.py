@@ -1,0 +1,117 @@
+"""Claims for many: how far they have come, where the answers go, and how to go on after a break."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+import click
+
+from couponctl.aio.signals import Interrupted
+from couponctl.cli.documents import attempt_document
+from couponctl.cli.opened import with_service
+from couponctl.errors import CouponctlError, RefusedByDatabase, Unavailable
+from couponctl.models import Outcome
+from couponctl.present import command_line, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from click._termui_impl import ProgressBar
+
+    from couponctl.cli.invocation import Invocation
+    from couponctl.lists.answers import AnswerFile
+    from couponctl.lists.names import NameList
+    from couponctl.service import Attempt
+
+
+_NAMED = 10
+"""Users whom the database refuses, and who are named; the others are counted, and in the results."""
+
+
+def claim_for_many(
+    invocation: Invocation,
+    name: str,
+    users: NameList | Sequence[str],
+    answers: AnswerFile | None,
+    answered: Callable[[Sequence[Attempt]], None] = lambda _: None,
+) -> Counter[Outcome]:
+    """Claim for all of them in their order, and have every answer written down.
+
+    Raises Invalid where the answers cannot be written, or belong to other users; what was claimed stands.
+    """
+    tally: Counter[Outcome] = Counter()
+    remaining = iter(users)
+    number = len(users)
+    if answers is not None:
+        remaining = takewhile(lambda _: answers.unwritable is None, answers.unanswered(users))
+        number -= answers.answered
+    with _progress_bar(number) as bar:
+
+        def note(batch: Sequence[Attempt]) -> None:
+            for refusal in _refusals(batch)[: max(0, _NAMED - tally[Outcome.REFUSED])]:
+                invocation.say(f"couponctl: {refusal.message}")
+            tally.update(attempt.outcome for attempt in batch)
+            answered(batch)
+            if answers is not None:
+                answers.write(attempt_document(attempt) for attempt in batch)
+            seconds = bar.time_per_iteration
+            bar.update(len(batch), f"{1 / seconds:,.0f}/s" if seconds else "")
+
+        try:
+            with_service(invocation, "claim", lambda service: service.claim_many(name, remaining, note))
+            if answers is not None and answers.unwritable is not None:
+                raise answers.unwritable
+        except (Interrupted, CouponctlError) as why:
+            for line in _how_far(invocation, tally, number, answers, why):
+                invocation.say(f"couponctl: {line}")
+            raise
+    return tally
+
+
+def _refusals(batch: Sequence[Attempt]) -> list[RefusedByDatabase]:
+    return [each.refusal for each in batch if isinstance(each.refusal, RefusedByDatabase)]
+
+
+def _progress_bar(number: int) -> ProgressBar[str]:
+    """A bar on stderr that knows the rate and the time left, where stderr is a terminal."""
+    return click.progressbar(
+        length=number,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        show_pos=True,
+        show_percent=True,
+        item_show_func=lambda rate: rate,
+    )
+
+
+def _how_far(
+    invocation: Invocation,
+    tally: Counter[Outcome],
+    number: int,
+    answers: AnswerFile | None,
+    why: BaseException,
+) -> Iterator[str]:
+    """What was done before it broke off, and how to go on; nothing where it never began."""
+    unwritable = answers is not None and answers.unwritable is not None
+    passing = unwritable or isinstance(why, Interrupted | Unavailable)
+    if not (tally or passing):
+        return
+    resumable = answers is not None and answers.resumable
+    rest = "; the same command does the rest" if passing and not resumable else ""
+    yield f"{tally.total():,} of {number:,} answered{rest}"
+    if unwritable:
+        stand = tally[Outcome.CLAIMED]
+        yield f"{counted(stand, 'claim')} of this run {'stands' if stand == 1 else 'stand'} in the database"
+    if resumable:
+        yield f"to go on: {_resuming(invocation.arguments)}"
+
+
+def _resuming(arguments: Sequence[str]) -> str:
+    """The same command line, as it goes on where the last run ended."""
+    options = [each for each in takewhile(lambda each: each != "--", arguments) if each != "--overwrite"]
+    operands = arguments[arguments.index("--") :] if "--" in arguments else ()
+    resume = () if "--resume" in options else ("--resume",)
+    return command_line(("couponctl", *options, *resume, *operands))

@@ -1,0 +1,338 @@
+"""Breakage in the middle of a claim: lost connections, failing writes, deadlocks, cancellations."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from couponctl.aio.cancellation import task_group, together
+from couponctl.drills.catalog.sale import Sale, sell
+from couponctl.drills.check import Check, equals, none_of
+from couponctl.drills.drill import Drill, Parameters, parameter
+from couponctl.drills.faults.database import (
+    Backends,
+    Fault,
+    Point,
+    deadlocked_at,
+    drained_pool,
+    failing_at,
+    held_row,
+    stopped_at,
+)
+from couponctl.drills.faults.proxy import Lost, wire_proxy
+from couponctl.errors import Contended
+from couponctl.ledger.claims import TRANSACTION
+from couponctl.ledger.tables import coupons
+from couponctl.models import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from sqlalchemy import Select
+
+    from couponctl.drills.context import Arena
+    from couponctl.postgres.database import Database
+    from couponctl.postgres.limits import Limits
+
+COUPON = "FRAGILE"
+_LOST_ANSWERS = {"lost answer", "lost in the commit"}
+"""Users whose claim reaches its commit, and whose connection breaks before they hear of it."""
+TOGETHER = 3
+"""Claims at once where one would do, so that a batch of several breaks too."""
+INSIDE = (Point.AFTER_LOCK, Point.AFTER_INSERT, Point.AFTER_UPDATE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drops(Parameters):
+    pool_size: int = parameter(3, "connections in the drill's pool")
+    n: int = parameter(20, "claims that must succeed afterwards")
+    patience: float = parameter(2.0, "seconds that a claim waits for an answer that never comes")
+
+    def limits(self, limits: Limits) -> Limits:
+        return replace(
+            super().limits(limits),
+            command_timeout=self.patience,
+            statement_timeout=self.patience / 2,
+            lock_timeout=self.patience / 2,
+        )
+
+
+async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
+    await arena.create(COUPON, drops.n + 100)
+    async with arena.witness() as witness:
+        terminated = [await _terminate_at(point, arena, witness) for point in INSIDE]
+    await _lose_commits(arena)
+    await _lose_an_answer_before_the_commit_ends(arena)
+    unresolved = [e.user_id for e in arena.journal.entries if e.outcome is Outcome.UNKNOWN]
+    lost = [entry for entry in arena.journal.entries if entry.user_id in _LOST_ANSWERS]
+    healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(1, drops.n + 1)]
+    return [
+        equals(
+            "backends-terminated",
+            "moments inside a claim at which backends are terminated",
+            len(INSIDE),
+            sum(map(bool, terminated)),
+        ),
+        equals(
+            "lost-answers-claimed",
+            "answers lost with the connection and found to be claims",
+            len(lost),
+            sum(entry.acknowledged for entry in lost),
+        ),
+        none_of("unresolved-lost-answers", "unresolved lost answers", unresolved),
+        equals("claims-afterwards", "claims won afterwards", drops.n, healthy.count(Outcome.CLAIMED)),
+    ]
+
+
+async def _terminate_at(point: Point, arena: Arena, witness: Database) -> int:
+    """Stop claims at the point, terminate their backends there, and let the claims find their answers."""
+    backends = Backends(witness, arena.attackers)
+    async with task_group() as group, arena.fault(stopped_at(point, witness)):
+        for number in range(1, TOGETHER + 1):
+            group.create_task(arena.claim(COUPON, f"dropped {point.words} {number}"))
+        await backends.until_waiting(1)
+        return await backends.terminate_waiting()
+
+
+async def _lose_commits(arena: Arena) -> None:
+    async with wire_proxy(arena.service.database.server) as proxy, arena.through(proxy.server) as service:
+        for lost in Lost:
+            user = f"lost {lost.name.lower()}"
+            arena.faults.append(fault := Fault(f"{user} of the commit"))
+            # One statement commits itself, and is known by the user who is bound to it.
+            by_itself = service.strategy is not TRANSACTION
+            proxy.lose(lost, user.encode() if by_itself else b"COMMIT;")
+            before = proxy.losses
+            await together(*(arena.claim(COUPON, each, service) for each in (user, f"beside {user}")))
+            fault.happened = proxy.losses - before
+
+
+async def _lose_an_answer_before_the_commit_ends(arena: Arena) -> None:
+    """Who only looks, while the lost commit is still under way, finds nothing and guesses wrong."""
+    user = "lost in the commit"
+    async with (
+        wire_proxy(arena.service.database.server) as proxy,
+        arena.through(proxy.server) as service,
+        arena.witness() as witness,
+        task_group() as group,
+        arena.fault(stopped_at(Point.COMMIT, witness)),
+    ):
+        proxy.lose(Lost.ANSWER, user.encode() if service.strategy is not TRANSACTION else b"COMMIT;")
+        claim = group.create_task(arena.claim(COUPON, user, service))
+        backends = Backends(witness, arena.attackers)
+        while not claim.done() and await backends.waiting() < 2:
+            await asyncio.sleep(0.005)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures(Parameters):
+    n: int = parameter(5, "claims that fail at each point")
+
+
+async def _fail_halfway(arena: Arena, failures: Failures) -> list[Check]:
+    points = (Point.AFTER_LOCK, Point.AFTER_UPDATE, Point.COMMIT)
+    await arena.create(COUPON, 100)
+    outcomes: list[Outcome] = []
+    async with arena.witness() as witness:
+        for point in points:
+            async with arena.fault(failing_at(point, witness)):
+                users = (f"failing {point.words} {number}" for number in range(1, failures.n + 1))
+                # Together, so that a batch of several fails as a whole.
+                outcomes += await together(*(arena.claim(COUPON, user) for user in users))
+    left = await arena.ledger(COUPON)
+    next_one = await arena.claim(COUPON, "afterwards")
+    failed = failures.n * len(points)
+    return [
+        equals(
+            "failures-told",
+            'claims that fail halfway and get "unavailable"',
+            failed,
+            outcomes.count(Outcome.UNAVAILABLE),
+        ),
+        none_of("half-done-claims", "failed claims in the ledger", left.claimed_by),
+        equals("remaining", "remaining units after the failures", 100, left.coupon.remaining_amount),
+        equals("claim-afterwards", "the next claim gets", Outcome.CLAIMED, next_one),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadlock(Sale):
+    n: int = parameter(10, "users who claim at the same instant")
+    stock: int = parameter(2, "units on sale")
+
+
+async def _lock_in_opposite_order(arena: Arena, deadlock: Deadlock) -> list[Check]:
+    checks = await sell(arena, deadlock)
+    pair = ("LEFT", "RIGHT")
+    for name in pair:
+        await arena.create(name, 1)
+    arena.faults.append(fault := Fault("opposite lock order"))
+    both_hold_one = asyncio.Barrier(2)
+
+    async def lock(first: str, second: str) -> str:
+        try:
+            async with arena.service.database.session() as session:
+                await session.execute(_locking(first))
+                await both_hold_one.wait()
+                await session.execute(_locking(second))
+                await session.commit()
+        except Contended:
+            fault.happened += 1
+            return "victim"
+        return "went through"
+
+    ends = await together(lock(*pair), lock(*reversed(pair)))
+    claims = [await arena.claim(name, "afterwards") for name in pair]
+    once, always = await _claim_as_victim(arena)
+    return [
+        *checks,
+        equals("deadlock-survivors", "transactions that survive the deadlock", 1, ends.count("went through")),
+        equals("deadlock-victims", "transactions refused as its victim", 1, ends.count("victim")),
+        equals("claims-afterwards", "claims won afterwards", len(pair), claims.count(Outcome.CLAIMED)),
+        equals("victim-once", "a claim that is a deadlock's victim once gets", Outcome.CLAIMED, once),
+        equals("victim-always", "a claim that is its victim each time gets", Outcome.UNAVAILABLE, always),
+    ]
+
+
+async def _claim_as_victim(arena: Arena) -> tuple[Outcome, Outcome]:
+    """A claim that the server breaks off once, after it took its unit, and one that it always breaks off."""
+    await arena.create("VICTIM", 5)
+    async with arena.witness() as witness:
+        async with arena.fault(deadlocked_at(Point.AFTER_UPDATE, witness, times=1)):
+            once = await arena.claim("VICTIM", "victim once")
+        async with arena.fault(deadlocked_at(Point.AFTER_UPDATE, witness)):
+            always = await arena.claim("VICTIM", "victim always")
+    return once, always
+
+
+def _locking(name: str) -> Select[Any]:
+    return select(coupons.c.name).where(coupons.c.name == name).with_for_update()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancellations(Parameters):
+    pool_size: int = parameter(5, "connections in the drill's pool")
+    n: int = parameter(5, "claims cancelled at each moment")
+    afterwards: int = parameter(20, "claims that must succeed afterwards")
+    # Where a cancellation crosses the answer, SQLAlchemy gives the connection 2 s to close in peace.
+    at_once: float = parameter(4.0, "seconds within which a cancelled claim must have ended", at_least=0.1)
+
+
+async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Check]:
+    await arena.create(COUPON, 1000)
+    slowest = 0.0
+    async with arena.witness() as witness:
+        backends = Backends(witness, arena.attackers)
+        for moment, fault in _moments(arena, witness).items():
+            async with task_group() as group, arena.fault(fault()):
+                claims = [
+                    group.create_task(arena.claim(COUPON, f"cancelled {moment} {number}"))
+                    for number in range(1, cancellations.n + 1)
+                ]
+                await _all_there(moment, arena, backends, len(claims))
+                slowest = max(slowest, await _cancelled(claims, cancellations.at_once))
+    half_done = [user for user in (await arena.ledger(COUPON)).claimed_by if IN_THE_COMMIT not in user]
+    healthy = [
+        await arena.claim(COUPON, f"afterwards-{number}") for number in range(cancellations.afterwards)
+    ]
+    return [
+        Check(
+            "slowest-cancellation",
+            "slowest end of a cancelled claim",
+            f"within {cancellations.at_once:g} s",
+            f"{slowest:.2f} s",
+            held=slowest < cancellations.at_once,
+        ),
+        none_of(
+            "half-done-claims", "claims in the ledger that were cancelled before their commit", half_done
+        ),
+        equals(
+            "claims-afterwards",
+            "claims won afterwards",
+            cancellations.afterwards,
+            healthy.count(Outcome.CLAIMED),
+        ),
+    ]
+
+
+BEFORE_THE_SEND = "before the send"
+IN_THE_COMMIT = "in the commit"
+
+
+def _moments(arena: Arena, witness: Database) -> dict[str, Callable[[], AbstractAsyncContextManager[Fault]]]:
+    """When claims are cancelled, and the fault that holds them there."""
+    return {
+        BEFORE_THE_SEND: lambda: drained_pool(arena.service.database),
+        "in the lock wait": lambda: held_row(witness, COUPON),
+        "in the statement": lambda: stopped_at(Point.AFTER_INSERT, witness),
+        IN_THE_COMMIT: lambda: stopped_at(Point.COMMIT, witness),
+    }
+
+
+async def _all_there(moment: str, arena: Arena, backends: Backends, number: int) -> None:
+    if moment != BEFORE_THE_SEND:
+        # The others wait in the client, behind these.
+        await backends.until_waiting(min(number, arena.service.strategy.abreast))
+        return
+    while not arena.service.pool_stats().waiting:
+        await asyncio.sleep(0)
+
+
+async def _cancelled(claims: list[asyncio.Task[Outcome]], at_once: float) -> float:
+    """Cancel them all; the seconds until the last has ended, or until nobody waits for it any more."""
+    began = perf_counter()
+    for claim in claims:
+        claim.cancel()
+    await asyncio.wait(claims, timeout=at_once)
+    return perf_counter() - began
+
+
+CONNECTION_DROP = Drill(
+    name="connection-drop",
+    title="backends are terminated in mid-claim, commits and their answers get lost",
+    promise="no claim is half done, no answer is a guess, and the next claims find healthy connections",
+    blast_radius="its own schema, pool and backends, which it terminates; a proxy on a private socket",
+    parameters=Drops,
+    attack=_drop_connections,
+    faults=(
+        *(f"stopped {point.words}" for point in INSIDE),
+        *(f"lost {lost.name.lower()} of the commit" for lost in Lost),
+        "stopped commit",
+    ),
+    pools=2,
+)
+
+PARTIAL_FAILURE = Drill(
+    name="partial-failure",
+    title="the insert, the decrement or the commit fails",
+    promise="nothing of the claim remains, and the next one works",
+    blast_radius="its own schema, where triggers fail, and pool",
+    parameters=Failures,
+    attack=_fail_halfway,
+    faults=("failing after lock", "failing after update", "failing commit"),
+)
+
+DEADLOCK = Drill(
+    name="deadlock",
+    title="10 users and 2 units, then two transactions that lock each other out",
+    promise="the sale is exact, the victim is refused cleanly, and nothing hangs",
+    blast_radius="its own schema and pool",
+    parameters=Deadlock,
+    attack=_lock_in_opposite_order,
+    faults=("opposite lock order", "deadlock after update"),
+)
+
+CANCELLATION = Drill(
+    name="cancellation",
+    title="claims are cancelled at every moment",
+    promise="each ends at once, nothing is half done, and the next claims work",
+    blast_radius="its own schema, where triggers hold claims, and pool",
+    parameters=Cancellations,
+    attack=_cancel_claims,
+    faults=("drained pool", "held row lock", "stopped after insert", "stopped commit"),
+)

@@ -1,0 +1,171 @@
+"""Waiting in vain: a pool without a free connection, statements and locks that take too long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, text
+
+from couponctl.aio.cancellation import together
+from couponctl.drills.check import Check, equals
+from couponctl.drills.drill import Drill, Parameters, parameter
+from couponctl.drills.faults.database import Fault, Point, drained_pool, held_row, slow_at
+from couponctl.errors import TimedOut
+from couponctl.models import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from couponctl.drills.context import Arena
+    from couponctl.postgres.database import Database
+    from couponctl.postgres.limits import Limits
+
+COUPON, LOCKED = "PATIENCE", "LOCKED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhaustion(Parameters):
+    pool_size: int = parameter(2, "connections in the drill's pool, all of them held")
+    n: int = parameter(10, "users who claim meanwhile")
+    wait: float = parameter(0.5, "seconds that a claim waits for a connection", at_least=0.05)
+
+    def limits(self, limits: Limits) -> Limits:
+        return replace(limits, pool_size=self.pool_size, acquire_timeout=self.wait)
+
+
+async def _claim_from_a_drained_pool(arena: Arena, exhaustion: Exhaustion) -> list[Check]:
+    users = [f"user-{number}" for number in range(1, exhaustion.n + 1)]
+    await arena.create(COUPON, exhaustion.n)
+    async with arena.fault(drained_pool(arena.service.database)):
+        began = perf_counter()
+        await arena.storm(COUPON, users)
+        took = perf_counter() - began
+    refused = list(arena.journal.entries)
+    retries = [await arena.claim(COUPON, user) for user in users]
+    exhausted = [entry for entry in refused if entry.outcome is Outcome.POOL_EXHAUSTED]
+    too_soon = sum(entry.latency < exhaustion.wait * 0.9 for entry in exhausted)
+    return [
+        equals(
+            "claims-exhausted",
+            'claims that get "pool exhausted" while the pool is held',
+            exhaustion.n,
+            len(exhausted),
+        ),
+        equals("refused-too-early", "claims refused before their wait was over", 0, too_soon),
+        Check(
+            "slowest-refusal",
+            "all of them are refused within",
+            f"within {exhaustion.wait + 1:g} s",
+            f"{took:.2f} s",
+            held=took < exhaustion.wait + 1,
+        ),
+        equals("retries-won", "retries won after the release", exhaustion.n, retries.count(Outcome.CLAIMED)),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slowness(Parameters):
+    limit: float = parameter(1.0, "seconds that the server allows a statement or a lock wait", at_least=0.2)
+
+    def limits(self, limits: Limits) -> Limits:
+        return replace(
+            super().limits(limits),
+            statement_timeout=self.limit * 2,
+            lock_timeout=self.limit,
+            command_timeout=self.limit * 2 + 5,
+        )
+
+
+async def _take_too_long(arena: Arena, slowness: Slowness) -> list[Check]:
+    for name in (COUPON, LOCKED):
+        await arena.create(name, 100)
+    async with arena.witness() as witness:
+        clock = _ServerClock(witness)
+        sleeping = await clock.time(lambda: _sleep(arena, slowness.limit * 8))
+        async with (
+            arena.fault(slow_at(Point.AFTER_INSERT, witness, slowness.limit * 8)),
+            arena.fault(held_row(witness, LOCKED)),
+        ):
+            inserting = await clock.time(lambda: _claim_in_pairs(arena))
+        async with arena.fault(held_row(witness, COUPON)):
+            locking = await clock.time(lambda: arena.claim(COUPON, "behind a held lock"))
+    healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(slowness.pool_size * 2)]
+    outcomes = [entry.outcome for entry in arena.journal.entries[:5]]
+    return [
+        equals("timeouts-told", 'claims that get "timed out"', 5, outcomes.count(Outcome.TIMED_OUT)),
+        _near(
+            "sleep-ends", "a statement that sleeps ends at statement_timeout", slowness.limit * 2, sleeping
+        ),
+        _near(
+            "slow-claim-ends",
+            "claims that are slow after their insert end there too",
+            slowness.limit * 2,
+            inserting,
+        ),
+        _near("lock-wait-ends", "a claim behind a held row ends at lock_timeout", slowness.limit, locking),
+        equals("claims-afterwards", "claims won afterwards", len(healthy), healthy.count(Outcome.CLAIMED)),
+    ]
+
+
+async def _claim_in_pairs(arena: Arena) -> None:
+    """Batches of several that are too slow: one after its inserts, one before them."""
+    await together(*(arena.claim(name, f"{n} at once") for name in (COUPON, LOCKED) for n in (1, 2)))
+
+
+async def _sleep(arena: Arena, seconds: float) -> None:
+    arena.faults.append(fault := Fault("slow statement"))
+    try:
+        async with arena.service.database.session("AUTOCOMMIT") as session:
+            await session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+    except TimedOut:
+        fault.happened += 1
+
+
+class _ServerClock:
+    """Times work by the server's own clock, so that a busy client does not count."""
+
+    def __init__(self, witness: Database) -> None:
+        self._witness = witness
+
+    async def time(self, work: Callable[[], Awaitable[object]]) -> float:
+        """Seconds that the work took."""
+        began = await self._now()
+        await work()
+        return await self._now() - began
+
+    async def _now(self) -> float:
+        async with self._witness.session("AUTOCOMMIT") as session:
+            clock = select(func.extract("epoch", func.clock_timestamp()))
+            return float((await session.execute(clock)).scalar_one())
+
+
+_SLACK = 1.0
+"""Seconds that a busy server and the way to its clock may add; half of that was seen under load."""
+
+
+def _near(check_id: str, promise: str, expected: float, took: float) -> Check:
+    held = expected * 0.8 <= took <= expected + _SLACK
+    return Check(check_id, promise, f"{expected:g} s to {expected + _SLACK:g} s", f"{took:.2f} s", held=held)
+
+
+POOL_EXHAUSTION = Drill(
+    name="pool-exhaustion",
+    title="every connection of the pool is held",
+    promise="claims are refused in time and as exhausted; after the release all of them succeed",
+    blast_radius="its own schema and pool",
+    parameters=Exhaustion,
+    attack=_claim_from_a_drained_pool,
+    faults=("drained pool",),
+)
+
+QUERY_TIMEOUT = Drill(
+    name="query-timeout",
+    title="statements and locks that take too long",
+    promise="each ends at its time limit, rolled back, and the connection goes on",
+    blast_radius="its own schema and pool",
+    parameters=Slowness,
+    attack=_take_too_long,
+    faults=("slow statement", "slow after insert", "held row lock"),
+)

@@ -1,0 +1,127 @@
+"""Inputs at the boundary: what is accepted comes back byte for byte, the rest is refused before any SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from couponctl.drills.check import Check, all_of, equals
+from couponctl.drills.context import service_call
+from couponctl.drills.drill import Drill, Parameters
+from couponctl.errors import CouponctlError, Invalid
+from couponctl.models import Outcome
+
+if TYPE_CHECKING:
+    from couponctl.drills.context import Arena
+
+GOOD_TEXTS = {
+    "1 character": "x",
+    "255 characters": "y" * 255,
+    "255 wide characters": "新" * 255,
+    "SQL": "Robert'); DROP TABLE claims;--",
+    "quotes": '"it\'s" `so` $$ \\ % _',
+    "markup": "[red]x[/red][/] [@click=app.quit]x[/]",
+    "braces": "{name} %s %(x)s :name",
+    "emoji": "\U0001f469\u200d\U0001f680 \U0001f3f3\ufe0f\u200d\U0001f308",
+    "CJK": "新年快乐",
+    "right to left": "\u05e9\u05dc\u05d5\u05dd \u202eabc",
+    "combining marks": "e\u0301 \u00e9",
+    "inner spaces": "a  b",
+    "small letters": "case",
+    "capital letters": "CASE",
+}
+"""Visible or not, these may be stored."""
+
+BAD_TEXTS = {
+    "nothing": "",
+    "blank": "   ",
+    "256 characters": "z" * 256,
+    "10,000 characters": "z" * 10_000,
+    "leading space": " a",
+    "trailing space": "a\u00a0",
+    "NUL": "a\0b",
+    "newline": "a\nb",
+    "escape sequence": "\x1b[31mred\x1b[0m",
+    "C1 control": "a\x9bb",
+    "line separator": "a\u2028b",
+    "lone surrogate": "a\ud800b",
+}
+"""Nobody could find these again, or no database holds them."""
+
+GOOD_AMOUNTS = (1, 2, 2**31 - 1)
+BAD_AMOUNTS = (0, -1, 2**31, 2**63, -(2**63))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boundary(Parameters):
+    """Nothing to set beyond the pool and the time."""
+
+
+async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
+    changed = [what for what, text in GOOD_TEXTS.items() if not await _round_trips(arena, text)]
+    for amount in GOOD_AMOUNTS:
+        await arena.create(f"AMOUNT {amount}", amount)
+    await arena.create("TWO USERS", 2)
+    alike = [await arena.claim("TWO USERS", user) for user in ("alice", "ALICE")]
+    before = arena.service.pool_stats().acquires
+    accepted = [
+        f"coupon: {what}" for what, text in BAD_TEXTS.items() if not await _create_refused(arena, text)
+    ]
+    accepted += [f"user: {what}" for what, text in BAD_TEXTS.items() if not await _claim_refused(arena, text)]
+    accepted += [f"{bad}" for bad in BAD_AMOUNTS if not await _create_refused(arena, "GOOD NAME", bad)]
+    sent = arena.service.pool_stats().acquires - before
+    with service_call("list"):
+        page = await arena.service.list(limit=1000)
+    won = arena.journal.tally().get(Outcome.CLAIMED)
+    return [
+        all_of("inputs-unchanged", "valid inputs that come back byte for byte", len(GOOD_TEXTS), changed),
+        all_of(
+            "invalid-inputs-refused",
+            "invalid inputs refused",
+            2 * len(BAD_TEXTS) + len(BAD_AMOUNTS),
+            accepted,
+        ),
+        equals("sql-for-invalid-inputs", "connections used for invalid inputs", 0, sent),
+        equals("coupons-in-tables", "coupons in the tables", len(arena.journal.created), len(page.coupons)),
+        equals("users-alike", "claims won by users who differ in case only", 2, alike.count(Outcome.CLAIMED)),
+        equals("claims-won", "claims won by valid users", len(GOOD_TEXTS) + 2, won),
+    ]
+
+
+async def _round_trips(arena: Arena, text: str) -> bool:
+    """A coupon of that name, claimed by a user of that name, is found again as it was."""
+    await arena.create(text, 1)
+    await arena.claim(text, text)
+    with service_call("show"):
+        found = await arena.service.show(text)
+    return (found.coupon.name, found.claimed_by) == (text, (text,))
+
+
+async def _create_refused(arena: Arena, name: str, amount: int = 1) -> bool:
+    try:
+        with service_call("create"):
+            await arena.service.create(name, amount)
+    except Invalid:
+        return True
+    except CouponctlError:
+        return False
+    return False
+
+
+async def _claim_refused(arena: Arena, user_id: str) -> bool:
+    try:
+        with service_call("claim"):
+            await arena.service.claim(GOOD_TEXTS["1 character"], user_id)
+    except Invalid:
+        return True
+    return False
+
+
+INPUT_BOUNDARY = Drill(
+    name="input-boundary",
+    title="names, users and amounts at and beyond what is allowed",
+    promise="what is accepted comes back byte for byte; the rest is refused before any SQL is sent",
+    blast_radius="its own schema and pool",
+    parameters=Boundary,
+    attack=_try_boundaries,
+)

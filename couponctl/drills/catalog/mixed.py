@@ -1,0 +1,302 @@
+"""Many kinds of work at once: mixed operations, a coupon that is born in the storm, rounds without a leak."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from couponctl.aio.cancellation import task_group, together
+from couponctl.drills.check import Check, equals, none_of
+from couponctl.drills.context import StartLine, service_call
+from couponctl.drills.drill import Drill, Parameters, parameter
+from couponctl.drills.faults.database import Backends, held_row
+from couponctl.drills.leaks import footprint, resident_memory
+from couponctl.errors import CouponctlError, CouponExists
+from couponctl.models import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from couponctl.drills.context import Arena
+    from couponctl.postgres.database import Database
+    from couponctl.postgres.limits import Limits
+
+_QUIET = "its own schema and pool"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture(Parameters):
+    n: int = parameter(50, "operations: a fifth creates, half claims, the rest shows")
+    coupons: int = parameter(3, "coupons that are there before")
+    stock: int = parameter(100, "units of each")
+
+
+async def _mix(arena: Arena, mixture: Mixture) -> list[Check]:
+    base = [f"BASE-{number}" for number in range(1, mixture.coupons + 1)]
+    for name in base:
+        await arena.create(name, mixture.stock)
+    drawn = _draw(arena, mixture, base)
+    line = StartLine(len(drawn))
+
+    async def do(operation: tuple[str, str, str]) -> str:
+        await line.wait()
+        return await _operate(arena, mixture.stock, *operation)
+
+    answers = Counter(await together(*(do(operation) for operation in drawn)))
+    claims = {operation for operation in drawn if operation[0] == "claim"}
+    creates = {operation for operation in drawn if operation[0] == "create"}
+    expected = Counter(operation[0] for operation in drawn)
+    more = [*await _sell_what_is_drawn(arena), *await _claim_a_list(arena)]
+    return [
+        *more,
+        equals("creates-won", "new coupons created", len(creates), answers["created"]),
+        equals(
+            "creates-refused",
+            'repeated creates that get "exists"',
+            expected["create"] - len(creates),
+            answers["exists"],
+        ),
+        equals("claims-won", "claims won, one for each user and coupon", len(claims), answers["claimed"]),
+        equals(
+            "claims-refused",
+            'repeated claims that get "already claimed"',
+            expected["claim"] - len(claims),
+            answers["already_claimed"],
+        ),
+        equals(
+            "shows", "shows that found their coupon, within its stock", expected["show"], answers["shown"]
+        ),
+        equals(
+            "expected-answers",
+            "operations with an expected answer",
+            len(drawn),
+            sum(answers[each] for each in _EXPECTED),
+        ),
+    ]
+
+
+async def _sell_what_is_drawn(arena: Arena) -> list[Check]:
+    """A sale of a size that nobody could have made an exception for, whose first users come three times.
+
+    The second time there are units for them and for as many others, the third time there are not enough.
+    """
+    stock = arena.random.randint(11, 60)
+    users = [f"user-{number}" for number in range(1, stock + arena.random.randint(100, 130))]
+    early = arena.random.randint(1, stock // 3)
+    await arena.create("DRAWN", stock)
+    for wave in (users[:early], users[: 2 * early], users):
+        await arena.storm("DRAWN", wave)
+    told = Counter(entry.outcome for entry in arena.journal.of("DRAWN"))
+    return [
+        equals("drawn-sale-claimed", "claims won in a sale of drawn size", stock, told[Outcome.CLAIMED]),
+        equals(
+            "drawn-sale-already-claimed",
+            'claims made again in it that get "already claimed"',
+            3 * early,
+            told[Outcome.ALREADY_CLAIMED],
+        ),
+    ]
+
+
+async def _claim_a_list(arena: Arena) -> list[Check]:
+    """Lists of users for fewer units, some of whom have one, and one twice: the first of the others win."""
+    won, again, sold_out = Outcome.CLAIMED, Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT
+    users = [f"listed-{number}" for number in range(1, 21)]
+    lists = {
+        (*users[:5],): [won] * 5,
+        (*users[:10],): [again] * 5 + [won] * 5,
+        (*users[10:], users[10]): [won] * 5 + [sold_out] * 5 + [again],
+    }
+    await arena.create("LISTED", 15)
+    told = [answer for each in lists for answer in await arena.claim_many("LISTED", each)]
+    due = [
+        (user, answer) for each, answers in lists.items() for user, answer in zip(each, answers, strict=True)
+    ]
+    wrong = [user for (user, right), answer in zip(due, told, strict=False) if right != answer]
+    return [
+        equals("list-answers", "answers to lists of users", len(due), len(told)),
+        none_of("list-answers-wrong", "wrong answers to them", wrong),
+    ]
+
+
+_EXPECTED = ("created", "exists", "claimed", "already_claimed", "shown")
+
+
+def _draw(arena: Arena, mixture: Mixture, base: list[str]) -> list[tuple[str, str, str]]:
+    """(verb, coupon, user), in a random order; names and users come up more than once."""
+    chance = arena.random
+    creates, claims = mixture.n // 5, mixture.n // 2
+    drawn = [("create", f"NEW-{chance.randint(1, max(1, creates))}", "") for _ in range(creates)]
+    drawn += [("claim", chance.choice(base), f"user-{chance.randint(1, 20)}") for _ in range(claims)]
+    drawn += [("show", chance.choice(base), "") for _ in range(mixture.n - creates - claims)]
+    chance.shuffle(drawn)
+    return drawn
+
+
+async def _operate(arena: Arena, stock: int, verb: str, coupon: str, user: str) -> str:
+    try:
+        if verb == "create":
+            await arena.create(coupon, stock)
+            return "created"
+        if verb == "claim":
+            return (await arena.claim(coupon, user)).value
+        with service_call("show"):
+            shown = (await arena.service.show(coupon)).coupon
+    except CouponctlError as exc:
+        return exc.code
+    return "shown" if 0 <= shown.remaining_amount <= shown.amount == stock else "shown beyond its stock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Birth(Parameters):
+    n: int = parameter(30, "who come at the same instant: half create the coupon, half claim it", at_least=2)
+    stock: int = parameter(50, "units on sale")
+
+
+async def _claim_the_unborn(arena: Arena, birth: Birth) -> list[Check]:
+    name = "UNBORN"
+    too_early = await arena.claim(name, "early bird")
+    creators = birth.n // 2
+    line = StartLine(birth.n)
+
+    async def create() -> str:
+        await line.wait()
+        try:
+            await arena.create(name, birth.stock)
+        except CouponExists:
+            return "exists"
+        return "created"
+
+    async def claim(user: str) -> str:
+        await line.wait()
+        return (await arena.claim(name, user)).value
+
+    claimers = [f"user-{number}" for number in range(1, birth.n - creators + 1)]
+    born = await together(*(create() for _ in range(creators)), *map(claim, claimers))
+    answers = Counter(born)
+    came_too_early = [e.user_id for e in arena.journal.entries if e.outcome is Outcome.NOT_FOUND]
+    again = [await arena.claim(name, user) for user in came_too_early]
+    won = answers["claimed"] + again.count(Outcome.CLAIMED)
+    ledger = await arena.ledger(name)
+    return [
+        equals("claim-before-create", "a claim before any create gets", Outcome.NOT_FOUND, too_early),
+        equals("creates-won", "creates won", 1, answers["created"]),
+        equals("creates-refused", 'all other creates get "exists"', creators - 1, answers["exists"]),
+        equals(
+            "second-tries-won",
+            "claims won on the second try by users who came before the coupon",
+            len(again),
+            again.count(Outcome.CLAIMED),
+        ),
+        equals(
+            "claims-won", "claims won, as far as the stock goes", min(len(claimers) + 1, birth.stock), won
+        ),
+        equals("claims-in-ledger", "claims in the ledger", won, len(ledger.claimed_by)),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounds(Parameters):
+    pool_size: int = parameter(5, "connections in the drill's pool")
+    rounds: int = parameter(5, "rounds of everything that could leak")
+    n: int = parameter(10, "claims of each kind in a round")
+
+    def limits(self, limits: Limits) -> Limits:
+        return replace(super().limits(limits), lock_timeout=0.1)
+
+
+async def _repeat(arena: Arena, rounds: Rounds) -> list[Check]:
+    await arena.create("LEAKY", 10_000)
+    await arena.create("GONE", 1)
+    await arena.claim("GONE", "winner")
+    leaks = []
+    async with arena.witness() as witness:
+        await witness.warm()
+        before = await footprint(witness, arena.attackers)
+        warm = 0
+        for number in range(1, rounds.rounds + 1):
+            for kind, work in _kinds(arena, witness, rounds.n).items():
+                await work(f"round {number}")
+                after = await footprint(witness, arena.attackers)
+                leaks += [f"round {number} {kind}: {what}" for what in after.beyond(before)]
+                if arena.service.pool_stats().in_use:
+                    leaks.append(f"round {number} {kind}: connections of the pool")
+            warm = resident_memory() if number == 1 else warm
+    outcomes = arena.journal.tally()
+    each = rounds.rounds * rounds.n
+    return [
+        none_of("left-after-a-round", "resources left after a round", leaks),
+        _memory_check(resident_memory() - warm, claims=(rounds.rounds - 1) * rounds.n * 4),
+        equals("claims-won", "claims won", each + 1, outcomes.get(Outcome.CLAIMED)),
+        equals("claims-sold-out", "claims refused as sold out", each, outcomes.get(Outcome.SOLD_OUT)),
+        equals("claims-timed-out", "claims timed out", each, outcomes.get(Outcome.TIMED_OUT)),
+        equals("claims-cancelled", "claims cancelled", each, outcomes.get(Outcome.UNKNOWN)),
+    ]
+
+
+_MOST_MEMORY = 256
+"""kB that a claim may leave; honest ones leave an entry of the journal, and what the allocator keeps."""
+
+
+def _memory_check(grown: int, claims: int) -> Check:
+    """Of the rounds behind the first, in which caches fill."""
+    each = max(0, grown) / 1000 / max(1, claims)
+    most = f"at most {_MOST_MEMORY} kB"
+    return Check("memory-left", "memory left by a claim", most, f"{each:.0f} kB", held=each <= _MOST_MEMORY)
+
+
+def _kinds(arena: Arena, witness: Database, n: int) -> dict[str, Callable[[str], Awaitable[None]]]:
+    """Everything that could leak: claims won, refused, timed out and cancelled."""
+    backends = Backends(witness, arena.attackers)
+
+    def claims(coupon: str, users: str) -> list[Coroutine[Any, Any, Outcome]]:
+        return [arena.claim(coupon, f"{users} {number}") for number in range(1, n + 1)]
+
+    async def win(turn: str) -> None:
+        await together(*claims("LEAKY", f"{turn} wins"))
+
+    async def refuse(turn: str) -> None:
+        await together(*claims("GONE", f"{turn} is late"))
+
+    async def time_out(turn: str) -> None:
+        async with arena.fault(held_row(witness, "LEAKY")):
+            await together(*claims("LEAKY", f"{turn} times out"))
+
+    async def cancel(turn: str) -> None:
+        async with arena.fault(held_row(witness, "LEAKY")), task_group() as group:
+            tasks = [group.create_task(claim) for claim in claims("LEAKY", f"{turn} is cancelled")]
+            await backends.until_waiting(1)
+            for task in tasks:
+                task.cancel()
+
+    return {"won": win, "refused": refuse, "timed out": time_out, "cancelled": cancel}
+
+
+MIXED_LOAD = Drill(
+    name="mixed-load",
+    title="50 random operations on three coupons",
+    promise="every operation ends as expected: no orphan, no negative stock, no drift",
+    blast_radius=_QUIET,
+    parameters=Mixture,
+    attack=_mix,
+)
+
+INTERLEAVE = Drill(
+    name="interleave",
+    title="half create a coupon while the other half claims it",
+    promise="one create wins; claims before it find nothing, claims after it win",
+    blast_radius=_QUIET,
+    parameters=Birth,
+    attack=_claim_the_unborn,
+)
+
+LEAK_CHECK = Drill(
+    name="leak-check",
+    title="rounds of claims won, refused, timed out and cancelled",
+    promise="after every round all tasks, connections, descriptors and backends are back",
+    blast_radius=_QUIET,
+    parameters=Rounds,
+    attack=_repeat,
+    faults=("held row lock",),
+)

@@ -1,0 +1,193 @@
+"""Sales: many users, few units, all at the same instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, update
+
+from couponctl.drills.check import Check, all_of, equals, no_other, none_of
+from couponctl.drills.context import service_call
+from couponctl.drills.drill import Drill, Parameters, parameter
+from couponctl.errors import RefusedByDatabase
+from couponctl.ledger.tables import claims, coupons
+from couponctl.models import Outcome
+
+if TYPE_CHECKING:
+    from sqlalchemy import Executable
+
+    from couponctl.drills.context import Arena
+    from couponctl.postgres.database import Database
+
+COUPON = "FLASH"
+_LOAD_ONLY = "its own schema and pool; load on the server while it lasts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sale(Parameters):
+    n: int = parameter(50, "users who claim at the same instant")
+    stock: int = parameter(5, "units on sale")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stampede(Sale):
+    n: int = parameter(100, "users who claim at the same instant")
+    stock: int = parameter(1, "units on sale")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarded(Sale):
+    n: int = parameter(100, "users who claim at the same instant")
+    stock: int = parameter(10, "units on sale")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale(Sale):
+    n: int = parameter(100, "users who claim at the same instant")
+    stock: int = parameter(None, "units on sale; a tenth of n unless given")
+    timeout: float = parameter(
+        None,
+        "seconds after which the drill is broken off; 60 unless given, 120 from 500 users on",
+        at_least=0.1,
+    )
+
+    def __post_init__(self) -> None:
+        self._derive(stock=max(1, self.n // 10), timeout=60.0 if self.n < 500 else 120.0)
+
+
+async def sell(arena: Arena, sale: Sale) -> list[Check]:
+    """The sale of one coupon, and what its users must hear."""
+    await arena.create(COUPON, sale.stock)
+    await arena.storm(COUPON, [f"user-{number}" for number in range(1, sale.n + 1)])
+    ledger = await arena.ledger(COUPON)
+    outcomes = arena.journal.tally()
+    claimed = outcomes.pop(Outcome.CLAIMED, 0)
+    sold_out = outcomes.pop(Outcome.SOLD_OUT, 0)
+    winners = min(sale.n, sale.stock)
+    in_order = _served_in_order(arena, sale) if arena.service.strategy.abreast == 1 else []
+    return [
+        *in_order,
+        equals("stock-claimed", "exactly the stock is claimed", winners, claimed),
+        equals("others-sold-out", 'all other users get "sold out"', sale.n - winners, sold_out),
+        no_other(outcomes),
+        equals("remaining", "remaining units", sale.stock - winners, ledger.coupon.remaining_amount),
+        equals("distinct-users", "distinct users in the ledger", winners, len(set(ledger.claimed_by))),
+    ]
+
+
+def _served_in_order(arena: Arena, sale: Sale) -> list[Check]:
+    """Where claims queue in the client, whoever came first gets one."""
+    came = sorted(arena.journal.of(COUPON), key=lambda entry: entry.start)
+    first = {entry.user_id for entry in came[: sale.stock]}
+    passed_over = {entry.user_id for entry in came if entry.user_id in first and not entry.acknowledged}
+    return [none_of("first-passed-over", "users who came first and were passed over", passed_over)]
+
+
+async def _sell_watched(arena: Arena, sale: Sale) -> list[Check]:
+    """The sale, and what others see of its rows meanwhile."""
+    async with arena.watching_rows(COUPON) as watch:
+        checks = await sell(arena, sale)
+    return [*checks, *watch.checks()]
+
+
+async def _sell_without_starving(arena: Arena, sale: Sale) -> list[Check]:
+    checks = await sell(arena, sale)
+    failures = arena.service.pool_stats().acquire_failures
+    return [*checks, equals("acquire-timeouts", "connection-acquire timeouts", 0, failures)]
+
+
+async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
+    checks = [*await _sell_watched(arena, sale), *await _ask_again(arena), *await _verify_damage(arena)]
+    below_zero = {
+        "a counter set to -1": -1,
+        "a counter lowered by more than is left": coupons.c.remaining_amount - sale.stock - 1,
+        "a counter raised above the amount": coupons.c.amount + 1,
+    }
+    let_through = []
+    async with arena.witness() as database:
+        for what, value in below_zero.items():
+            push = update(coupons).where(coupons.c.name == COUPON).values(remaining_amount=value)
+            try:
+                await _write(database, push)
+            except RefusedByDatabase:
+                continue
+            let_through.append(what)
+    refused = "impossible counters refused by the table"
+    return [*checks, all_of("impossible-counters-refused", refused, len(below_zero), let_through)]
+
+
+async def _ask_again(arena: Arena) -> list[Check]:
+    """The winners click once more, now that nothing is left."""
+    before = await arena.ledger(COUPON)
+    again = [await arena.claim(COUPON, user) for user in before.claimed_by]
+    after = await arena.ledger(COUPON)
+    rewritten = {*zip(before.claimed_by, before.claimed_at, strict=True)} ^ {
+        *zip(after.claimed_by, after.claimed_at, strict=True)
+    }
+    return [
+        equals(
+            "winners-already-claimed",
+            'winners who ask again after the sale and get "already claimed"',
+            len(again),
+            again.count(Outcome.ALREADY_CLAIMED),
+        ),
+        none_of("claims-rewritten", "claims changed by asking again", {user for user, _ in rewritten}),
+    ]
+
+
+async def _verify_damage(arena: Arena) -> list[Check]:
+    """A claim that passes the counter by, for as long as `verify` looks."""
+    passing_by = {"coupon_name": COUPON, "user_id": "a user whom the counter does not know"}
+    async with arena.witness() as witness:
+        await _write(witness, insert(claims).values(passing_by))
+        try:
+            with service_call("verify"):
+                found = (await arena.service.verify()).findings
+        finally:
+            await _write(witness, delete(claims).where(claims.c.user_id == passing_by["user_id"]))
+    about = sorted({str(finding.coupon) for finding in found})
+    return [equals("damage-verified", "coupons in which verify finds damage", [COUPON], about)]
+
+
+async def _write(witness: Database, statement: Executable) -> None:
+    async with witness.session() as session:
+        await session.execute(statement)
+        await session.commit()
+
+
+FLASH_SALE = Drill(
+    name="flash-sale",
+    title="50 users, 5 units, one instant",
+    promise='exactly the stock is claimed, all other users get "sold out"',
+    blast_radius=_LOAD_ONLY,
+    parameters=Sale,
+    attack=_sell_watched,
+)
+
+STAMPEDE = Drill(
+    name="stampede",
+    title="100 users want the only unit",
+    promise='one gets it, 99 get "sold out", and there are no errors',
+    blast_radius=_LOAD_ONLY,
+    parameters=Stampede,
+    attack=_sell_watched,
+)
+
+SCALE = Drill(
+    name="scale",
+    title="any number of users on a tenth as many units",
+    promise="exactly the stock is claimed, without connection-acquire timeouts",
+    blast_radius=_LOAD_ONLY,
+    parameters=Scale,
+    attack=_sell_without_starving,
+)
+
+OVERSELL_GUARD = Drill(
+    name="oversell-guard",
+    title="100 users, 10 units, then direct writes below zero",
+    promise="stock never goes below zero: the claim and the table both see to it",
+    blast_radius=_LOAD_ONLY,
+    parameters=Guarded,
+    attack=_sell_and_push_below_zero,
+)

@@ -1,0 +1,1 @@
+"""What drills break on purpose: locks, pools, triggers, the connection itself."""

@@ -1,0 +1,181 @@
+"""Faults for drills: each takes effect inside a context manager, and is undone however that is left.
+
+They touch only the drill's own schema, and only backends that the drill itself opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, text
+
+from couponctl.aio.cancellation import to_its_end
+from couponctl.errors import Unavailable
+from couponctl.ledger.tables import coupons
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from couponctl.postgres.database import Database
+
+_PATIENCE = 10.0
+"""Seconds that a fault waits for those whom it should meet."""
+
+
+@dataclass
+class Fault:
+    """Something broken on purpose, and how often it took effect."""
+
+    name: str
+    happened: int = 0
+
+
+class Point(Enum):
+    """A moment inside a claim, as the trigger that sits there."""
+
+    AFTER_LOCK = "TRIGGER fault BEFORE INSERT ON {schema}.claims"
+    AFTER_INSERT = "TRIGGER fault AFTER INSERT ON {schema}.claims"
+    AFTER_UPDATE = "TRIGGER fault AFTER UPDATE ON {schema}.coupons"
+    COMMIT = "CONSTRAINT TRIGGER fault AFTER INSERT ON {schema}.claims DEFERRABLE INITIALLY DEFERRED"
+
+    @property
+    def words(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
+class Backends:
+    """The backends of one application on the server, seen from outside its pool."""
+
+    def __init__(self, witness: Database, application: str) -> None:
+        self._witness = witness
+        self._application = application
+
+    async def waiting(self) -> int:
+        """How many wait for a lock."""
+        return await self._count("count(*)")
+
+    async def terminate_waiting(self) -> int:
+        """Terminate those that wait for a lock, and say how many there were."""
+        return await self._count("count(*) FILTER (WHERE pg_terminate_backend(pid))")
+
+    async def until_waiting(self, number: int) -> None:
+        """Wait until so many wait for a lock. Raises Unavailable when they do not come."""
+        deadline = monotonic() + _PATIENCE
+        while await self.waiting() < number:
+            if monotonic() > deadline:
+                raise Unavailable
+            await asyncio.sleep(0.005)
+
+    async def _count(self, what: str) -> int:
+        async with self._witness.session("AUTOCOMMIT") as session:
+            counted = await session.execute(
+                text(f"""
+                    SELECT {what} FROM (
+                        SELECT pid FROM pg_stat_activity
+                         WHERE application_name = :application AND usename = current_user
+                           AND datname = current_database() AND wait_event_type = 'Lock'
+                        OFFSET 0) AS waiting
+                """),  # noqa: S608 - one of the two constants above
+                {"application": self._application},
+            )
+            return int(counted.scalar_one())
+
+
+@asynccontextmanager
+async def held_row(witness: Database, coupon: str) -> AsyncIterator[Fault]:
+    """The coupon's row is locked by somebody who does not let go."""
+    async with witness.session() as session:
+        await session.execute(select(coupons.c.name).where(coupons.c.name == coupon).with_for_update())
+        yield Fault("held row lock", happened=1)
+
+
+@asynccontextmanager
+async def drained_pool(database: Database) -> AsyncIterator[Fault]:
+    """Every connection of the pool is in use and stays so."""
+    async with AsyncExitStack() as held:
+        for _ in range(database.limits.pool_size):
+            await held.enter_async_context(database.session("AUTOCOMMIT"))
+        yield Fault("drained pool", happened=1)
+
+
+@asynccontextmanager
+async def stopped_at(point: Point, witness: Database) -> AsyncIterator[Fault]:
+    """Claims come to this point and wait there for a lock, until this is left."""
+    async with witness.session() as gate:
+        key = {"schema": witness.schema}
+        await gate.execute(text("SELECT pg_advisory_xact_lock(hashtext(:schema))"), key)
+        body = f"PERFORM pg_advisory_xact_lock_shared(hashtext('{witness.schema}'));"
+        async with _trigger(point, witness, f"stopped {point.words}", body) as fault:
+            try:
+                yield fault
+            finally:
+                await to_its_end(gate.commit())  # those who wait must go on before the trigger can
+
+
+@asynccontextmanager
+async def failing_at(point: Point, witness: Database) -> AsyncIterator[Fault]:
+    """Claims fail at this point as they would on a full disk (SQLSTATE 53100)."""
+    body = "RAISE EXCEPTION 'a fault of the drill' USING ERRCODE = '53100';"
+    async with _trigger(point, witness, f"failing {point.words}", body) as fault:
+        yield fault
+
+
+@asynccontextmanager
+async def deadlocked_at(point: Point, witness: Database, times: int = 2**31) -> AsyncIterator[Fault]:
+    """The first claims that come to this point are broken off as a deadlock's victim is (SQLSTATE 40P01)."""
+    happened = f"{witness.schema}.fault_happened"
+    body = (
+        f"IF (SELECT last_value <= {times} FROM {happened}) "  # noqa: S608 - a sequence of our own
+        "THEN RAISE EXCEPTION 'a fault of the drill' USING ERRCODE = '40P01'; END IF;"
+    )
+    async with _trigger(point, witness, f"deadlock {point.words}", body) as fault:
+        yield fault
+
+
+@asynccontextmanager
+async def slow_at(point: Point, witness: Database, seconds: float) -> AsyncIterator[Fault]:
+    """Claims take that long at this point."""
+    async with _trigger(point, witness, f"slow {point.words}", f"PERFORM pg_sleep({seconds});") as fault:
+        yield fault
+
+
+@asynccontextmanager
+async def _trigger(point: Point, witness: Database, name: str, body: str) -> AsyncIterator[Fault]:
+    schema = witness.schema
+    await _run(
+        witness,
+        f"CREATE SEQUENCE {schema}.fault_happened",
+        # A sequence counts whatever becomes of the transaction.
+        f"CREATE FUNCTION {schema}.fault() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN PERFORM nextval('{schema}.fault_happened'); {body} RETURN NEW; END $$",
+        f"CREATE {point.value.format(schema=schema)} FOR EACH ROW EXECUTE FUNCTION {schema}.fault()",
+    )
+    fault = Fault(name)
+    try:
+        yield fault
+    finally:
+        fault.happened = await to_its_end(_undo(witness))
+
+
+async def _undo(witness: Database) -> int:
+    count = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {witness.schema}.fault_happened"  # noqa: S608
+    async with witness.session("AUTOCOMMIT") as session:
+        happened = int((await session.execute(text(count))).scalar_one())
+    await _run(
+        witness,
+        f"DROP FUNCTION {witness.schema}.fault CASCADE",
+        f"DROP SEQUENCE {witness.schema}.fault_happened",
+    )
+    return happened
+
+
+async def _run(witness: Database, *statements: str) -> None:
+    async with witness.session() as session:
+        for statement in statements:
+            await session.execute(text(statement))
+        await session.commit()

@@ -1,0 +1,156 @@
+"""Drills and their reports in words, for the command line and the console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from couponctl.drills.conclusion import LEVEL_GLYPHS, conclusion
+from couponctl.drills.drill import connections_of
+from couponctl.models import Phases
+from couponctl.present import aligned, milliseconds, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from couponctl.drills.check import Check
+    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.drills.progress import View
+    from couponctl.drills.reports.report import Report
+    from couponctl.drills.reports.slo import Level
+
+UNLOGGED = "the tables are UNLOGGED: not replicated, and nothing is proven about a crash of the server"
+
+
+def plan_lines(drill: Drill[Any], parameters: Parameters) -> Iterator[str]:
+    """What running the drill does to the server."""
+    yield f"{drill.name}: create a schema couponctl_drill_…, and drop it afterwards"
+    connections = connections_of(drill, parameters)
+    yield f"{drill.name}: open up to {connections} connections for up to {parameters.timeout:g} s"
+    if drill.faults:
+        yield f"{drill.name}: bring about {', '.join(drill.faults)}"
+    yield f"{drill.name}: blast radius: {drill.blast_radius}"
+
+
+def catalog_lines(drills: Sequence[Drill[Any]]) -> Iterator[str]:
+    for drill in drills:
+        yield f"{drill.name}: {drill.title}"
+        yield f"  promise       {drill.promise}"
+        yield f"  blast radius  {drill.blast_radius}"
+        if drill.faults:
+            yield f"  faults        {', '.join(drill.faults)}"
+        for parameter in drill.parameters.described():
+            default = "" if parameter.default is None else f" [{parameter.default:g}]"
+            yield f"  --{parameter.name.replace('_', '-')}{default}  {parameter.meaning}"
+
+
+def progress_words(view: View) -> str:
+    """Where a running drill is, for the end of a progress bar."""
+    tallies = {**view.outcomes, **({"cancelled": view.cancelled} if view.cancelled else {})}
+    words = ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in tallies.items())
+    return words or view.stage
+
+
+def report_lines(report: Report) -> Iterator[str]:
+    """The verdict, every check, latencies and the pool, each on a line; the report may come from a file."""
+    parameters = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in report.parameters.items())
+    yield f"{safe(report.drill)}  {conclusion(report)}"
+    yield safe(f"  {parameters}, strategy {report.strategy}, seed {report.seed}")
+    yield ""
+    for line in aligned([check_row(check) for check in report.checks], "<<<"):
+        yield f"  {line}"
+    for line in aligned([_level_row(level) for level in report.slos], "<<<"):
+        yield f"  {line}"
+    for doubt in _doubts(report):
+        yield f"  ? {safe(doubt)}"
+    if report.latency:
+        yield ""
+        for line in aligned(list(latency_rows(report)), "<>>>>>>"):
+            yield f"  {line}"
+    if report.phases:
+        yield ""
+        rows = list(phase_rows(report))
+        for line in aligned(rows, "<" + ">" * (len(rows[0]) - 1)):
+            yield f"  {line}"
+    yield ""
+    if report.pool is not None:
+        yield (
+            f"  pool of {report.pool.size}: at most {report.pool.peak_in_use} in use, "
+            f"{report.pool.peak_waiting} waiting, {report.pool.acquire_failures} refused"
+        )
+    yield (
+        f"  the claims took {milliseconds(report.claim_phase * 1000)}, "
+        f"the whole drill {milliseconds(report.elapsed * 1000)}; "
+        f"PostgreSQL {safe(str(report.server.get('version', 'unknown')))}"
+    )
+
+
+def _doubts(report: Report) -> Iterator[str]:
+    """What the checks do not say."""
+    if report.unfinished:
+        yield report.unfinished
+    if report.unlogged:
+        yield UNLOGGED
+    if report.left_behind:
+        yield f"schema {report.left_behind} is left: `couponctl drill clean` removes it"
+
+
+def scorecard_lines(reports: Sequence[Report]) -> Iterator[str]:
+    """One line a drill, and one for each service level."""
+    rows = [_score(report) for report in reports]
+    yield from aligned(rows, "<<>><")
+    levels = [(report.drill, *_level_row(level)) for report in reports for level in report.slos]
+    if levels:
+        yield ""
+        yield from aligned([(glyph, drill, *rest) for drill, glyph, *rest in levels], "<<<<")
+
+
+def score_line(report: Report) -> str:
+    """How a drill ended, on one line."""
+    return "  ".join(filter(None, _score(report)))
+
+
+def _score(report: Report) -> tuple[str, ...]:
+    return (
+        str(conclusion(report)),
+        report.drill,
+        f"{sum(check.held for check in report.checks)} of {len(report.checks)} checks",
+        milliseconds(report.elapsed * 1000),
+        safe(report.broken[0].promise if report.broken else report.unfinished),
+    )
+
+
+def check_row(check: Check) -> tuple[str, str, str]:
+    if check.held:
+        return ("✔", safe(check.promise), safe(shown(check.observed)))
+    return ("✘", safe(check.promise), safe(f"{shown(check.observed)}, expected {shown(check.expected)}"))
+
+
+def _level_row(level: Level) -> tuple[str, str, str]:
+    return (LEVEL_GLYPHS[level.met], level.objective.expression, level.words)
+
+
+def shown(value: Any) -> str:
+    """A value of a check; not yet safe to print."""
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def latency_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """A header, then percentiles by outcome."""
+    yield ("latency", "n", "p50", "p90", "p95", "p99", "max")
+    for outcome, each in report.latency.items():
+        times = (each.p50, each.p90, each.p95, each.p99, each.max)
+        yield (outcome.value.replace("_", " "), f"{each.n:,}", *map(milliseconds, times))
+
+
+def phase_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """A header, then the mean time of each phase by outcome; phases that nobody could tell are left out."""
+    told = {phase for phases in report.phases.values() for phase in phases}
+    names = [phase for phase in Phases._fields if phase in told]
+    yield ("mean of", *(name.replace("_", " ") for name in names))
+    for outcome, phases in report.phases.items():
+        means = (milliseconds(phases[name].mean) if name in phases else "" for name in names)
+        yield (outcome.value.replace("_", " "), *means)

@@ -1,0 +1,88 @@
+"""What is wrong with a database, for a sale and for drills, and how to mend it.
+
+It goes the way of a login and on to the tables, stage by stage: what is wrong is said once, with its
+remedy, and what depends on it is skipped. Nothing is tried that another command would not do itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from couponctl.errors import CouponctlError
+from couponctl.ledger.doctor import server as of_server
+from couponctl.ledger.doctor import tables as of_tables
+from couponctl.ledger.doctor.diagnosis import Diagnosis, State, skipped
+from couponctl.ledger.doctor.policies import policies
+from couponctl.ledger.doctor.reaching import (
+    UNREACHABLE,
+    broken_off,
+    guards_said,
+    passed,
+    settings_said,
+    stages,
+)
+from couponctl.ledger.doctor.visit import begun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from couponctl.ledger.doctor.visit import Visit
+    from couponctl.postgres.database import Database, Session
+    from couponctl.settings import Settings
+
+__all__ = ["Diagnosis", "State", "diagnose", "is_unreachable", "not_begun"]
+
+_ON_TABLES = {
+    "types": of_tables.types,
+    "rights": of_tables.rights,
+    "rules": of_tables.rules,
+    "publications": of_tables.publications,
+    "policies": policies,
+}
+"""Stages that want the tables to be there."""
+
+_BEHIND_LOGIN = ("version", "writes", "tables", *_ON_TABLES, "limits", "durability", "drills")
+
+
+async def diagnose(database: Database, settings: Settings | None = None) -> tuple[Diagnosis, ...]:
+    """Look at everything that a sale and a drill need; a server that cannot be reached is a finding too.
+
+    `settings` are those that name the database, with the guards that the operator has set.
+    """
+    guards = () if settings is None else tuple(guards_said(settings))
+    begin = (*settings_said(database.server), *guards)
+    try:
+        async with database.session() as session:
+            read_only = settings is not None and settings.read_only
+            visit = await begun(session, database, read_only=read_only)
+            found = await _looked_at(session, visit)
+    except CouponctlError as error:
+        way = await broken_off(error, database.server, database.limits.connect_timeout)
+        return (*begin, *way, *skipped(*_BEHIND_LOGIN, after=_first_wrong(way)))
+    return (*begin, *passed(database.server, visit.facts.encryption), *found)
+
+
+def not_begun(error: CouponctlError, subject: str = "settings") -> tuple[Diagnosis, ...]:
+    """The findings where not even a server is known, or the embedded one does not start."""
+    wrong = Diagnosis(subject, State.WRONG, error.message.rstrip("."), error.remedy)
+    way = ("guards", *stages(None))
+    rest = way if subject == "settings" else way[way.index(subject) + 1 :]
+    return (wrong, *skipped(*rest, *_BEHIND_LOGIN, after=subject))
+
+
+def is_unreachable(findings: Iterable[Diagnosis]) -> bool:
+    """Whether what is wrong is that the server cannot be reached, at least now."""
+    return any(finding.state is State.WRONG and finding.subject in UNREACHABLE for finding in findings)
+
+
+def _first_wrong(findings: Iterable[Diagnosis]) -> str:
+    return next((finding.subject for finding in findings if finding.state is State.WRONG), "")
+
+
+async def _looked_at(session: Session, visit: Visit) -> list[Diagnosis]:
+    found = [*of_server.version(visit), *of_server.writes(visit), *of_tables.tables(visit)]
+    for subject, stage in _ON_TABLES.items():
+        found += await stage(session, visit) if visit.has_tables else skipped(subject, after="tables")
+    found += await of_server.limits(session, visit)
+    found += await of_server.durability(session, visit)
+    return [*found, *of_server.drills(visit)]

@@ -1,0 +1,60 @@
+"""What every stage behind the login wants to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from couponctl.ledger.schema import missing_columns
+from couponctl.ledger.setting_up import places
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from couponctl.ledger.setting_up import Places
+    from couponctl.postgres.database import Database, Session
+
+_FACTS = text("""
+    SELECT current_setting('server_version') AS version,
+           current_setting('server_version_num')::int / 10000 AS major,
+           current_user AS role,
+           pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS read_only,
+           has_database_privilege(current_database(), 'CREATE') AS may_create,
+           current_setting('fsync')::bool AND current_setting('full_page_writes')::bool
+               AND current_setting('synchronous_commit') <> 'off' AS durable,
+           coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,
+           quote_ident(coalesce(current_schema(), 'public')) AS quoted_schema,
+           quote_ident(current_user) AS quoted_role,
+           quote_ident(current_database()) AS quoted_database,
+           (SELECT version || ', ' || cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS encryption
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One look at one database, as one role."""
+
+    facts: Row[Any]
+    places: Places
+    lacking: tuple[str, ...]
+    """Columns that the tables lack, as `table.column`."""
+    pool_size: int
+    read_only: bool
+    """Nothing is to be written here: the operator has said so."""
+
+    @property
+    def has_tables(self) -> bool:
+        return self.places.complete and not self.lacking
+
+
+async def begun(session: Session, database: Database, *, read_only: bool) -> Visit:
+    """Raises what the first statements raise."""
+    return Visit(
+        (await session.execute(_FACTS)).one(),
+        await places(session),
+        await missing_columns(session),
+        database.limits.pool_size,
+        read_only,
+    )

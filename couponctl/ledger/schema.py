@@ -1,0 +1,72 @@
+"""The tables in the database: making them from `sql/schema.sql`, and the columns that they lack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from couponctl.ledger.tables import metadata
+
+if TYPE_CHECKING:
+    from couponctl.postgres.database import Database, Session
+
+
+def schema_sql() -> str:
+    """The DDL, the same file in a wheel and in a checkout."""
+    return (files("couponctl") / "sql" / "schema.sql").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What applying the schema did to each table."""
+
+    created: tuple[str, ...]
+    found: tuple[str, ...]
+    """Tables that were there before and stay as they are."""
+
+
+async def apply_schema(database: Database, *, schema: str | None = None, unlogged: bool = False) -> Applied:
+    """Create the tables that are missing, in `schema` or where the role's search_path says; all or none.
+
+    `unlogged` ones are in no publication, and empty after a crash of the server.
+    """
+    names = tuple(metadata.tables)
+    async with database.session() as session:
+        if schema is not None:
+            await session.execute(text("SELECT set_config('search_path', :schema, true)"), {"schema": schema})
+        found = tuple([name for name in names if await _exists(session, name)])
+        raw = await session.connection.get_raw_connection()
+        assert raw.driver_connection is not None
+        await session.execute(text("SELECT 1"))  # opens the transaction that the script runs in
+        await raw.driver_connection.execute(schema_sql())
+        if unlogged:
+            await session.execute(text("ALTER TABLE claims SET UNLOGGED"))  # first: it refers to the other
+            await session.execute(text("ALTER TABLE coupons SET UNLOGGED"))
+        await session.commit()
+    return Applied(tuple(name for name in names if name not in found), found)
+
+
+async def ensure_schema(database: Database) -> None:
+    """Create the tables unless they are there already."""
+    async with database.session("AUTOCOMMIT") as session:
+        complete = not await missing_columns(session)
+    if not complete:
+        await apply_schema(database)
+
+
+async def _exists(session: Session, table: str) -> bool:
+    found = await session.execute(text("SELECT to_regclass(:table) IS NOT NULL"), {"table": table})
+    return bool(found.scalar_one())
+
+
+async def missing_columns(session: Session) -> tuple[str, ...]:
+    """Columns that the search_path's tables lack, as `table.column`."""
+    columns = text("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0")
+    missing = []
+    for table in metadata.tables.values():
+        found = set((await session.execute(columns, {"table": table.name})).scalars())
+        missing += [f"{table.name}.{column.name}" for column in table.columns if column.name not in found]
+    return tuple(missing)

@@ -1,0 +1,1 @@
+"""PostgreSQL: connecting, lending connections, what its errors mean, what it is doing."""

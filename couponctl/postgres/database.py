@@ -1,0 +1,361 @@
+"""Connections on loan from the pool."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from functools import lru_cache, partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.util import greenlet_spawn
+
+from couponctl.aio.cancellation import to_its_end, together
+from couponctl.errors import PoolExhausted
+from couponctl.models import Phases
+from couponctl.postgres.connect import connected
+from couponctl.postgres.engine import engine_on
+from couponctl.postgres.errors import READ_ONLY, Stage, sqlstate_of, translated
+from couponctl.postgres.pool_stats import PoolWatch
+from couponctl.postgres.queue import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+
+    from sqlalchemy import CursorResult, Executable
+    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.pool import PoolProxiedConnection
+
+    from couponctl.errors import CouponctlError
+    from couponctl.models import PoolStats
+    from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
+
+Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"]
+"""How a session's statements see the data; in AUTOCOMMIT each is a transaction of its own."""
+
+ABREAST = 3
+"""Claims on one coupon that get a connection at once: more would only queue for its row, in the server.
+
+One is being sent, one holds the lock, one has its answer: measured, two or three are the fastest.
+"""
+
+_DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+
+class Turn(NamedTuple):
+    """A place at the gate, which `session` or `direct` wants, and gives back."""
+
+    coupon: str | None
+    asked_at: float
+    left: PoolProxiedConnection | None
+    """The connection of who had the place before."""
+
+
+class Loan:
+    """A connection on loan from the pool, and how far the work on it has come.
+
+    `committing` is true from the moment a commit is sent until its answer is here: what fails then
+    has an unknown outcome, what fails earlier was rolled back.
+    """
+
+    def __init__(self, pool_wait: float) -> None:
+        self.committing = False
+        self._spent = {"pool_wait": pool_wait}
+        self._lap_start = perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """Book the time since the last lap on `phase`, a field of `Phases`."""
+        now = perf_counter()
+        self._spent[phase] = self._spent.get(phase, 0.0) + now - self._lap_start
+        self._lap_start = now
+
+    @property
+    def phases(self) -> Phases:
+        return Phases(**self._spent)
+
+
+class Session(Loan):
+    """A loan for SQLAlchemy's statements, in transactions."""
+
+    def __init__(self, connection: AsyncConnection, schema: str | None, pool_wait: float) -> None:
+        super().__init__(pool_wait)
+        self.connection = connection
+        self.schema = schema
+        """Where the tables are; None where the search_path says."""
+
+    async def execute(
+        self, statement: Executable, parameters: Mapping[str, object] | None = None
+    ) -> CursorResult[Any]:
+        """Run a statement inside the session's transaction, which the first one opens."""
+        return await self.connection.execute(statement, parameters)
+
+    async def commit(self) -> None:
+        self.committing = True
+        await self.connection.commit()
+        self.committing = False
+
+
+class Direct(Loan):
+    """A loan for single statements, each a transaction of its own, that go straight to the driver.
+
+    SQLAlchemy makes their SQL and keeps the pool; to execute through it costs more than all the rest of
+    a claim.
+    """
+
+    def __init__(
+        self, fairy: PoolProxiedConnection, schema: str | None, coupon: str | None, pool_wait: float
+    ) -> None:
+        super().__init__(pool_wait)
+        self.fairy = fairy
+        self.coupon = coupon
+        self.lost = False
+        """The connection went down under the work."""
+        driver = fairy.driver_connection
+        assert isinstance(driver, asyncpg.Connection)
+        self._driver = driver
+        self._schema = schema
+
+    @property
+    def gone(self) -> bool:
+        return bool(self._driver.is_closed())
+
+    async def fetch_row(self, statement: Executable, parameters: Mapping[str, object]) -> asyncpg.Record:
+        """The first row of a statement that writes nothing."""
+        sql, bound = _compiled(statement, self._schema)
+        return await self._driver.fetchrow(sql, *[parameters.get(name, value) for name, value in bound])
+
+    async def fetch_row_committing(
+        self, statement: Executable, parameters: Mapping[str, object]
+    ) -> asyncpg.Record:
+        """The same for one that writes."""
+        self.committing = True
+        row = await self.fetch_row(statement, parameters)
+        self.committing = False
+        return row
+
+
+class _Lending:
+    """An asynchronous context of two calls; one made of a generator costs a tenth of a claim."""
+
+    def __init__(
+        self,
+        lend: Callable[[], Awaitable[Direct]],
+        take_back: Callable[[Direct, BaseException | None], Awaitable[None]],
+    ) -> None:
+        self._lend = lend
+        self._take_back = take_back
+
+    async def __aenter__(self) -> Direct:
+        self._direct = await self._lend()
+        return self._direct
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, exc: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        await self._take_back(self._direct, exc)
+
+
+@lru_cache(maxsize=256)
+def _compiled(statement: Executable, schema: str | None) -> tuple[str, tuple[tuple[str, Any], ...]]:
+    """The statement as the driver wants it; its parameters in order, with the statement's own values."""
+    compiled = statement.compile(  # type: ignore[attr-defined]
+        dialect=_DIALECT,
+        schema_translate_map={None: schema} if schema else None,
+        render_schema_translate=bool(schema),
+    )
+    return str(compiled), tuple((name, compiled.params[name]) for name in compiled.positiontup)
+
+
+class Database:
+    """One server, reached through one pool, in one event loop.
+
+    `schema` sends every statement to the tables of that schema; statements are qualified rather than
+    the search_path set, which a pooler in transaction mode would lose.
+    """
+
+    def __init__(
+        self, server: Server, limits: Limits, *, application: str, schema: str | None = None
+    ) -> None:
+        self.server = server
+        self.limits = limits
+        self.application = application
+        self.schema = schema
+        self._gate: Gate[PoolProxiedConnection] = Gate(
+            limits.pool_size, abreast=ABREAST, discard=lambda fairy: fairy.close()
+        )
+        self._just_opened: dict[asyncio.Task[Any] | None, asyncpg.Connection] = {}
+        self._engine = engine_on(self._open_connection, limits, schema)
+        assert isinstance(self._engine.pool, AsyncAdaptedQueuePool)
+        self._pool = self._engine.pool
+        self._watch = PoolWatch(self._pool, self._gate)
+
+    @asynccontextmanager
+    async def session(
+        self,
+        isolation: Isolation = "READ COMMITTED",
+        *,
+        coupon: str | None = None,
+        turn: Turn | None = None,
+    ) -> AsyncIterator[Session]:
+        """Lend a connection; what was not committed when it comes back is rolled back.
+
+        `coupon` names the one whose row is to be locked, before which a few are enough to queue; `turn`
+        is that of who has queued already.
+
+        Driver errors leave as the errors of `couponctl.errors`: PoolExhausted, Unreachable, TimedOut,
+        OutcomeUnknown, ...
+        """
+        session: Session | None = None
+        try:
+            turn = turn or await self.turn(coupon)
+            try:
+                if turn.left is not None:
+                    turn.left.close()
+                connection = await self._checked_out()
+                try:
+                    session = Session(connection, self.schema, self._acquired_since(turn.asked_at))
+                    await connection.execution_options(isolation_level=isolation)
+                    yield session
+                finally:
+                    # One that is still on its way back when the pool closes would never be closed.
+                    await to_its_end(connection.close())
+            finally:
+                self._gate.leave(turn.coupon)
+        except Exception as exc:
+            if (own := self._translated(exc, session)) is None:
+                raise
+            raise own from exc
+
+    def direct(
+        self, *, coupon: str | None = None, turn: Turn | None = None
+    ) -> AbstractAsyncContextManager[Direct]:
+        """Lend a connection for statements that are transactions of their own. Raises as `session` does.
+
+        It goes straight on to the next who wants one: a claim in a storm pays for no pool.
+        """
+        return _Lending(partial(self._lend, coupon, turn), self._take_back)
+
+    async def _lend(self, coupon: str | None, turn: Turn | None) -> Direct:
+        try:
+            turn = turn or await self.turn(coupon)
+            fairy = turn.left or await self._fairy(turn.coupon)
+        except Exception as exc:
+            if (own := self._translated(exc, None)) is None:
+                raise
+            raise own from exc
+        return Direct(fairy, self.schema, turn.coupon, self._acquired_since(turn.asked_at))
+
+    async def _take_back(self, direct: Direct, exc: BaseException | None) -> None:
+        # Only after a plain answer of the server is it certain how the connection stands.
+        if exc is None or (not direct.gone and sqlstate_of(exc) not in {None, READ_ONLY}):
+            self._gate.leave(direct.coupon, direct.fairy)
+        else:
+            direct.lost = direct.gone
+            try:
+                await to_its_end(greenlet_spawn(direct.fairy.invalidate))
+            finally:
+                direct.fairy.close()
+                self._gate.leave(direct.coupon)
+        if isinstance(exc, Exception) and (own := self._translated(exc, direct)) is not None:
+            raise own from exc
+
+    def _translated(self, exc: Exception, loan: Loan | None) -> CouponctlError | None:
+        if loan is None:
+            return translated(exc, self.server, self.limits, Stage.CONNECTING)
+        stage = Stage.COMMITTING if loan.committing else Stage.WORKING
+        lost = isinstance(loan, Direct) and loan.lost
+        return translated(exc, self.server, self.limits, stage, lost=lost)
+
+    def _acquired_since(self, asked_at: float) -> float:
+        waited = perf_counter() - asked_at
+        self._watch.acquired(waited)
+        return waited
+
+    async def turn(self, coupon: str | None) -> Turn:
+        """Wait until a connection may be had. Cancelled at any moment, this leaves nothing behind.
+
+        Raises PoolExhausted.
+        """
+        asked_at = perf_counter()
+        if not self._gate.open_to(coupon):
+            self._watch.queued()
+        try:
+            return Turn(coupon, asked_at, await self._gate.enter(self.limits.acquire_timeout, coupon))
+        except TimeoutError:
+            self._watch.gave_up()
+            raise PoolExhausted(self.limits.pool_size, self.limits.acquire_timeout) from None
+
+    async def _checked_out(self) -> AsyncConnection:
+        connection = self._engine.connect()
+        try:
+            await connection.start()
+        except BaseException:
+            self._terminate_just_opened()
+            raise
+        self._just_opened.pop(asyncio.current_task(), None)
+        return connection
+
+    async def _fairy(self, coupon: str | None) -> PoolProxiedConnection:
+        try:
+            fairy: PoolProxiedConnection = await greenlet_spawn(self._pool.connect)
+        except BaseException:
+            self._terminate_just_opened()
+            self._gate.leave(coupon)
+            raise
+        self._just_opened.pop(asyncio.current_task(), None)
+        return fairy
+
+    async def _open_connection(self) -> asyncpg.Connection:
+        connection = await connected(self.server, self.limits, self.application)
+        self._just_opened[asyncio.current_task()] = connection
+        return connection
+
+    def _terminate_just_opened(self) -> None:
+        # SQLAlchemy prepares a connection with queries of its own before the pool knows it, and forgets
+        # it when it is cancelled there (sqlalchemy#13548); its backend would stay for good.
+        connection = self._just_opened.pop(asyncio.current_task(), None)
+        if connection is not None:
+            connection.terminate()
+
+    async def warm(self) -> None:
+        """Open every connection of the pool and count from here, so that no claim pays for a login."""
+        everyone_in = asyncio.Barrier(self.limits.pool_size)
+
+        async def hold_one() -> None:
+            async with self.session("AUTOCOMMIT"):
+                await everyone_in.wait()
+
+        await together(*(hold_one() for _ in range(self.limits.pool_size)))
+        self._watch = PoolWatch(self._pool, self._gate)
+
+    @property
+    def waiting(self) -> int:
+        """Tasks waiting for a connection."""
+        return self._gate.waiting
+
+    def pool_stats(self) -> PoolStats:
+        return self._watch.stats()
+
+    async def close(self) -> None:
+        """Close every connection; a server that does not say good-bye is not waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.limits.command_timeout):
+                await self._engine.dispose()
+
+
+@asynccontextmanager
+async def open_database(
+    server: Server, limits: Limits, *, application: str, schema: str | None = None
+) -> AsyncIterator[Database]:
+    """A database whose connections are closed at the end; the first one opens at first use."""
+    database = Database(server, limits, application=application, schema=schema)
+    try:
+        yield database
+    finally:
+        await to_its_end(database.close())

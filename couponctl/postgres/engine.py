@@ -1,0 +1,69 @@
+"""The engine and its pool: when a connection is tried out, and when it is given up."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from couponctl.postgres.errors import READ_ONLY, sqlstate_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import asyncpg
+    from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+    from couponctl.postgres.limits import Limits
+
+_RESTED = 0.05
+"""Seconds in the pool after which a connection is tried out before it is lent again."""
+
+_CAME_BACK = "came back"
+
+
+def engine_on(
+    connect: Callable[[], Awaitable[asyncpg.Connection]], limits: Limits, schema: str | None
+) -> AsyncEngine:
+    """An engine whose connections `connect` opens, and which tries out those that have rested."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        isolation_level="READ COMMITTED",
+        hide_parameters=True,
+        pool_size=limits.pool_size,
+        max_overflow=0,
+        pool_timeout=limits.acquire_timeout,
+        pool_use_lifo=True,
+        execution_options={"schema_translate_map": {None: schema}} if schema else {},
+    )
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note_the_time(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info[_CAME_BACK] = monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def try_out_what_has_rested(
+        connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+    ) -> None:
+        # SQLAlchemy's own pre-ping takes three round trips, each time: in a storm as long as the claim.
+        came_back = entry.info.get(_CAME_BACK)
+        if came_back is not None and monotonic() - came_back > _RESTED:
+            try:
+                engine.sync_engine.dialect.do_ping(connection)
+            except Exception as exc:
+                # Here: a cancellation while SQLAlchemy closes it itself would keep the place lent for good.
+                entry.invalidate(exc)
+                raise DisconnectionError from exc
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def leave_a_demoted_primary(context: ExceptionContext) -> None:
+        if sqlstate_of(context.original_exception) == READ_ONLY:
+            context.is_disconnect = True
+
+    return engine

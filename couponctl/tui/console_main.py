@@ -1,0 +1,87 @@
+"""From settings and a server to a console on the screen, and back to the shell."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from couponctl.drills.engine import Target
+from couponctl.drills.reports.store import RunStore, default_directory
+from couponctl.ledger.claims import find_strategy
+from couponctl.postgres.activity import open_watch
+from couponctl.sandbox.schema import leftovers, remove_all
+from couponctl.server import kept_up
+from couponctl.service import open_service
+from couponctl.tui.app import CouponApp
+from couponctl.tui.dependencies import Desk
+from couponctl.tui.drill_process import DrillProcess, Order
+from couponctl.tui.drill_runner import Stage
+from couponctl.tui.events import EventLog
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.postgres.database import Database
+    from couponctl.postgres.libpq import Server
+    from couponctl.sandbox.schema import Leftover
+    from couponctl.settings import Settings
+
+_CONNECTIONS = 4
+"""Of the console's own pool, at most: it sits next to production all day."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLeavings:
+    """What drills have left, asked for through the console's own pool."""
+
+    database: Database
+
+    async def find(self) -> tuple[Leftover, ...]:
+        return await leftovers(self.database)
+
+    async def remove(self, found: Sequence[Leftover]) -> None:
+        await remove_all(self.database, found)
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings, server: Server, prefix: Sequence[str]) -> AsyncIterator[Desk]:
+    """A desk on a server; a drill that still runs when it is left is aborted.
+
+    `prefix` names the database in the command lines of the event log.
+    """
+
+    def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> DrillProcess:
+        target = Target(server, settings.limits, find_strategy(strategy))
+        with kept_up(settings) as descriptors:
+            return DrillProcess(Order(drill, parameters, target, seed), descriptors)
+
+    stage = Stage(launch)
+    own = replace(settings.limits, pool_size=min(_CONNECTIONS, settings.limits.pool_size))
+    async with (
+        open_service(replace(settings, limits=own), server, application="couponctl/tui") as service,
+        open_watch(server, settings.limits) as watch,
+    ):
+        try:
+            yield Desk(
+                settings=settings,
+                sale=service,
+                look_at_server=watch.look,
+                leavings=ServerLeavings(service.database),
+                runs=RunStore(default_directory()),
+                stage=stage,
+                events=EventLog(datetime.now, tuple(prefix)),
+            )
+        finally:
+            stage.end()
+
+
+async def run_console(settings: Settings, server: Server, prefix: Sequence[str], refresh_hz: float) -> int:
+    """Run the console until it is left; the exit code. Raises whatever fault has ended it."""
+    # What is loaded by now stays: each search of it for garbage would hold up the console for 50 ms.
+    gc.freeze()
+    async with open_desk(settings, server, prefix) as desk:
+        return await CouponApp(desk, refresh_hz=refresh_hz).run_to_the_end()

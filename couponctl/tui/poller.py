@@ -1,0 +1,94 @@
+"""Something that keeps changing, read again and again, and how reading it goes."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from couponctl.aio.cancellation import cancelled_once
+from couponctl.tui.text import sentence_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+T = TypeVar("T")
+
+_SLOW = 2.0
+"""Seconds without an answer after which what is shown counts as stale."""
+
+
+class Feed(Generic[T]):
+    """The latest value, and why there is no newer one. A failure keeps what was read before."""
+
+    def __init__(
+        self,
+        read: Callable[[], Coroutine[Any, Any, T]],
+        *,
+        every: float = 1.0,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`read` is called every so many seconds while somebody looks."""
+        self.value: T | None = None
+        self.failure = ""
+        self.version = 0
+        """Counts the readings."""
+        self._read = read
+        self._every = every
+        self._clock = clock
+        self._read_at: float | None = None
+        self._asked_at: float | None = None
+        self._wanted = asyncio.Event()
+        self._poked = asyncio.Event()
+
+    @property
+    def stale(self) -> str:
+        """Why the value is old, in words; empty while it is fresh or awaited for the first time."""
+        now = self._clock()
+        if self.failure:
+            age = "" if self._read_at is None else f"stale {now - self._read_at:.0f} s: "
+            return age + self.failure
+        if self._asked_at is not None and now - self._asked_at > _SLOW:
+            since = self._asked_at if self._read_at is None else self._read_at
+            return f"stale {now - since:.0f} s: no answer yet"
+        return ""
+
+    def look(self) -> None:
+        """Somebody looks: read from now on."""
+        self._wanted.set()
+
+    def rest(self) -> None:
+        """Nobody looks: read no more."""
+        self._wanted.clear()
+
+    def poke(self) -> int:
+        """Read at once: something has changed. The version from which on that is in the value."""
+        self._poked.set()
+        return self.version + (1 if self._asked_at is None else 2)
+
+    async def follow(self) -> None:
+        """Read as long as the task lives."""
+        while True:
+            await self._wanted.wait()
+            self._poked.clear()
+            await self.refresh()
+            try:
+                async with asyncio.timeout(self._every):
+                    await self._poked.wait()
+            except TimeoutError:
+                continue
+
+    async def refresh(self) -> None:
+        """Read once."""
+        self._asked_at = self._clock()
+        try:
+            value = await cancelled_once(self._read())
+        except Exception as error:  # noqa: BLE001 - see sentence_of
+            self.failure = sentence_of(error)
+        else:
+            self.value, self.failure = value, ""
+            self._read_at = self._clock()
+        finally:
+            self._asked_at = None
+            self.version += 1

@@ -1,0 +1,103 @@
+"""`verify` finds each kind of damage, and only that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from couponctl.errors import CouponNotFound
+from couponctl.models import FindingKind
+from couponctl.postgres import connect
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from couponctl.models import Coupon
+    from couponctl.service import CouponService
+
+WITHOUT_RULES = """
+    ALTER TABLE claims DROP CONSTRAINT claims_coupon_name_fkey, DROP CONSTRAINT claims_pkey;
+    ALTER TABLE coupons DROP CONSTRAINT coupons_remaining_within_amount;
+"""
+
+
+async def test_a_ledger_that_balances(
+    service: CouponService, sold_out_coupon: Coupon, coupon: Coupon
+) -> None:
+    await service.claim(coupon.name, "alice")
+
+    audit = await service.verify()
+
+    assert audit.ok
+    assert (audit.coupons, audit.claims) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "detail"),
+    [
+        ("UPDATE coupons SET remaining_amount = 3", FindingKind.LOST_STOCK, "3 left, 9 are unclaimed"),
+        (
+            "UPDATE coupons SET remaining_amount = 10",
+            FindingKind.OVERSTATED_STOCK,
+            "10 left, 9 are",
+        ),
+        ("UPDATE coupons SET remaining_amount = -1", FindingKind.NEGATIVE_STOCK, "-1 left"),
+        ("UPDATE coupons SET amount = 0, remaining_amount = -1", FindingKind.OVERSOLD, "1 claim of 0 units"),
+        (
+            "INSERT INTO claims VALUES ('SPRING', 'alice'); UPDATE coupons SET remaining_amount = 8",
+            FindingKind.DUPLICATE_CLAIM,
+            "2 claims by 1 user",
+        ),
+        (
+            "INSERT INTO claims VALUES ('GHOST', 'x')",
+            FindingKind.ORPHAN_CLAIM,
+            "1 claim of a coupon",
+        ),
+    ],
+)
+async def test_damage_is_found(
+    service: CouponService,
+    coupon: Coupon,
+    other_session: asyncpg.Connection,
+    damage: str,
+    kind: FindingKind,
+    detail: str,
+) -> None:
+    await service.claim(coupon.name, "alice")
+    await other_session.execute(WITHOUT_RULES + "ALTER TABLE coupons DROP CONSTRAINT coupons_amount_positive")
+    await other_session.execute(damage)
+
+    findings = [f for f in (await service.verify()).findings if f.kind is not FindingKind.MISSING_CONSTRAINT]
+
+    assert [finding.kind for finding in findings if finding.kind is kind] == [kind]
+    assert detail in next(finding.detail for finding in findings if finding.kind is kind)
+
+
+async def test_missing_rules_are_findings(service: CouponService, other_session: asyncpg.Connection) -> None:
+    await other_session.execute(WITHOUT_RULES)
+
+    kinds = [finding.kind for finding in (await service.verify()).findings]
+
+    assert kinds == [FindingKind.MISSING_CONSTRAINT] * 3
+
+
+async def test_some_coupons_only(
+    service: CouponService, coupon: Coupon, other_session: asyncpg.Connection
+) -> None:
+    await service.create("SOUND", 3)
+    await other_session.execute("UPDATE coupons SET remaining_amount = 1 WHERE name = 'SPRING'")
+
+    assert (await service.verify(["SOUND"])).ok
+    assert [f.coupon for f in (await service.verify(["SPRING", "SOUND"])).findings] == ["SPRING"]
+    with pytest.raises(CouponNotFound):
+        await service.verify(["SOUND", "NEVER"])
+
+
+async def test_a_ledger_with_more_findings_than_one_answer_holds(
+    service: CouponService, other_session: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await other_session.execute("INSERT INTO coupons SELECT n::text, 9, 5 FROM generate_series(1, 3000) n")
+    monkeypatch.setattr(connect, "ANSWER", 1 << 18)
+
+    assert len((await service.verify()).findings) == 3000

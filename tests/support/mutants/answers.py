@@ -1,0 +1,205 @@
+"""Services whose answers are wrong about one user, one amount, one moment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy import delete, func, update
+from sqlalchemy.dialects.postgresql import insert
+
+from couponctl.errors import CouponExists, SoldOut
+from couponctl.ledger.tables import claims, coupons
+from couponctl.models import Audit, Claim, Claimants, Coupon, CouponPage, Outcome, Sort
+from couponctl.service import Attempt, CouponService
+from tests.support.mutants.claims import remaining_of
+from tests.support.mutants.mutant import Mutant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+
+class _ForgetsWinners(CouponService):
+    """Tells everybody "sold out" once nothing is left, those who have one too."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        async with self.database.session("AUTOCOMMIT") as session:
+            remaining = await remaining_of(session, name, lock=False)
+        attempt = await super().claim(name, user_id)
+        if remaining == 0 and attempt.outcome is Outcome.ALREADY_CLAIMED:
+            return attempt._replace(outcome=Outcome.SOLD_OUT, refusal=SoldOut(name, user_id))
+        return attempt
+
+
+class _NamesAnother(CouponService):
+    """Tells a user of the refusal of somebody else."""
+
+    last: ClassVar[str] = "somebody"
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        attempt = await super().claim(name, user_id)
+        if attempt.outcome is Outcome.SOLD_OUT:
+            attempt = attempt._replace(refusal=SoldOut(name, self.last))
+        type(self).last = user_id
+        return attempt
+
+
+class _UsersWithoutCase(CouponService):
+    """Takes users for one who differ in case only."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        return (await super().claim(name, user_id.lower()))._replace(user_id=user_id)
+
+
+class _CouponsWithoutCase(CouponService):
+    async def create(self, name: str, amount: int) -> Coupon:
+        return await super().create(name.lower(), amount)
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        return await super().claim(name.lower(), user_id)
+
+
+class _CapsAmounts(CouponService):
+    """Creates no more than a thousand million units, and says nothing."""
+
+    async def create(self, name: str, amount: int) -> Coupon:
+        return await super().create(name, min(amount, 10**9) if amount < 2**31 else amount)
+
+
+class _AddsWhenRefused(CouponService):
+    """Adds a unit to a coupon that exists already."""
+
+    async def create(self, name: str, amount: int) -> Coupon:
+        try:
+            return await super().create(name, amount)
+        except CouponExists:
+            one_more = update(coupons).where(coupons.c.name == name)
+            async with self.database.session() as session:
+                await session.execute(
+                    one_more.values(
+                        amount=coupons.c.amount + 1, remaining_amount=coupons.c.remaining_amount + 1
+                    )
+                )
+                await session.commit()
+            raise
+
+
+class _CreatesAnother(CouponService):
+    """Creates a coupon that nobody asked for, too."""
+
+    async def create(self, name: str, amount: int) -> Coupon:
+        created = await super().create(name, amount)
+        ghost = insert(coupons).values(name=f"{name[:200]} ", amount=amount, remaining_amount=amount)
+        async with self.database.session() as session:
+            await session.execute(ghost.on_conflict_do_nothing())
+            await session.commit()
+        return created
+
+
+class _DropsEveryTenth(CouponService):
+    """Leaves out every tenth user of a list, and says that they have claimed."""
+
+    async def claim_many(
+        self, name: str, users: Iterable[str], answered: Callable[[Sequence[Attempt]], None]
+    ) -> None:
+        everybody = list(users)
+        dropped = everybody[9::10]
+        await super().claim_many(name, [user for user in everybody if user not in dropped], answered)
+        answered([Attempt(name, user, Outcome.CLAIMED) for user in dropped])
+
+
+class _ShowsWhatWas(CouponService):
+    """Shows coupons as they were created."""
+
+    async def create(self, name: str, amount: int) -> Coupon:
+        created = await super().create(name, amount)
+        self.__dict__.setdefault("as_created", {})[name] = created
+        return created
+
+    async def show(self, name: str, *, limit: int = 100, after: str | None = None) -> Claimants:
+        shown = await super().show(name, limit=limit, after=after)
+        return replace(shown, coupon=self.__dict__["as_created"].get(name, shown.coupon))
+
+
+class _ForgetsAClaimant(CouponService):
+    async def show(self, name: str, *, limit: int = 100, after: str | None = None) -> Claimants:
+        shown = await super().show(name, limit=limit, after=after)
+        return replace(shown, claimed_by=shown.claimed_by[1:])
+
+
+class _FindsNobody(CouponService):
+    async def find_claim(self, name: str, user_id: str) -> Claim | None:
+        return None
+
+
+class _ListsTooMany(CouponService):
+    """Lists one unit more than is left."""
+
+    async def list(
+        self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
+    ) -> CouponPage:
+        page = await super().list(matching=matching, sort=sort, limit=limit, after=after)
+        more = (replace(each, remaining_amount=each.remaining_amount + 1) for each in page.coupons)
+        return replace(page, coupons=tuple(more))
+
+
+class _LiesOnce(CouponService):
+    """Has the 130th claim won, without making it."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        made = self.__dict__["made"] = self.__dict__.get("made", 0) + 1
+        if made == 130:
+            return Attempt(name, user_id, Outcome.CLAIMED)
+        return await super().claim(name, user_id)
+
+
+class _VerifiesNothing(CouponService):
+    async def verify(self, names: Sequence[str] = ()) -> Audit:
+        return replace(await super().verify(names), findings=())
+
+
+class _RewritesOnDuplicate(CouponService):
+    """Has whoever asks again claim now."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        attempt = await super().claim(name, user_id)
+        if attempt.outcome is Outcome.ALREADY_CLAIMED:
+            own = update(claims).where(claims.c.coupon_name == name, claims.c.user_id == user_id)
+            async with self.database.session() as session:
+                await session.execute(own.values(created_at=func.clock_timestamp()))
+                await session.commit()
+        return attempt
+
+
+class _CommitsRefusals(CouponService):
+    """Writes a claim for whoever comes too late, and takes it back."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        attempt = await super().claim(name, user_id)
+        if attempt.outcome is Outcome.SOLD_OUT:
+            own = delete(claims).where(claims.c.coupon_name == name, claims.c.user_id == user_id)
+            for statement in (insert(claims).values(coupon_name=name, user_id=user_id), own):
+                async with self.database.session() as session:
+                    await session.execute(statement)
+                    await session.commit()
+        return attempt
+
+
+MUTANTS = (
+    Mutant("winners forgotten", sale=_ForgetsWinners),
+    Mutant("refusal of another", sale=_NamesAnother),
+    Mutant("users without case", sale=_UsersWithoutCase),
+    Mutant("coupons without case", sale=_CouponsWithoutCase),
+    Mutant("amounts capped", sale=_CapsAmounts),
+    Mutant("refused create adds", sale=_AddsWhenRefused),
+    Mutant("ghost coupon", sale=_CreatesAnother),
+    Mutant("every tenth dropped", sale=_DropsEveryTenth),
+    Mutant("stale show", sale=_ShowsWhatWas),
+    Mutant("claimant forgotten", sale=_ForgetsAClaimant),
+    Mutant("claims not found", sale=_FindsNobody),
+    Mutant("list wrong", sale=_ListsTooMany),
+    Mutant("130th claim is a lie", sale=_LiesOnce),
+    Mutant("verify blind", sale=_VerifiesNothing),
+    Mutant("duplicate rewrites", sale=_RewritesOnDuplicate),
+    Mutant("refusals committed", sale=_CommitsRefusals),
+)

@@ -1,0 +1,66 @@
+"""Tables that are damaged behind the back of a service that is right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy import text
+
+from couponctl.service import CouponService
+from tests.support.mutants.mutant import Mutant
+
+if TYPE_CHECKING:
+    from couponctl.models import Coupon
+
+
+class _Damaged(CouponService):
+    """Damages the tables once the coupon is there."""
+
+    damage: ClassVar[str]
+
+    async def create(self, name: str, amount: int) -> Coupon:
+        coupon = await super().create(name, amount)
+        async with self.database.session() as session:
+            for statement in self.damage.format(schema=self.database.schema).split(";;"):
+                await session.execute(text(statement))
+            await session.commit()
+        return coupon
+
+
+class WithoutKey(_Damaged):
+    damage = "ALTER TABLE {schema}.claims DROP CONSTRAINT IF EXISTS claims_pkey"
+
+
+class _WithoutCheck(_Damaged):
+    damage = "ALTER TABLE {schema}.coupons DROP CONSTRAINT IF EXISTS coupons_remaining_within_amount"
+
+
+class _Vanishing(_Damaged):
+    """A trigger quietly removes claims at commit."""
+
+    damage = """
+        CREATE OR REPLACE FUNCTION {schema}.vanish() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN DELETE FROM {schema}.claims WHERE user_id = NEW.user_id; RETURN NULL; END $$
+        ;; DROP TRIGGER IF EXISTS vanish ON {schema}.claims
+        ;; CREATE CONSTRAINT TRIGGER vanish AFTER INSERT ON {schema}.claims
+           DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {schema}.vanish()
+    """
+
+
+class _Backdating(_Damaged):
+    """A trigger writes claims as of yesterday."""
+
+    damage = """
+        CREATE OR REPLACE FUNCTION {schema}.backdate() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN NEW.created_at = now() - interval '1 day'; RETURN NEW; END $$
+        ;; DROP TRIGGER IF EXISTS backdate ON {schema}.claims
+        ;; CREATE TRIGGER backdate BEFORE INSERT ON {schema}.claims
+           FOR EACH ROW EXECUTE FUNCTION {schema}.backdate()
+    """
+
+
+MUTANTS = (
+    Mutant("claims vanish", sale=_Vanishing),
+    Mutant("no check constraint", sale=_WithoutCheck),
+    Mutant("claims backdated", sale=_Backdating),
+)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+import pytest
+
+from couponctl.errors import Unreachable
+from couponctl.tui.poller import Feed
+from tests.support.tui.desks import Clock
+
+
+class Source:
+    """Counts what is read, or fails."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.failure: Exception | None = None
+        self.gate: asyncio.Event | None = None
+
+    async def __call__(self) -> int:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.read += 1
+        return self.read
+
+
+class Fed(NamedTuple):
+    feed: Feed[int]
+    source: Source
+    clock: Clock
+
+
+@pytest.fixture
+def fed() -> Fed:
+    """A feed that nothing was read from yet."""
+    source, clock = Source(), Clock()
+    return Fed(Feed(source, every=3600, clock=clock), source, clock)
+
+
+async def test_a_failure_keeps_what_was_read_and_says_how_old_it_is(fed: Fed) -> None:
+    await fed.feed.refresh()
+    fed.source.failure = Unreachable("connection refused")
+    fed.clock.seconds += 12
+    await fed.feed.refresh()
+
+    assert fed.feed.value == 1
+    assert fed.feed.stale == "stale 12 s: The database cannot be reached: connection refused."
+
+
+async def test_it_recovers_by_itself(fed: Fed) -> None:
+    fed.source.failure = Unreachable("connection refused")
+    await fed.feed.refresh()
+    assert fed.feed.stale == "The database cannot be reached: connection refused."
+
+    fed.source.failure = None
+    await fed.feed.refresh()
+    assert (fed.feed.value, fed.feed.stale) == (1, "")
+
+
+async def test_what_nobody_expected_is_told_without_its_details(fed: Fed) -> None:
+    fed.source.failure = ValueError("password=secret")
+    await fed.feed.refresh()
+
+    assert fed.feed.stale == "unexpected: ValueError"
+
+
+async def test_an_answer_that_does_not_come_makes_it_stale(fed: Fed) -> None:
+    await fed.feed.refresh()
+    fed.source.gate = asyncio.Event()
+    reading = asyncio.create_task(fed.feed.refresh())
+    await asyncio.sleep(0)
+    assert fed.feed.stale == ""
+
+    fed.clock.seconds += 3
+    assert fed.feed.stale == "stale 3 s: no answer yet"
+
+    fed.source.gate.set()
+    await reading
+    assert fed.feed.stale == ""
+
+
+async def test_it_reads_only_while_somebody_looks_and_at_once_when_poked(fed: Fed) -> None:
+    async def version(expected: int) -> None:
+        async with asyncio.timeout(5):
+            while fed.feed.version < expected:
+                await asyncio.sleep(0)
+
+    following = asyncio.create_task(fed.feed.follow())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert fed.source.read == 0
+
+    fed.feed.look()
+    await version(1)
+    fed.feed.poke()
+    await version(2)
+
+    fed.feed.rest()
+    fed.feed.poke()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert fed.source.read == 2
+    following.cancel()
