@@ -23,7 +23,14 @@ from couponctl.drills.leaks import footprint, leak_checks, rest_checks
 from couponctl.drills.phases import phases_by_outcome
 from couponctl.drills.preflight import AGAIN, DIRECTOR, WITNESS, admitted, connections_of
 from couponctl.drills.progress import Progress
-from couponctl.drills.reading_back import clock_checks, names_of_coupons, reading_checks
+from couponctl.drills.reading_back import (
+    clock_checks,
+    created_checks,
+    names_of_coupons,
+    order_checks,
+    reading_checks,
+    sequence_checks,
+)
 from couponctl.drills.rehearsal import Fittings
 from couponctl.drills.report import Report, histogram_by_outcome, latency_by_outcome
 from couponctl.drills.uptime import uptime
@@ -39,7 +46,7 @@ if TYPE_CHECKING:
     from couponctl.database import Database
     from couponctl.faults import Fault
     from couponctl.libpq import Server
-    from couponctl.models import PoolStats
+    from couponctl.models import Coupon, PoolStats
     from couponctl.settings import Limits
 
 
@@ -209,7 +216,9 @@ class _Run(Generic[P]):
     async def _read_ledger(self, arena: Arena, began: datetime) -> tuple[list[Check], str]:
         """What the ledger says of the answers, and what remains in doubt after all."""
         by_coupon: dict[str, list[Check]] = {}
+        known: dict[str, Coupon] = {}
         gone = []
+        users = {entry.user_id for entry in self.journal.entries}
         for coupon, created in self.journal.created.items():
             entries = self.journal.of(coupon)
             by_coupon[coupon] = time_checks(entries, created.acknowledged)
@@ -221,18 +230,23 @@ class _Run(Generic[P]):
             by_coupon[coupon] = [
                 *ledger_checks(entries, ledger, created.amount),
                 *by_coupon[coupon],
-                *await reading_checks(arena.service, ledger),
+                *await reading_checks(arena.service, ledger, users),
+                *created_checks(created.told, ledger.coupon),
                 *clock_checks(ledger, began),
+                *sequence_checks(entries, ledger),
             ]
+            known[coupon] = ledger.coupon
             self.findings.recovered += len(recovered(entries, ledger))
         async with arena.witness() as database:
-            uninvited = await names_of_coupons(database) - self.journal.asked
+            names = await names_of_coupons(database)
             audited = await audit(database)
+        uninvited = {*names} - self.journal.asked
         found = [finding.detail for finding in audited.findings]
         checks = [
             none_of("coupons-vanished", "created coupons missing from the ledger", gone),
             none_of("coupons-never-asked-for", "coupons in the ledger that no create asked for", uninvited),
             *merged(by_coupon),
+            *await order_checks(arena.service, known, names),
             none_of("audit-findings", "findings of the audit", found),
         ]
         return checks, self._nothing_proved(arena) or "; ".join(audited.not_told)

@@ -84,6 +84,15 @@ KILLED_BY = {
     "claimant forgotten": killers("flash-sale", "stampede"),
     "claims not found": killers("flash-sale", "double-dip"),
     "list wrong": killers("flash-sale", "input-boundary"),
+    "claimant skipped between pages": killers("mixed-load", "scale", checks=("claimants-wrong",)),
+    "claimant repeated between pages": killers("mixed-load", "scale", checks=("claimants-misplaced",)),
+    "list by name only": killers("mixed-load", "input-boundary", checks=("list-orders-wrong",)),
+    "list ends with its page": killers("mixed-load", "input-boundary", checks=("list-orders-wrong",)),
+    "claim of another coupon found": killers("mixed-load", "input-boundary", checks=("find-claim-wrong",)),
+    "oldest for newest": killers("leak-check", "mixed-load", checks=("newest-wrong",)),
+    "create dated by the client": killers("flash-sale", "input-boundary", checks=("create-wrong",)),
+    "refusal of another coupon": killers("flash-sale", "stampede", checks=("answers-about-others",)),
+    "answer to another": killers("flash-sale", "double-dip", "deadlock", checks=("answers-about-others",)),
     "130th claim is a lie": killers("leak-check", "mixed-load", checks=("acknowledged-claims-lost",)),
     "verify blind": killers(
         "oversell-guard",
@@ -111,6 +120,7 @@ KILLED_BY = {
     ),
     "claims vanish": killers("flash-sale", "connection-drop"),
     "claims backdated": killers("flash-sale", "double-dip"),
+    "claims dated as their coupon": killers("leak-check", "cancellation", checks=("claims-out-of-order",)),
     "no check constraint": killers(
         "oversell-guard", checks=("impossible-counters-refused", "audit-findings")
     ),

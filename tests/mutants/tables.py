@@ -59,8 +59,22 @@ class _Backdating(_Damaged):
     """
 
 
+class _DatedAsTheirCoupon(_Damaged):
+    """A trigger writes claims as of the moment at which their coupon was created."""
+
+    damage = """
+        CREATE OR REPLACE FUNCTION {schema}.dated() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN NEW.created_at = (SELECT created_at FROM {schema}.coupons WHERE name = NEW.coupon_name);
+        RETURN NEW; END $$
+        ;; DROP TRIGGER IF EXISTS dated ON {schema}.claims
+        ;; CREATE TRIGGER dated BEFORE INSERT ON {schema}.claims
+           FOR EACH ROW EXECUTE FUNCTION {schema}.dated()
+    """
+
+
 MUTANTS = (
     Mutant("claims vanish", sale=_Vanishing),
     Mutant("no check constraint", sale=_WithoutCheck),
     Mutant("claims backdated", sale=_Backdating),
+    Mutant("claims dated as their coupon", sale=_DatedAsTheirCoupon),
 )
