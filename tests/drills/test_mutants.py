@@ -93,6 +93,24 @@ KILLED_BY = {
     "create dated by the client": killers("flash-sale", "input-boundary", checks=("create-wrong",)),
     "refusal of another coupon": killers("flash-sale", "stampede", checks=("answers-about-others",)),
     "answer to another": killers("flash-sale", "double-dip", "deadlock", checks=("answers-about-others",)),
+    "failed claim remembered": killers("partial-failure", "query-timeout", checks=("second-tries-won",)),
+    "unit of a failed claim kept": killers("partial-failure", "query-timeout"),
+    "lost answer is a win": killers(
+        "connection-drop",
+        checks=("users-told-claimed-twice",),
+        why_one="no other drill loses the answer to somebody who has claimed before",
+    ),
+    "failed list wins": killers("partial-failure", checks=("list-failures-told", "users-told-claimed-twice")),
+    "leading zeros dropped": killers("input-boundary", checks=("users-alike", "inputs-unchanged")),
+    "coupon nearly found": killers("input-boundary", checks=("names-nearly-right", "answers-about-others")),
+    "filter knows wildcards": killers(
+        "input-boundary",
+        checks=("filters-misread",),
+        why_one="no other drill has such names",
+    ),
+    "waits in vain not counted": killers(
+        "pool-exhaustion", checks=("failures-counted",), why_one="nobody else waits in vain for a connection"
+    ),
     "130th claim is a lie": killers("leak-check", "mixed-load", checks=("acknowledged-claims-lost",)),
     "verify blind": killers(
         "oversell-guard",
@@ -120,6 +138,10 @@ KILLED_BY = {
     ),
     "claims vanish": killers("flash-sale", "connection-drop"),
     "claims backdated": killers("flash-sale", "double-dip"),
+    "two of very many taken": killers(
+        "input-boundary", checks=("remaining-matches-claims", "audit-findings")
+    ),
+    "punctuation ignored": killers("input-boundary", checks=("users-alike", "claims-won")),
     "claims dated as their coupon": killers("leak-check", "cancellation", checks=("claims-out-of-order",)),
     "no check constraint": killers(
         "oversell-guard", checks=("impossible-counters-refused", "audit-findings")

@@ -72,9 +72,32 @@ class _DatedAsTheirCoupon(_Damaged):
     """
 
 
+class _LosesOfMany(_Damaged):
+    """A trigger takes two units for a claim where there are very many."""
+
+    damage = """
+        CREATE OR REPLACE FUNCTION {schema}.two() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN NEW.remaining_amount = NEW.remaining_amount - 1; RETURN NEW; END $$
+        ;; DROP TRIGGER IF EXISTS two ON {schema}.coupons
+        ;; CREATE TRIGGER two BEFORE UPDATE ON {schema}.coupons
+           FOR EACH ROW WHEN (OLD.amount > 1000000) EXECUTE FUNCTION {schema}.two()
+    """
+
+
+class _PunctuationIgnored(_Damaged):
+    """A unique index takes users for one who differ in punctuation only."""
+
+    damage = """
+        CREATE UNIQUE INDEX IF NOT EXISTS alike
+            ON {schema}.claims (coupon_name, translate(user_id, '-', ''))
+    """
+
+
 MUTANTS = (
     Mutant("claims vanish", sale=_Vanishing),
     Mutant("no check constraint", sale=_WithoutCheck),
     Mutant("claims backdated", sale=_Backdating),
+    Mutant("two of very many taken", sale=_LosesOfMany),
+    Mutant("punctuation ignored", sale=_PunctuationIgnored),
     Mutant("claims dated as their coupon", sale=_DatedAsTheirCoupon),
 )
