@@ -111,6 +111,30 @@ KILLED_BY = {
     "waits in vain not counted": killers(
         "pool-exhaustion", checks=("failures-counted",), why_one="nobody else waits in vain for a connection"
     ),
+    "lock in the client only": killers(
+        "oversell-guard", checks=("beside-another-sold-out", "beside-another-claimants")
+    ),
+    "no claim remembered": killers("mixed-load", checks=("answers-stale", "find-claim-wrong")),
+    "show of a second before": killers(
+        "mixed-load",
+        checks=("answers-stale",),
+        why_one="it alone asks the same again within a second, and shows are right again at rest",
+    ),
+    "list cut at a thousand": killers(
+        "mixed-load", checks=("list-answers",), why_one="no other drill claims for a list that long"
+    ),
+    "list for no coupon": killers(
+        "mixed-load", checks=("list-of-no-coupon",), why_one="no other drill claims for lists of no coupon"
+    ),
+    "sold anew": killers("oversell-guard", checks=("create-again", "claims-rewritten")),
+    "lost units not verified": killers(
+        "oversell-guard",
+        checks=("damage-verified",),
+        why_one="no other drill writes past the claim path, and so none has damage to be seen",
+    ),
+    "temporary table left": killers("flash-sale", "double-dip", checks=("settings-left",)),
+    "listening left": killers("flash-sale", "double-dip", checks=("settings-left",)),
+    "foreign keys asleep": killers("oversell-guard", checks=("impossible-claims-refused", "audit-findings")),
     "130th claim is a lie": killers("leak-check", "mixed-load", checks=("acknowledged-claims-lost",)),
     "verify blind": killers(
         "oversell-guard",

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import ClassVar
+from itertools import islice
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
-from couponctl.errors import SoldOut
-from couponctl.models import Claim, Claimants, Coupon, CouponPage, Outcome, Sort
+from couponctl.errors import CouponExists, CouponNotFound, SoldOut
+from couponctl.models import Audit, Claim, Claimants, Coupon, CouponPage, FindingKind, Outcome, Sort
 from couponctl.service import Attempt, CouponService
-from couponctl.tables import claims
+from couponctl.tables import claims, coupons
 from tests.mutants.mutant import Mutant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class _SkipsOneAPage(CouponService):
@@ -96,6 +102,74 @@ class _AnswersAnother(CouponService):
         return attempt._replace(user_id=last)
 
 
+class _RemembersWhoHasNone(CouponService):
+    """Looks for a user's claim once."""
+
+    async def find_claim(self, name: str, user_id: str) -> Claim | None:
+        known: dict[tuple[str, str], Claim | None] = self.__dict__.setdefault("known", {})
+        if (name, user_id) not in known:
+            known[name, user_id] = await super().find_claim(name, user_id)
+        return known[name, user_id]
+
+
+class _ShowsTheSecondBefore(CouponService):
+    """Shows what was shown within the last second."""
+
+    async def show(self, name: str, *, limit: int = 100, after: str | None = None) -> Claimants:
+        shown: dict[tuple[str, int, str | None], tuple[float, Claimants]] = self.__dict__.setdefault(
+            "shown", {}
+        )
+        at, page = shown.get((name, limit, after), (0.0, None))
+        if page is None or monotonic() > at + 1:
+            page = await super().show(name, limit=limit, after=after)
+            shown[name, limit, after] = (monotonic(), page)
+        return page
+
+
+class _CutsLists(CouponService):
+    """Claims for the first thousand of a list."""
+
+    async def claim_many(
+        self, name: str, users: Iterable[str], answered: Callable[[Sequence[Attempt]], None]
+    ) -> None:
+        await super().claim_many(name, islice(users, 1000), answered)
+
+
+class _ClaimsForNoCoupon(CouponService):
+    """Says nothing of a list for a coupon that is not there."""
+
+    async def claim_many(
+        self, name: str, users: Iterable[str], answered: Callable[[Sequence[Attempt]], None]
+    ) -> None:
+        with suppress(CouponNotFound):
+            await super().claim_many(name, users, answered)
+
+
+class _SellsAnew(CouponService):
+    """Begins a sale anew when its coupon is created again after it was sold."""
+
+    async def create(self, name: str, amount: int) -> Coupon:
+        try:
+            return await super().create(name, amount)
+        except CouponExists:
+            sold = (await self.show(name)).coupon
+            if sold.remaining_amount:
+                raise
+        async with self.database.session() as session:
+            await session.execute(delete(claims).where(claims.c.coupon_name == name))
+            anew = update(coupons).where(coupons.c.name == name)
+            await session.execute(anew.values(amount=amount, remaining_amount=amount))
+            await session.commit()
+        return replace(sold, amount=amount, remaining_amount=amount)
+
+
+class _OverlooksLostUnits(CouponService):
+    async def verify(self, names: Sequence[str] = ()) -> Audit:
+        audit = await super().verify(names)
+        found = (each for each in audit.findings if each.kind is not FindingKind.LOST_STOCK)
+        return replace(audit, findings=tuple(found))
+
+
 MUTANTS = (
     Mutant("claimant skipped between pages", sale=_SkipsOneAPage),
     Mutant("claimant repeated between pages", sale=_RepeatsOneAPage),
@@ -106,4 +180,10 @@ MUTANTS = (
     Mutant("create dated by the client", sale=_CreatedLater),
     Mutant("refusal of another coupon", sale=_NamesAnotherCoupon),
     Mutant("answer to another", sale=_AnswersAnother),
+    Mutant("no claim remembered", sale=_RemembersWhoHasNone),
+    Mutant("show of a second before", sale=_ShowsTheSecondBefore),
+    Mutant("list cut at a thousand", sale=_CutsLists),
+    Mutant("list for no coupon", sale=_ClaimsForNoCoupon),
+    Mutant("sold anew", sale=_SellsAnew),
+    Mutant("lost units not verified", sale=_OverlooksLostUnits),
 )

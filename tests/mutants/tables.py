@@ -93,9 +93,20 @@ class _PunctuationIgnored(_Damaged):
     """
 
 
+class _WithoutReferences(_Damaged):
+    """The database applies what others wrote, as a subscriber does: nothing is looked up for foreign keys."""
+
+    damage = """
+        DO $$ BEGIN
+            EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica', current_database());
+        END $$
+    """
+
+
 MUTANTS = (
     Mutant("claims vanish", sale=_Vanishing),
     Mutant("no check constraint", sale=_WithoutCheck),
+    Mutant("foreign keys asleep", sale=_WithoutReferences),
     Mutant("claims backdated", sale=_Backdating),
     Mutant("two of very many taken", sale=_LosesOfMany),
     Mutant("punctuation ignored", sale=_PunctuationIgnored),
