@@ -168,19 +168,8 @@ class Arena:
 
     async def ledger(self, coupon: str) -> Ledger:
         """The final word on a coupon, read on a fresh connection. Raises CouponNotFound."""
-        async with self.witness() as database, database.session("REPEATABLE READ") as session:
-            found = await find_coupon(session, coupon)
-            if found is None:
-                raise CouponNotFound(coupon)
-            rows = (
-                select(claims.c.user_id, claims.c.created_at)
-                .where(claims.c.coupon_name == coupon)
-                .order_by(claims.c.user_id)
-            )
-            claimed = (await session.execute(rows)).all()
-            read_at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-            users, times = (tuple(row[column] for row in claimed) for column in (0, 1))
-            return Ledger(found, users, times, read_at)
+        async with self.witness() as database:
+            return await ledger_of(database, coupon)
 
     @asynccontextmanager
     async def watching_rows(self, coupon: str) -> AsyncIterator[RowWatch]:
@@ -216,6 +205,23 @@ class Arena:
                     watch.saw((await session.execute(snapshot)).one_or_none())
         finally:
             watch.first_look.set()
+
+
+async def ledger_of(witness: Database, coupon: str) -> Ledger:
+    """The coupon, its claims, and the time on the server, in one snapshot. Raises CouponNotFound."""
+    async with witness.session("REPEATABLE READ") as session:
+        found = await find_coupon(session, coupon)
+        if found is None:
+            raise CouponNotFound(coupon)
+        rows = (
+            select(claims.c.user_id, claims.c.created_at)
+            .where(claims.c.coupon_name == coupon)
+            .order_by(claims.c.user_id)
+        )
+        claimed = (await session.execute(rows)).all()
+        read_at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+        users, times = (tuple(row[column] for row in claimed) for column in (0, 1))
+        return Ledger(found, users, times, read_at)
 
 
 class RowWatch:

@@ -15,7 +15,7 @@ from couponctl.audit import audit
 from couponctl.cancellation import cancelled_once
 from couponctl.claims import STATEMENT
 from couponctl.database import open_database
-from couponctl.drills.arena import CANCELLED, Arena, ServiceFailed
+from couponctl.drills.arena import CANCELLED, Arena, ServiceFailed, ledger_of
 from couponctl.drills.drill import Check, Drill, P, merged, none_of, some
 from couponctl.drills.isolation import attacker_of, director_of, isolated_schema
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
@@ -200,7 +200,8 @@ class _Run(Generic[P]):
 
     async def _hold_against_ledger(self, arena: Arena, began: datetime) -> None:
         try:
-            checks, doubts = await self._read_ledger(arena, began)
+            async with arena.witness() as witness:
+                checks, doubts = await self._read_ledger(arena, witness, began)
         except _GONE:
             raise
         except CouponctlError as exc:
@@ -213,7 +214,7 @@ class _Run(Generic[P]):
         if not self.target.unlogged:  # a crash empties the others
             self.findings.of_the_ledger = checks
 
-    async def _read_ledger(self, arena: Arena, began: datetime) -> tuple[list[Check], str]:
+    async def _read_ledger(self, arena: Arena, witness: Database, began: datetime) -> tuple[list[Check], str]:
         """What the ledger says of the answers, and what remains in doubt after all."""
         by_coupon: dict[str, list[Check]] = {}
         known: dict[str, Coupon] = {}
@@ -223,7 +224,7 @@ class _Run(Generic[P]):
             entries = self.journal.of(coupon)
             by_coupon[coupon] = time_checks(entries, created.acknowledged)
             try:
-                ledger = await arena.ledger(coupon)
+                ledger = await ledger_of(witness, coupon)
             except CouponNotFound:
                 gone.append(coupon)
                 continue
@@ -237,9 +238,8 @@ class _Run(Generic[P]):
             ]
             known[coupon] = ledger.coupon
             self.findings.recovered += len(recovered(entries, ledger))
-        async with arena.witness() as database:
-            names = await names_of_coupons(database)
-            audited = await audit(database)
+        names = await names_of_coupons(witness)
+        audited = await audit(witness)
         uninvited = {*names} - self.journal.asked
         found = [finding.detail for finding in audited.findings]
         checks = [
