@@ -54,7 +54,7 @@ KILLED_BY = {
     "sold out too early": killers("stampede", "oversell-guard"),
     "timeout is sold out": killers("query-timeout", "leak-check"),
     "exhaustion is sold out": killers("pool-exhaustion", checks=("claims-exhausted", "sold-out-too-early")),
-    "failure is success": killers("partial-failure", checks=("acknowledged-claims-lost", "failures-told")),
+    "failure is success": killers("partial-failure", checks=("users-told-claimed-twice", "failures-told")),
     "unknown is failure": killers(
         "connection-drop", checks=("refused-users-with-claim", "lost-answers-claimed")
     ),
