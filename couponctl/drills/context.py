@@ -97,8 +97,8 @@ class Arena:
     async def create(self, coupon: str, amount: int) -> None:
         self.journal.asked.add(coupon)
         with service_call("create"):
-            await self.service.create(coupon, amount)
-        self.journal.created[coupon] = Creation(amount, perf_counter())
+            told = await self.service.create(coupon, amount)
+        self.journal.created[coupon] = Creation(amount, perf_counter(), told)
 
     @asynccontextmanager
     async def fault(self, fault: AbstractAsyncContextManager[Fault]) -> AsyncIterator[Fault]:
@@ -136,10 +136,9 @@ class Arena:
             sentence = str(exc) if isinstance(exc, CouponctlError) else type(exc).__name__
             self._record(answer(perf_counter(), Outcome.UNKNOWN, sentence, unexpected=True))
             return Outcome.UNKNOWN
-        words = str(attempt.refusal or "")
-        self._record(
-            answer(perf_counter(), attempt.outcome, words, attempt.phases, resolved=attempt.resolved)
-        )
+        told = answer(perf_counter(), attempt.outcome, str(attempt.refusal or ""), attempt.phases)
+        another = (attempt.name, attempt.user_id) != (coupon, user_id)
+        self._record(replace(told, resolved=attempt.resolved, misaddressed=another))
         return attempt.outcome
 
     async def claim_many(self, coupon: str, users: Sequence[str]) -> list[Outcome]:
@@ -152,7 +151,8 @@ class Arena:
             for each in attempts:
                 words = str(each.refusal or "")
                 made = Entry(coupon, each.user_id, start, start, perf_counter(), each.outcome, words)
-                self._record(replace(made, phases=each.phases, resolved=each.resolved))
+                another = each.name != coupon
+                self._record(replace(made, phases=each.phases, resolved=each.resolved, misaddressed=another))
                 outcomes.append(each.outcome)
 
         with service_call("claim_many"):
@@ -168,19 +168,8 @@ class Arena:
 
     async def ledger(self, coupon: str) -> Ledger:
         """The final word on a coupon, read on a fresh connection. Raises CouponNotFound."""
-        async with self.witness() as database, database.session("REPEATABLE READ") as session:
-            found = await find_coupon(session, coupon)
-            if found is None:
-                raise CouponNotFound(coupon)
-            rows = (
-                select(claims.c.user_id, claims.c.created_at)
-                .where(claims.c.coupon_name == coupon)
-                .order_by(claims.c.user_id)
-            )
-            claimed = (await session.execute(rows)).all()
-            read_at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-            users, times = (tuple(row[column] for row in claimed) for column in (0, 1))
-            return Ledger(found, users, times, read_at)
+        async with self.witness() as database:
+            return await ledger_of(database, coupon)
 
     @asynccontextmanager
     async def watching_rows(self, coupon: str) -> AsyncIterator[RowWatch]:
@@ -216,6 +205,23 @@ class Arena:
                     watch.saw((await session.execute(snapshot)).one_or_none())
         finally:
             watch.first_look.set()
+
+
+async def ledger_of(witness: Database, coupon: str) -> Ledger:
+    """The coupon, its claims, and the time on the server, in one snapshot. Raises CouponNotFound."""
+    async with witness.session("REPEATABLE READ") as session:
+        found = await find_coupon(session, coupon)
+        if found is None:
+            raise CouponNotFound(coupon)
+        rows = (
+            select(claims.c.user_id, claims.c.created_at)
+            .where(claims.c.coupon_name == coupon)
+            .order_by(claims.c.user_id)
+        )
+        claimed = (await session.execute(rows)).all()
+        read_at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+        users, times = (tuple(row[column] for row in claimed) for column in (0, 1))
+        return Ledger(found, users, times, read_at)
 
 
 class RowWatch:

@@ -13,12 +13,19 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from couponctl.aio.cancellation import cancelled_once
 from couponctl.drills.check import Check, merged, none_of, some
-from couponctl.drills.context import CANCELLED, Arena, ServiceFailed
+from couponctl.drills.context import CANCELLED, Arena, ServiceFailed, ledger_of
 from couponctl.drills.drill import Drill, P, connections_of
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
 from couponctl.drills.progress import Progress
-from couponctl.drills.reading_back import clock_checks, names_of_coupons, reading_checks
+from couponctl.drills.reading_back import (
+    clock_checks,
+    created_checks,
+    names_of_coupons,
+    order_checks,
+    reading_checks,
+    sequence_checks,
+)
 from couponctl.drills.reports.phases import phases_by_outcome
 from couponctl.drills.reports.report import Report, histogram_by_outcome, latency_by_outcome
 from couponctl.drills.uptime import uptime
@@ -38,7 +45,7 @@ if TYPE_CHECKING:
 
     from couponctl.drills.faults.database import Fault
     from couponctl.ledger.claims import Strategy
-    from couponctl.models import PoolStats
+    from couponctl.models import Coupon, PoolStats
     from couponctl.postgres.database import Database
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
@@ -202,7 +209,8 @@ class _Run(Generic[P]):
 
     async def _hold_against_ledger(self, arena: Arena, began: datetime) -> None:
         try:
-            checks, doubts = await self._read_ledger(arena, began)
+            async with arena.witness() as witness:
+                checks, doubts = await self._read_ledger(arena, witness, began)
         except _GONE:
             raise
         except CouponctlError as exc:
@@ -215,33 +223,39 @@ class _Run(Generic[P]):
         if not self.target.unlogged:  # a crash empties the others
             self.findings.of_the_ledger = checks
 
-    async def _read_ledger(self, arena: Arena, began: datetime) -> tuple[list[Check], str]:
+    async def _read_ledger(self, arena: Arena, witness: Database, began: datetime) -> tuple[list[Check], str]:
         """What the ledger says of the answers, and what remains in doubt after all."""
         by_coupon: dict[str, list[Check]] = {}
+        known: dict[str, Coupon] = {}
         gone = []
+        users = {entry.user_id for entry in self.journal.entries}
         for coupon, created in self.journal.created.items():
             entries = self.journal.of(coupon)
             by_coupon[coupon] = time_checks(entries, created.acknowledged)
             try:
-                ledger = await arena.ledger(coupon)
+                ledger = await ledger_of(witness, coupon)
             except CouponNotFound:
                 gone.append(coupon)
                 continue
             by_coupon[coupon] = [
                 *ledger_checks(entries, ledger, created.amount),
                 *by_coupon[coupon],
-                *await reading_checks(arena.service, ledger),
+                *await reading_checks(arena.service, ledger, users),
+                *created_checks(created.told, ledger.coupon),
                 *clock_checks(ledger, began),
+                *sequence_checks(entries, ledger),
             ]
+            known[coupon] = ledger.coupon
             self.findings.recovered += len(recovered(entries, ledger))
-        async with arena.witness() as database:
-            uninvited = await names_of_coupons(database) - self.journal.asked
-            audited = await audit(database)
+        names = await names_of_coupons(witness)
+        audited = await audit(witness)
+        uninvited = {*names} - self.journal.asked
         found = [finding.detail for finding in audited.findings]
         checks = [
             none_of("coupons-vanished", "created coupons missing from the ledger", gone),
             none_of("coupons-never-asked-for", "coupons in the ledger that no create asked for", uninvited),
             *merged(by_coupon),
+            *await order_checks(arena.service, known, names),
             none_of("audit-findings", "findings of the audit", found),
         ]
         return checks, self._nothing_proved(arena) or "; ".join(audited.not_told)

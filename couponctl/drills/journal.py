@@ -37,6 +37,8 @@ class Entry:
     """The first answer was lost; this one is of the same claim made again."""
     unexpected: bool = False
     """It ended in an error that no user should see; the outcome is UNKNOWN."""
+    misaddressed: bool = False
+    """The answer was to somebody else's claim, or to one of another coupon."""
 
     @property
     def latency(self) -> float:
@@ -73,6 +75,8 @@ class Creation:
     amount: int
     acknowledged: float
     """When, on the clock of the entries."""
+    told: Coupon
+    """What the service said to have created."""
 
 
 _DATABASE_TEXT = re.compile(
@@ -114,7 +118,7 @@ def answer_checks(entries: Sequence[Entry]) -> list[Check]:
         none_of("database-error-text", "answers with database error text", leaking),
         none_of(
             "answers-about-others",
-            "answers that do not name their own user",
+            "answers that do not name their own user and coupon",
             (e.user_id for e in entries if _names_another(e)),
         ),
     ]
@@ -122,7 +126,8 @@ def answer_checks(entries: Sequence[Entry]) -> list[Check]:
 
 def _names_another(entry: Entry) -> bool:
     refused = entry.outcome in {Outcome.SOLD_OUT, Outcome.ALREADY_CLAIMED}
-    return refused and f'"{entry.user_id}"' not in entry.sentence
+    names = (entry.coupon, entry.user_id) if refused else ()
+    return entry.misaddressed or any(f'"{name}"' not in entry.sentence for name in names)
 
 
 def _own_words(entry: Entry) -> str:

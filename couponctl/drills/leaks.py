@@ -101,16 +101,22 @@ async def rest_checks(director: Database, database: Database) -> list[Check]:
 
 
 # asyncpg itself sets jit and sets it back, where it asks for the types of a statement.
-_SETTINGS = text("SELECT name, setting FROM pg_settings WHERE source = 'session' AND setting <> reset_val")
+_SETTINGS = text("""
+    SELECT name || ' = ' || setting FROM pg_settings WHERE source = 'session' AND setting <> reset_val
+    UNION ALL SELECT 'temporary table ' || relname FROM pg_class
+               WHERE relnamespace = pg_my_temp_schema() AND relkind IN ('r', 'S', 'v')
+    UNION ALL SELECT 'LISTEN ' || channel FROM pg_listening_channels() AS channel
+    UNION ALL SELECT 'PREPARE ' || name FROM pg_prepared_statements WHERE from_sql
+""")
 
 
 async def _settings_left(database: Database) -> set[str]:
-    """What claims have SET on connections that the next claims will find so."""
+    """What claims have SET or made on connections that the next claims will find so."""
     found: set[str] = set()
     async with AsyncExitStack() as borrowed:
         for _ in range(database.pool_stats().idle):
             session = await borrowed.enter_async_context(database.session("AUTOCOMMIT"))
-            found |= {f"{row.name} = {row.setting}" for row in await session.execute(_SETTINGS)}
+            found |= {*(await session.execute(_SETTINGS)).scalars()}
     return found
 
 

@@ -1,61 +1,106 @@
-"""What the service answers at rest, against the ledger: its coupon, its claimants, each claim, the list."""
+"""What the service answers at rest, against the ledger: coupons, claimants, claims, lists and orders."""
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from couponctl.drills.check import Check, none_of
 from couponctl.drills.context import service_call
 from couponctl.ledger.tables import coupons
+from couponctl.models import Outcome, Sort
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 
-    from couponctl.drills.journal import Ledger
+    from couponctl.drills.journal import Entry, Ledger
     from couponctl.models import Coupon
     from couponctl.postgres.database import Database
     from couponctl.service import CouponService
 
 _PAGE = 1000
+_PAGES = 3
+"""In which what fits one page is asked for: what is wrong between two pages shows."""
 _ASKED = 5
 """Claimants at either end of the order by name whose claims are asked for one by one."""
+
+_OTHERS = 2
+"""Users who have claimed in vain, or another coupon, and are asked about too."""
 
 _STRANGER = "a user who has claimed nothing"
 
 
-async def reading_checks(service: CouponService, ledger: Ledger) -> list[Check]:
-    """Hold `show`, `find_claim` and `list` against the ledger of one coupon. Raises what they raise."""
+async def reading_checks(service: CouponService, ledger: Ledger, users: Collection[str]) -> list[Check]:
+    """Hold what the service tells of one coupon against its ledger. Raises what the service raises.
+
+    `users` are all who have claimed anything.
+    """
     with service_call("show"):
-        shown, claimants = await _show(service, ledger.coupon.name)
+        shown, claimants = await _show(service, ledger)
     with service_call("find_claim"):
-        misjudged = [user async for user in _misjudged(service, ledger)]
+        misjudged = [user async for user in _misjudged(service, ledger, users)]
     with service_call("list"):
         listed = [coupon async for coupon in _list(service, ledger.coupon.name)]
+    with service_call("newest_claimants"):
+        newest = await service.newest_claimants(ledger.coupon.name, limit=_ASKED)
     return [
         none_of("show-wrong", "facts that show tells otherwise", _differences(shown, ledger.coupon)),
         none_of(
-            "claimants-wrong", "claimants that show leaves out or adds", claimants ^ {*ledger.claimed_by}
+            "claimants-wrong", "claimants that show leaves out or adds", {*claimants} ^ {*ledger.claimed_by}
+        ),
+        none_of(
+            "claimants-misplaced",
+            "claimants that show repeats or puts elsewhere",
+            _misplaced(claimants, ledger.claimed_by),
         ),
         none_of("find-claim-wrong", "users whose claim is told otherwise", misjudged),
         none_of("list-wrong", "coupons that list tells otherwise", _unlike(listed, ledger.coupon)),
+        none_of(
+            "newest-wrong",
+            "users taken for the newest claimants",
+            _misplaced([claim.user_id for claim in newest], _newest(ledger)),
+        ),
     ]
 
 
-async def _show(service: CouponService, name: str) -> tuple[Coupon, set[str]]:
-    page = await service.show(name, limit=_PAGE)
-    claimants = {*page.claimed_by}
-    while page.next is not None:
-        page = await service.show(name, limit=_PAGE, after=page.next)
-        claimants |= {*page.claimed_by}
+def created_checks(told: Coupon, ledger: Coupon) -> list[Check]:
+    """Hold the answer of `create` against the ledger, in which claims have taken units since."""
+    as_created = replace(ledger, remaining_amount=ledger.amount)
+    return [none_of("create-wrong", "facts that create told otherwise", _differences(told, as_created))]
+
+
+async def _show(service: CouponService, ledger: Ledger) -> tuple[Coupon, list[str]]:
+    limit = _page_of(len(ledger.claimed_by))
+    page = await service.show(ledger.coupon.name, limit=limit)
+    claimants = [*page.claimed_by]
+    while page.next is not None and len(claimants) <= len(ledger.claimed_by):
+        page = await service.show(ledger.coupon.name, limit=limit, after=page.next)
+        claimants += page.claimed_by
     return page.coupon, claimants
 
 
-async def _misjudged(service: CouponService, ledger: Ledger) -> AsyncIterator[str]:
+def _page_of(rows: int) -> int:
+    return min(_PAGE, max(2, rows // _PAGES))
+
+
+def _misplaced(told: Sequence[str], right: Sequence[str]) -> list[str]:
+    return [user for user, other in zip(told, right, strict=False) if user != other] + [*told[len(right) :]]
+
+
+def _newest(ledger: Ledger) -> list[str]:
+    made = zip(ledger.claimed_by, ledger.claimed_at, strict=True)
+    # In the order of the database where they claimed at the same time: the ledger is.
+    return [user for user, _ in sorted(made, key=lambda claim: claim[1], reverse=True)][:_ASKED]
+
+
+async def _misjudged(service: CouponService, ledger: Ledger, users: Collection[str]) -> AsyncIterator[str]:
     claims = dict(zip(ledger.claimed_by, ledger.claimed_at, strict=True))
-    asked = {*ledger.claimed_by[:_ASKED], *ledger.claimed_by[-_ASKED:], _STRANGER}
+    others = sorted({*users} - {*claims})[:_OTHERS]
+    asked = {*ledger.claimed_by[:_ASKED], *ledger.claimed_by[-_ASKED:], *others, _STRANGER}
     for user in sorted(asked):
         found = await service.find_claim(ledger.coupon.name, user)
         if (found and found.created_at) != claims.get(user):
@@ -69,10 +114,45 @@ async def _list(service: CouponService, name: str) -> AsyncIterator[Coupon]:
             yield coupon
 
 
-async def names_of_coupons(database: Database) -> set[str]:
-    """All that the ledger holds."""
+async def names_of_coupons(database: Database) -> list[str]:
+    """All that the ledger holds, in its own order."""
     async with database.session("AUTOCOMMIT") as session:
-        return {*(await session.execute(select(coupons.c.name))).scalars()}
+        return [*(await session.execute(select(coupons.c.name).order_by(coupons.c.name))).scalars()]
+
+
+def _second_of(coupon: Coupon) -> float:
+    return coupon.created_at.timestamp() if isinstance(coupon.created_at, datetime) else 0.0
+
+
+_ORDERS: dict[Sort, Callable[[Coupon], Any]] = {
+    Sort.NAME: lambda _: 0,
+    Sort.REMAINING: lambda coupon: coupon.remaining_amount,
+    Sort.CLAIMED: lambda coupon: -coupon.claimed_amount,
+    Sort.AMOUNT: lambda coupon: -coupon.amount,
+    Sort.CREATED: lambda coupon: -_second_of(coupon),
+}
+
+
+async def order_checks(service: CouponService, known: Mapping[str, Coupon], names: list[str]) -> list[Check]:
+    """Hold every order of `list` against the coupons of the ledger; `names` are in the order by name."""
+    by_name = [known[name] for name in names if name in known]
+    wrong = []
+    with service_call("list"):
+        for sort, key in _ORDERS.items() if len(by_name) > 1 else ():
+            listed = [name for name in await _names_listed(service, sort, len(names)) if name in known]
+            if listed != [coupon.name for coupon in sorted(by_name, key=key)]:
+                wrong.append(sort.value)
+    return [none_of("list-orders-wrong", "orders in which list puts coupons wrongly", wrong)]
+
+
+async def _names_listed(service: CouponService, sort: Sort, number: int) -> list[str]:
+    limit = _page_of(number)
+    page = await service.list(sort=sort, limit=limit)
+    listed = [coupon.name for coupon in page.coupons]
+    while page.next is not None and len(listed) <= number:
+        page = await service.list(sort=sort, limit=limit, after=page.next)
+        listed += [coupon.name for coupon in page.coupons]
+    return listed
 
 
 def _differences(told: Coupon, ledger: Coupon) -> list[str]:
@@ -93,3 +173,23 @@ def clock_checks(ledger: Ledger, began: datetime) -> list[Check]:
     if not isinstance(created, datetime) or not began <= created <= ledger.read_at:
         outside.append("the coupon")
     return [none_of("times-outside-the-drill", "creation times outside the drill", outside)]
+
+
+def sequence_checks(entries: Sequence[Entry], ledger: Ledger) -> list[Check]:
+    """Who claimed when somebody else had an answer already has the later time."""
+    return [
+        none_of("claims-out-of-order", "claims dated before earlier ones", _dated_before(entries, ledger))
+    ]
+
+
+def _dated_before(entries: Sequence[Entry], ledger: Ledger) -> Iterator[str]:
+    at = dict(zip(ledger.claimed_by, ledger.claimed_at, strict=True))
+    won = [entry for entry in entries if entry.outcome is Outcome.CLAIMED and entry.user_id in at]
+    answered = deque(sorted(won, key=lambda entry: entry.end))
+    latest: datetime | None = None
+    for entry in sorted(won, key=lambda entry: entry.start):
+        while answered[0].end < entry.start:
+            before = at[answered.popleft().user_id]
+            latest = max(latest or before, before)
+        if latest and at[entry.user_id] <= latest:
+            yield entry.user_id

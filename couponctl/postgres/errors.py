@@ -150,7 +150,8 @@ def _said(exc: BaseException, state: str, *, in_function: bool) -> ServerError:
 def _drivers_own(exc: BaseException) -> BaseException:
     """What the driver raised, without what SQLAlchemy makes of it: its own may be of another class."""
     adapted = getattr(exc, "orig", exc)
-    return getattr(adapted, "driver_exception", adapted)
+    # Before SQLAlchemy 2.1 it is the cause only.
+    return getattr(adapted, "driver_exception", adapted.__cause__ or adapted)
 
 
 def _connection_lost(exc: BaseException) -> bool:

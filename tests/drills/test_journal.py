@@ -106,10 +106,11 @@ def test_the_words_of_the_database_are_found_but_no_user_id_is_taken_for_them(
     [
         ("a", str(SoldOut("X", "a")), True),
         ("a", str(AlreadyClaimed("X", "b")), False),
+        ("a", str(SoldOut("Y", "a")), False),
         ("a\nb", str(SoldOut("X", "a\nb")), True),
     ],
 )
-def test_a_refusal_names_its_own_user(user: str, sentence: str, own: bool) -> None:
+def test_a_refusal_names_its_own_user_and_coupon(user: str, sentence: str, own: bool) -> None:
     *_, about = answer_checks([replace(said(user, SOLD_OUT), sentence=sentence)])
 
     assert about.held is own

@@ -54,7 +54,7 @@ KILLED_BY = {
     "sold out too early": killers("stampede", "oversell-guard"),
     "timeout is sold out": killers("query-timeout", "leak-check"),
     "exhaustion is sold out": killers("pool-exhaustion", checks=("claims-exhausted", "sold-out-too-early")),
-    "failure is success": killers("partial-failure", checks=("acknowledged-claims-lost", "failures-told")),
+    "failure is success": killers("partial-failure", checks=("users-told-claimed-twice", "failures-told")),
     "unknown is failure": killers(
         "connection-drop", checks=("refused-users-with-claim", "lost-answers-claimed")
     ),
@@ -84,6 +84,57 @@ KILLED_BY = {
     "claimant forgotten": killers("flash-sale", "stampede"),
     "claims not found": killers("flash-sale", "double-dip"),
     "list wrong": killers("flash-sale", "input-boundary"),
+    "claimant skipped between pages": killers("mixed-load", "scale", checks=("claimants-wrong",)),
+    "claimant repeated between pages": killers("mixed-load", "scale", checks=("claimants-misplaced",)),
+    "list by name only": killers("mixed-load", "input-boundary", checks=("list-orders-wrong",)),
+    "list ends with its page": killers("mixed-load", "input-boundary", checks=("list-orders-wrong",)),
+    "claim of another coupon found": killers("mixed-load", "input-boundary", checks=("find-claim-wrong",)),
+    "oldest for newest": killers("leak-check", "mixed-load", checks=("newest-wrong",)),
+    "create dated by the client": killers("flash-sale", "input-boundary", checks=("create-wrong",)),
+    "refusal of another coupon": killers("flash-sale", "stampede", checks=("answers-about-others",)),
+    "answer to another": killers("flash-sale", "double-dip", "deadlock", checks=("answers-about-others",)),
+    "failed claim remembered": killers("partial-failure", "query-timeout", checks=("second-tries-won",)),
+    "unit of a failed claim kept": killers("partial-failure", "query-timeout"),
+    "lost answer is a win": killers(
+        "connection-drop",
+        checks=("users-told-claimed-twice",),
+        why_one="no other drill loses the answer to somebody who has claimed before",
+    ),
+    "failed list wins": killers("partial-failure", checks=("list-failures-told", "users-told-claimed-twice")),
+    "leading zeros dropped": killers("input-boundary", checks=("users-alike", "inputs-unchanged")),
+    "coupon nearly found": killers("input-boundary", checks=("names-nearly-right", "answers-about-others")),
+    "filter knows wildcards": killers(
+        "input-boundary",
+        checks=("filters-misread",),
+        why_one="no other drill has such names",
+    ),
+    "waits in vain not counted": killers(
+        "pool-exhaustion", checks=("failures-counted",), why_one="nobody else waits in vain for a connection"
+    ),
+    "lock in the client only": killers(
+        "oversell-guard", checks=("beside-another-sold-out", "beside-another-claimants")
+    ),
+    "no claim remembered": killers("mixed-load", checks=("answers-stale", "find-claim-wrong")),
+    "show of a second before": killers(
+        "mixed-load",
+        checks=("answers-stale",),
+        why_one="it alone asks the same again within a second, and shows are right again at rest",
+    ),
+    "list cut at a thousand": killers(
+        "mixed-load", checks=("list-answers",), why_one="no other drill claims for a list that long"
+    ),
+    "list for no coupon": killers(
+        "mixed-load", checks=("list-of-no-coupon",), why_one="no other drill claims for lists of no coupon"
+    ),
+    "sold anew": killers("oversell-guard", checks=("create-again", "claims-rewritten")),
+    "lost units not verified": killers(
+        "oversell-guard",
+        checks=("damage-verified",),
+        why_one="no other drill writes past the claim path, and so none has damage to be seen",
+    ),
+    "temporary table left": killers("flash-sale", "double-dip", checks=("settings-left",)),
+    "listening left": killers("flash-sale", "double-dip", checks=("settings-left",)),
+    "foreign keys asleep": killers("oversell-guard", checks=("impossible-claims-refused", "audit-findings")),
     "130th claim is a lie": killers("leak-check", "mixed-load", checks=("acknowledged-claims-lost",)),
     "verify blind": killers(
         "oversell-guard",
@@ -115,6 +166,11 @@ KILLED_BY = {
     ),
     "claims vanish": killers("flash-sale", "connection-drop"),
     "claims backdated": killers("flash-sale", "double-dip"),
+    "two of very many taken": killers(
+        "input-boundary", checks=("remaining-matches-claims", "audit-findings")
+    ),
+    "punctuation ignored": killers("input-boundary", checks=("users-alike", "claims-won")),
+    "claims dated as their coupon": killers("leak-check", "cancellation", checks=("claims-out-of-order",)),
     "no check constraint": killers(
         "oversell-guard", checks=("impossible-counters-refused", "audit-findings")
     ),

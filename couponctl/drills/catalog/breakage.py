@@ -24,13 +24,13 @@ from couponctl.drills.faults.database import (
     stopped_at,
 )
 from couponctl.drills.faults.proxy import Lost, wire_proxy
-from couponctl.errors import Contended
-from couponctl.ledger.claims import TRANSACTION
+from couponctl.errors import Contended, Unavailable
+from couponctl.ledger.claims import STATEMENT, TRANSACTION
 from couponctl.ledger.tables import coupons
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from sqlalchemy import Select
@@ -110,6 +110,12 @@ async def _lose_commits(arena: Arena) -> None:
             before = proxy.losses
             await together(*(arena.claim(COUPON, each, service) for each in (user, f"beside {user}")))
             fault.happened = proxy.losses - before
+        if service.strategy is STATEMENT:  # the others read first, and a lost read leaves nothing in doubt
+            arena.faults.append(fault := Fault("lost answer of the commit"))
+            proxy.lose(Lost.ANSWER, b"lost answer")
+            before = proxy.losses
+            await arena.claim(COUPON, "lost answer", service)
+            fault.happened = proxy.losses - before
 
 
 async def _lose_an_answer_before_the_commit_ends(arena: Arena) -> None:
@@ -136,28 +142,50 @@ class Failures(Parameters):
 
 async def _fail_halfway(arena: Arena, failures: Failures) -> list[Check]:
     points = (Point.AFTER_LOCK, Point.AFTER_UPDATE, Point.COMMIT)
-    await arena.create(COUPON, 100)
+    users = {
+        point: [f"failing {point.words} {each}" for each in range(1, failures.n + 1)] for point in points
+    }
+    failing = [user for theirs in users.values() for user in theirs]
+    stock = len(failing) + 1
+    await arena.create(COUPON, stock)
     outcomes: list[Outcome] = []
+    lists_failed = 0
     async with arena.witness() as witness:
-        for point in points:
+        for point, theirs in users.items():
             async with arena.fault(failing_at(point, witness)):
-                users = (f"failing {point.words} {number}" for number in range(1, failures.n + 1))
                 # Together, so that a batch of several fails as a whole.
-                outcomes += await together(*(arena.claim(COUPON, user) for user in users))
+                outcomes += await together(*(arena.claim(COUPON, user) for user in theirs))
+                lists_failed += await _list_fails(arena, theirs)
     left = await arena.ledger(COUPON)
+    again = [await arena.claim(COUPON, user) for user in failing]
     next_one = await arena.claim(COUPON, "afterwards")
-    failed = failures.n * len(points)
     return [
         equals(
             "failures-told",
             'claims that fail halfway and get "unavailable"',
-            failed,
+            len(failing),
             outcomes.count(Outcome.UNAVAILABLE),
         ),
+        equals("list-failures-told", "lists that fail halfway and say so", len(points), lists_failed),
         none_of("half-done-claims", "failed claims in the ledger", left.claimed_by),
-        equals("remaining", "remaining units after the failures", 100, left.coupon.remaining_amount),
+        equals("remaining", "remaining units after the failures", stock, left.coupon.remaining_amount),
+        equals(
+            "second-tries-won",
+            "claims won on the second try by those who failed",
+            len(failing),
+            again.count(Outcome.CLAIMED),
+        ),
         equals("claim-afterwards", "the next claim gets", Outcome.CLAIMED, next_one),
     ]
+
+
+async def _list_fails(arena: Arena, users: Sequence[str]) -> bool:
+    """Whether a list of users is broken off, as all of its claims fail."""
+    try:
+        await arena.claim_many(COUPON, users)
+    except Unavailable:
+        return True
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,11 +252,12 @@ class Cancellations(Parameters):
 
 
 async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Check]:
-    await arena.create(COUPON, 1000)
     slowest = 0.0
     async with arena.witness() as witness:
         backends = Backends(witness, arena.attackers)
-        for moment, fault in _moments(arena, witness).items():
+        moments = _moments(arena, witness)
+        await arena.create(COUPON, len(moments) * cancellations.n + cancellations.afterwards)
+        for moment, fault in moments.items():
             async with task_group() as group, arena.fault(fault()):
                 claims = [
                     group.create_task(arena.claim(COUPON, f"cancelled {moment} {number}"))
@@ -236,7 +265,8 @@ async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Che
                 ]
                 await _all_there(moment, arena, backends, len(claims))
                 slowest = max(slowest, await _cancelled(claims, cancellations.at_once))
-    half_done = [user for user in (await arena.ledger(COUPON)).claimed_by if IN_THE_COMMIT not in user]
+    done = (await arena.ledger(COUPON)).claimed_by
+    denied = [e.user_id for e in [*arena.journal.entries] if await _denied(arena, e.user_id, done)]
     healthy = [
         await arena.claim(COUPON, f"afterwards-{number}") for number in range(cancellations.afterwards)
     ]
@@ -249,8 +279,11 @@ async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Che
             held=slowest < cancellations.at_once,
         ),
         none_of(
-            "half-done-claims", "claims in the ledger that were cancelled before their commit", half_done
+            "half-done-claims",
+            "claims in the ledger that were cancelled before their commit",
+            [user for user in done if IN_THE_COMMIT not in user],
         ),
+        none_of("second-tries-denied", "cancelled users who claim again and get another answer", denied),
         equals(
             "claims-afterwards",
             "claims won afterwards",
@@ -258,6 +291,12 @@ async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Che
             healthy.count(Outcome.CLAIMED),
         ),
     ]
+
+
+async def _denied(arena: Arena, user: str, done: Sequence[str]) -> bool:
+    """Whether a user whose claim was cancelled claims again and hears what is not so."""
+    due = Outcome.ALREADY_CLAIMED if user in done else Outcome.CLAIMED
+    return await arena.claim(COUPON, user) is not due
 
 
 BEFORE_THE_SEND = "before the send"

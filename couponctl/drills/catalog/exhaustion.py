@@ -43,6 +43,7 @@ async def _claim_from_a_drained_pool(arena: Arena, exhaustion: Exhaustion) -> li
         await arena.storm(COUPON, users)
         took = perf_counter() - began
     refused = list(arena.journal.entries)
+    failures = arena.service.pool_stats().acquire_failures
     retries = [await arena.claim(COUPON, user) for user in users]
     exhausted = [entry for entry in refused if entry.outcome is Outcome.POOL_EXHAUSTED]
     too_soon = sum(entry.latency < exhaustion.wait * 0.9 for entry in exhausted)
@@ -52,6 +53,13 @@ async def _claim_from_a_drained_pool(arena: Arena, exhaustion: Exhaustion) -> li
             'claims that get "pool exhausted" while the pool is held',
             exhaustion.n,
             len(exhausted),
+        ),
+        Check(
+            "failures-counted",
+            "waits in vain that the pool counts",
+            "at least 1",
+            failures,
+            held=failures > 0,
         ),
         equals("refused-too-early", "claims refused before their wait was over", 0, too_soon),
         Check(
@@ -79,8 +87,8 @@ class Slowness(Parameters):
 
 
 async def _take_too_long(arena: Arena, slowness: Slowness) -> list[Check]:
-    for name in (COUPON, LOCKED):
-        await arena.create(name, 100)
+    await arena.create(COUPON, 3 + slowness.pool_size * 2)
+    await arena.create(LOCKED, 2)
     async with arena.witness() as witness:
         clock = _ServerClock(witness)
         sleeping = await clock.time(lambda: _sleep(arena, slowness.limit * 8))
@@ -91,10 +99,18 @@ async def _take_too_long(arena: Arena, slowness: Slowness) -> list[Check]:
             inserting = await clock.time(lambda: _claim_in_pairs(arena))
         async with arena.fault(held_row(witness, COUPON)):
             locking = await clock.time(lambda: arena.claim(COUPON, "behind a held lock"))
+    late = list(arena.journal.entries)
+    outcomes = [entry.outcome for entry in late]
+    again = [await arena.claim(entry.coupon, entry.user_id) for entry in late]
     healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(slowness.pool_size * 2)]
-    outcomes = [entry.outcome for entry in arena.journal.entries[:5]]
     return [
-        equals("timeouts-told", 'claims that get "timed out"', 5, outcomes.count(Outcome.TIMED_OUT)),
+        equals("timeouts-told", 'claims that get "timed out"', len(late), outcomes.count(Outcome.TIMED_OUT)),
+        equals(
+            "second-tries-won",
+            "claims won on the second try by those timed out",
+            len(late),
+            again.count(Outcome.CLAIMED),
+        ),
         _near(
             "sleep-ends", "a statement that sleeps ends at statement_timeout", slowness.limit * 2, sleeping
         ),

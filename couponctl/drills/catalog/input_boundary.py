@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from couponctl.drills.check import Check, all_of, equals
+from couponctl.drills.check import Check, all_of, equals, none_of
 from couponctl.drills.context import service_call
 from couponctl.drills.drill import Drill, Parameters
 from couponctl.errors import CouponctlError, Invalid
@@ -29,8 +29,15 @@ GOOD_TEXTS = {
     "inner spaces": "a  b",
     "small letters": "case",
     "capital letters": "CASE",
+    "leading zeros": "007",
 }
 """Visible or not, these may be stored."""
+
+ALIKE = ("alice", "ALICE", "7", "007", "Jose", "José", "e\u0301", "\u00e9", "a-b", "ab", "\uff41\uff42")
+"""Users whom lists, forms and collations like to take for one another."""
+
+NEARLY = ("Case", "cas_", "cas%", "7", "\u65b0\u5e74")
+"""Names that no coupon has, and some have nearly."""
 
 BAD_TEXTS = {
     "nothing": "",
@@ -48,6 +55,9 @@ BAD_TEXTS = {
 }
 """Nobody could find these again, or no database holds them."""
 
+FILTERS = ("%", "_", "\\", "cas", "A_")
+"""Texts to look for in names."""
+
 GOOD_AMOUNTS = (1, 2, 2**31 - 1)
 BAD_AMOUNTS = (0, -1, 2**31, 2**63, -(2**63))
 
@@ -61,8 +71,10 @@ async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
     changed = [what for what, text in GOOD_TEXTS.items() if not await _round_trips(arena, text)]
     for amount in GOOD_AMOUNTS:
         await arena.create(f"AMOUNT {amount}", amount)
-    await arena.create("TWO USERS", 2)
-    alike = [await arena.claim("TWO USERS", user) for user in ("alice", "ALICE")]
+        await arena.claim(f"AMOUNT {amount}", "buyer")
+    await arena.create("ALIKE", len(ALIKE))
+    alike = [await arena.claim("ALIKE", user) for user in ALIKE]
+    found = [name for name in NEARLY if await arena.claim(name, "buyer") is not Outcome.NOT_FOUND]
     before = arena.service.pool_stats().acquires
     accepted = [
         f"coupon: {what}" for what, text in BAD_TEXTS.items() if not await _create_refused(arena, text)
@@ -72,7 +84,9 @@ async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
     sent = arena.service.pool_stats().acquires - before
     with service_call("list"):
         page = await arena.service.list(limit=1000)
+        misread = [text for text in FILTERS if not await _is_literal(arena, text)]
     won = arena.journal.tally().get(Outcome.CLAIMED)
+    valid = len(GOOD_TEXTS) + len(GOOD_AMOUNTS) + len(ALIKE)
     return [
         all_of("inputs-unchanged", "valid inputs that come back byte for byte", len(GOOD_TEXTS), changed),
         all_of(
@@ -83,8 +97,10 @@ async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
         ),
         equals("sql-for-invalid-inputs", "connections used for invalid inputs", 0, sent),
         equals("coupons-in-tables", "coupons in the tables", len(arena.journal.created), len(page.coupons)),
-        equals("users-alike", "claims won by users who differ in case only", 2, alike.count(Outcome.CLAIMED)),
-        equals("claims-won", "claims won by valid users", len(GOOD_TEXTS) + 2, won),
+        equals("users-alike", "claims won by users who look alike", len(ALIKE), alike.count(Outcome.CLAIMED)),
+        none_of("names-nearly-right", "coupons claimed by a name that is nearly theirs", found),
+        none_of("filters-misread", "filters that list takes for more than they say", misread),
+        equals("claims-won", "claims won by valid users", valid, won),
     ]
 
 
@@ -95,6 +111,13 @@ async def _round_trips(arena: Arena, text: str) -> bool:
     with service_call("show"):
         found = await arena.service.show(text)
     return (found.coupon.name, found.claimed_by) == (text, (text,))
+
+
+async def _is_literal(arena: Arena, matching: str) -> bool:
+    """Whether list finds the coupons whose name holds the text, case ignored, and no others."""
+    page = await arena.service.list(matching=matching, limit=1000)
+    due = {name for name in arena.journal.created if matching.lower() in name.lower()}
+    return {coupon.name for coupon in page.coupons} == due
 
 
 async def _create_refused(arena: Arena, name: str, amount: int = 1) -> bool:

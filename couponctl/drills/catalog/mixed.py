@@ -12,7 +12,7 @@ from couponctl.drills.context import StartLine, service_call
 from couponctl.drills.drill import Drill, Parameters, parameter
 from couponctl.drills.faults.database import Backends, held_row
 from couponctl.drills.leaks import footprint, resident_memory
-from couponctl.errors import CouponctlError, CouponExists
+from couponctl.errors import CouponctlError, CouponExists, CouponNotFound
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def _mix(arena: Arena, mixture: Mixture) -> list[Check]:
     claims = {operation for operation in drawn if operation[0] == "claim"}
     creates = {operation for operation in drawn if operation[0] == "create"}
     expected = Counter(operation[0] for operation in drawn)
-    more = [*await _sell_what_is_drawn(arena), *await _claim_a_list(arena)]
+    more = [*await _sell_what_is_drawn(arena), *await _claim_lists(arena), *await _ask_meanwhile(arena)]
     return [
         *more,
         equals("creates-won", "new coupons created", len(creates), answers["created"]),
@@ -99,16 +99,20 @@ async def _sell_what_is_drawn(arena: Arena) -> list[Check]:
     ]
 
 
-async def _claim_a_list(arena: Arena) -> list[Check]:
-    """Lists of users for fewer units, some of whom have one, and one twice: the first of the others win."""
+async def _claim_lists(arena: Arena) -> list[Check]:
+    """Lists of users for fewer units, some of whom have one, and one twice: the first of the others win.
+
+    The last is longer than what the service claims at once.
+    """
     won, again, sold_out = Outcome.CLAIMED, Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT
-    users = [f"listed-{number}" for number in range(1, 21)]
+    users = [f"listed-{number}" for number in range(1, 1041)]
     lists = {
         (*users[:5],): [won] * 5,
         (*users[:10],): [again] * 5 + [won] * 5,
-        (*users[10:], users[10]): [won] * 5 + [sold_out] * 5 + [again],
+        (*users[10:20], users[10]): [won] * 10 + [again],
+        (*users[20:],): [won] * 1015 + [sold_out] * 5,
     }
-    await arena.create("LISTED", 15)
+    await arena.create("LISTED", 1035)
     told = [answer for each in lists for answer in await arena.claim_many("LISTED", each)]
     due = [
         (user, answer) for each, answers in lists.items() for user, answer in zip(each, answers, strict=True)
@@ -117,7 +121,45 @@ async def _claim_a_list(arena: Arena) -> list[Check]:
     return [
         equals("list-answers", "answers to lists of users", len(due), len(told)),
         none_of("list-answers-wrong", "wrong answers to them", wrong),
+        equals("list-of-no-coupon", "a list for no coupon gets", "not found", await _claim_unheard(arena)),
     ]
+
+
+async def _claim_unheard(arena: Arena) -> str:
+    try:
+        with service_call("claim_many"):
+            await arena.service.claim_many("UNHEARD", ["listed-1"], lambda _: None)
+    except CouponNotFound:
+        return "not found"
+    return "nothing"
+
+
+async def _ask_meanwhile(arena: Arena) -> list[Check]:
+    """Who asks before a claim and at once after it is told of that claim, and of one unit less."""
+    stale = []
+    users = [f"asking-{number}" for number in range(1, 4)]
+    await arena.create("ASKED", len(users))
+    for number, user in enumerate(users):
+        left = len(users) - number
+        before = await _told(arena, user)
+        await arena.claim("ASKED", user)
+        if (before, await _told(arena, user)) != (
+            (left, left, *[False] * 2),
+            (left - 1, left - 1, *[True] * 2),
+        ):
+            stale.append(user)
+    return [none_of("answers-stale", "users told of the time before their claim", stale)]
+
+
+async def _told(arena: Arena, user: str) -> tuple[int, ...]:
+    """What list and show say is left, and whether show and find_claim know of the user's claim."""
+    with service_call("list"):
+        listed = sum(c.remaining_amount for c in (await arena.service.list(matching="ASKED")).coupons)
+    with service_call("show"):
+        shown = await arena.service.show("ASKED")
+    with service_call("find_claim"):
+        found = await arena.service.find_claim("ASKED", user)
+    return listed, shown.coupon.remaining_amount, user in shown.claimed_by, found is not None
 
 
 _EXPECTED = ("created", "exists", "claimed", "already_claimed", "shown")

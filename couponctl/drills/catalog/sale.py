@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, update
 
+from couponctl.drills.catalog.beside import sell_beside_another
 from couponctl.drills.check import Check, all_of, equals, no_other, none_of
 from couponctl.drills.context import service_call
 from couponctl.drills.drill import Drill, Parameters, parameter
-from couponctl.errors import RefusedByDatabase
+from couponctl.errors import CouponExists, RefusedByDatabase
 from couponctl.ledger.tables import claims, coupons
 from couponctl.models import Outcome
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from couponctl.postgres.database import Database
 
 COUPON = "FLASH"
+SPARE = "SPARE"
 _LOAD_ONLY = "its own schema and pool; load on the server while it lasts"
 
 
@@ -98,7 +100,8 @@ async def _sell_without_starving(arena: Arena, sale: Sale) -> list[Check]:
 
 
 async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
-    checks = [*await _sell_watched(arena, sale), *await _ask_again(arena), *await _verify_damage(arena)]
+    checks = [*await _sell_watched(arena, sale), *await _ask_again(arena, sale)]
+    checks += [*await sell_beside_another(arena), *await _verify_damage(arena)]
     below_zero = {
         "a counter set to -1": -1,
         "a counter lowered by more than is left": coupons.c.remaining_amount - sale.stock - 1,
@@ -114,12 +117,39 @@ async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
                 continue
             let_through.append(what)
     refused = "impossible counters refused by the table"
-    return [*checks, all_of("impossible-counters-refused", refused, len(below_zero), let_through)]
+    return [
+        *checks,
+        all_of("impossible-counters-refused", refused, len(below_zero), let_through),
+        *await _push_impossible_claims(arena),
+    ]
 
 
-async def _ask_again(arena: Arena) -> list[Check]:
-    """The winners click once more, now that nothing is left."""
+async def _push_impossible_claims(arena: Arena) -> list[Check]:
+    winner = (await arena.ledger(COUPON)).claimed_by[:1]
+    impossible = {"a second claim": (COUPON, *winner), "a claim of no coupon": ("NO COUPON", "nobody")}
+    if not winner:
+        del impossible["a second claim"]
+    let_through = []
+    async with arena.witness() as database:
+        for what, row in impossible.items():
+            try:
+                await _write(database, insert(claims).values(row))
+            except RefusedByDatabase:
+                continue
+            let_through.append(what)
+    refused = "impossible claims refused by the table"
+    return [all_of("impossible-claims-refused", refused, len(impossible), let_through)]
+
+
+async def _ask_again(arena: Arena, sale: Sale) -> list[Check]:
+    """Coupon and claims are asked for once more, now that nothing is left."""
     before = await arena.ledger(COUPON)
+    try:
+        await arena.create(COUPON, sale.stock)
+    except CouponExists:
+        created = "exists"
+    else:
+        created = "created"
     again = [await arena.claim(COUPON, user) for user in before.claimed_by]
     after = await arena.ledger(COUPON)
     rewritten = {*zip(before.claimed_by, before.claimed_at, strict=True)} ^ {
@@ -132,27 +162,32 @@ async def _ask_again(arena: Arena) -> list[Check]:
             len(again),
             again.count(Outcome.ALREADY_CLAIMED),
         ),
+        equals("create-again", "a create of the coupon that is sold gets", "exists", created),
         none_of("claims-rewritten", "claims changed by asking again", {user for user, _ in rewritten}),
     ]
 
 
 async def _verify_damage(arena: Arena) -> list[Check]:
-    """A claim that passes the counter by, for as long as `verify` looks."""
+    """A claim that passes the counter by, and a unit without a claim, for as long as `verify` looks."""
+    await arena.create(SPARE, 2)
     passing_by = {"coupon_name": COUPON, "user_id": "a user whom the counter does not know"}
+    own = claims.c.user_id == passing_by["user_id"]
+    spare, left = update(coupons).where(coupons.c.name == SPARE), coupons.c.remaining_amount
     async with arena.witness() as witness:
-        await _write(witness, insert(claims).values(passing_by))
+        await _write(witness, insert(claims).values(passing_by), spare.values(remaining_amount=left - 1))
         try:
             with service_call("verify"):
                 found = (await arena.service.verify()).findings
         finally:
-            await _write(witness, delete(claims).where(claims.c.user_id == passing_by["user_id"]))
+            await _write(witness, delete(claims).where(own), spare.values(remaining_amount=left + 1))
     about = sorted({str(finding.coupon) for finding in found})
-    return [equals("damage-verified", "coupons in which verify finds damage", [COUPON], about)]
+    return [equals("damage-verified", "coupons in which verify finds damage", [COUPON, SPARE], about)]
 
 
-async def _write(witness: Database, statement: Executable) -> None:
+async def _write(witness: Database, *statements: Executable) -> None:
     async with witness.session() as session:
-        await session.execute(statement)
+        for statement in statements:
+            await session.execute(statement)
         await session.commit()
 
 

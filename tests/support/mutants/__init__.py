@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.mutants import answers, claims, resources, retries, services, tables
+from tests.support.mutants import answers, claims, reading, resources, retries, services, tables
 from tests.support.mutants.resources import give_back_kept
 from tests.support.mutants.services import give_back_leaked
 
@@ -10,6 +10,7 @@ MUTANTS = (
     *claims.MUTANTS,
     *services.MUTANTS,
     *answers.MUTANTS,
+    *reading.MUTANTS,
     *retries.MUTANTS,
     *resources.MUTANTS,
     *tables.MUTANTS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from couponctl.errors import CouponExists, SoldOut
@@ -57,6 +57,37 @@ class _CouponsWithoutCase(CouponService):
 
     async def claim(self, name: str, user_id: str) -> Attempt:
         return await super().claim(name.lower(), user_id)
+
+
+class _DropsZeros(CouponService):
+    """Takes users for numbers where they look like some."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        number = str(int(user_id)) if user_id.isascii() and user_id.isdigit() else user_id
+        return (await super().claim(name, number))._replace(user_id=user_id)
+
+
+class _FindsNearly(CouponService):
+    """Claims the coupon that is called so but for case, where none is called so."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        attempt = await super().claim(name, user_id)
+        if attempt.outcome is not Outcome.NOT_FOUND:
+            return attempt
+        alike = select(coupons.c.name).where(func.lower(coupons.c.name) == name.lower()).limit(1)
+        async with self.database.session("AUTOCOMMIT") as session:
+            found = (await session.execute(alike)).scalar_one_or_none()
+        return await super().claim(found, user_id) if found else attempt
+
+
+class _FiltersByPattern(CouponService):
+    """Lists all coupons when a wildcard is looked for."""
+
+    async def list(
+        self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
+    ) -> CouponPage:
+        text = "" if {*matching} & {"%", "_"} else matching
+        return await super().list(matching=text, sort=sort, limit=limit, after=after)
 
 
 class _CapsAmounts(CouponService):
@@ -190,6 +221,9 @@ MUTANTS = (
     Mutant("refusal of another", sale=_NamesAnother),
     Mutant("users without case", sale=_UsersWithoutCase),
     Mutant("coupons without case", sale=_CouponsWithoutCase),
+    Mutant("leading zeros dropped", sale=_DropsZeros),
+    Mutant("coupon nearly found", sale=_FindsNearly),
+    Mutant("filter knows wildcards", sale=_FiltersByPattern),
     Mutant("amounts capped", sale=_CapsAmounts),
     Mutant("refused create adds", sale=_AddsWhenRefused),
     Mutant("ghost coupon", sale=_CreatesAnother),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -241,8 +242,37 @@ def _last_first(database: Database) -> Claimer:
     return claim_late
 
 
+def _locked_in_the_client(database: Database) -> Claimer:
+    """Has claims on a coupon wait for each other in this process, and for nobody else's."""
+    locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+    claim = Unaided(_read_then_write)(database)
+
+    async def claim_alone(name: str, user_id: str) -> tuple[Outcome, Phases]:
+        async with locks[name]:
+            return await claim(name, user_id)
+
+    return claim_alone
+
+
+async def _read_then_write(session: Session, name: str, user_id: str) -> Outcome:
+    remaining = await remaining_of(session, name, lock=False)
+    if remaining is None:
+        return Outcome.NOT_FOUND
+    own = select(claims.c.user_id).where(claims.c.coupon_name == name, claims.c.user_id == user_id)
+    if (await session.execute(own)).first() is not None:
+        return Outcome.ALREADY_CLAIMED
+    if remaining <= 0:
+        return Outcome.SOLD_OUT
+    await _insert(session, name, user_id)
+    seen = update(coupons).where(coupons.c.name == name)
+    await session.execute(seen.values(remaining_amount=remaining - 1))
+    await session.commit()
+    return Outcome.CLAIMED
+
+
 MUTANTS = (
     Mutant("no lock", Strategy("check-then-act", Unaided(_check_then_act))),
+    Mutant("lock in the client only", Strategy("client-lock", _locked_in_the_client)),
     Mutant("decrement first", Strategy("decrement-first", Unaided(_decrement_first))),
     Mutant("no decrement", Strategy("no-decrement", Unaided(_no_decrement))),
     Mutant(

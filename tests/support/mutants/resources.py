@@ -29,6 +29,26 @@ class _LeavesSettings(CouponService):
         return await super().claim(name, user_id)
 
 
+class _LeavesTables(CouponService):
+    """Notes attempts in a table that lasts as long as the connection."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        attempt = await super().claim(name, user_id)
+        async with self.database.session("AUTOCOMMIT") as session:
+            await session.execute(text("CREATE TEMPORARY TABLE IF NOT EXISTS attempts (user_id text)"))
+        return attempt
+
+
+class _LeavesEars(CouponService):
+    """Has the server tell a connection of everything from now on."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        attempt = await super().claim(name, user_id)
+        async with self.database.session("AUTOCOMMIT") as session:
+            await session.execute(text("LISTEN sold_out"))
+        return attempt
+
+
 class _LeavesThreads(CouponService):
     over: ClassVar[threading.Event] = threading.Event()
 
@@ -50,6 +70,8 @@ class _LeavesMemory(CouponService):
 MUTANTS = (
     Mutant("locks left", sale=_LeavesLocks),
     Mutant("settings left", sale=_LeavesSettings),
+    Mutant("temporary table left", sale=_LeavesTables),
+    Mutant("listening left", sale=_LeavesEars),
     Mutant("threads left", sale=_LeavesThreads),
     Mutant("memory left", sale=_LeavesMemory),
 )

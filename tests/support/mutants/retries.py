@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from couponctl.errors import Contended, OutcomeUnknown, SoldOut, TimedOut, Unavailable
 from couponctl.ledger.claims import TRANSACTION
@@ -16,6 +17,14 @@ from couponctl.service import Attempt, CouponService, Patience
 from tests.support.mutants.mutant import Mutant
 
 if TYPE_CHECKING:
+    from couponctl.ledger.claims.batcher import Answer
+from couponctl.errors import AlreadyClaimed
+from couponctl.ledger.tables import claims
+from tests.support.mutants.claims import remaining_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from couponctl.ledger.claims.batcher import Answer
 
 
@@ -101,6 +110,66 @@ class _LateBatchesAreSoldOut(_GivesBatchesUp):
         return Outcome.SOLD_OUT, Phases()
 
 
+class _KeepsTheKey(CouponService):
+    """Knows claims again that it has seen, those too that came to nothing."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        seen: set[tuple[str, str]] = self.__dict__.setdefault("seen", set())
+        if (name, user_id) in seen:
+            return Attempt(name, user_id, Outcome.ALREADY_CLAIMED, AlreadyClaimed(name, user_id))
+        attempt = await super().claim(name, user_id)
+        if attempt.outcome in {Outcome.CLAIMED, Outcome.UNAVAILABLE, Outcome.TIMED_OUT}:
+            seen.add((name, user_id))
+        return attempt
+
+
+class _KeepsTheUnit(CouponService):
+    """Sets a unit aside for each claim, and does not put it back where the claim fails."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        aside: Counter[str] = self.__dict__.setdefault("aside", Counter())
+        attempt = await super().claim(name, user_id)
+        if attempt.outcome in {Outcome.UNAVAILABLE, Outcome.TIMED_OUT}:
+            aside[name] += 1
+        async with self.database.session("AUTOCOMMIT") as session:
+            left = await remaining_of(session, name, lock=False)
+        if left is not None and left < aside[name] and attempt.outcome is Outcome.CLAIMED:
+            await self._give_back(name, user_id)
+            return Attempt(name, user_id, Outcome.SOLD_OUT, SoldOut(name, user_id))
+        return attempt
+
+    async def _give_back(self, name: str, user_id: str) -> None:
+        own = delete(claims).where(claims.c.coupon_name == name, claims.c.user_id == user_id)
+        one_more = update(coupons).where(coupons.c.name == name)
+        async with self.database.session() as session:
+            await session.execute(own)
+            await session.execute(one_more.values(remaining_amount=coupons.c.remaining_amount + 1))
+            await session.commit()
+
+
+class _LostIsWon(CouponService):
+    """Takes the claim that it finds when an answer was lost for the one that was lost."""
+
+    async def claim(self, name: str, user_id: str) -> Attempt:
+        attempt = await super().claim(name, user_id)
+        if attempt.resolved and attempt.outcome is Outcome.ALREADY_CLAIMED:
+            return attempt._replace(outcome=Outcome.CLAIMED, refusal=None)
+        return attempt
+
+
+class _ListWinsAnyhow(CouponService):
+    """Tells a whole list that it has claimed when the database fails."""
+
+    async def claim_many(
+        self, name: str, users: Iterable[str], answered: Callable[[Sequence[Attempt]], None]
+    ) -> None:
+        everybody = list(users)
+        try:
+            await super().claim_many(name, everybody, answered)
+        except Unavailable:
+            answered([Attempt(name, user, Outcome.CLAIMED) for user in everybody])
+
+
 MUTANTS = (
     Mutant("lost answer looked up", sale=_LooksInstead),
     Mutant("lost answer looked up, in a transaction", TRANSACTION, _LooksInstead),
@@ -109,4 +178,8 @@ MUTANTS = (
     Mutant("victim is refused", sale=_VictimIsRefused),
     Mutant("lost batch is failure", Strategy("gives-up", _GivesBatchesUp, abreast=1)),
     Mutant("late batch is sold out", Strategy("late", _LateBatchesAreSoldOut, abreast=1)),
+    Mutant("failed claim remembered", sale=_KeepsTheKey),
+    Mutant("unit of a failed claim kept", sale=_KeepsTheUnit),
+    Mutant("lost answer is a win", sale=_LostIsWon),
+    Mutant("failed list wins", sale=_ListWinsAnyhow),
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import ClassVar
 
 from couponctl.aio.cancellation import to_its_end
 from couponctl.errors import CouponNotFound, Invalid, SoldOut
-from couponctl.models import Coupon, Outcome
+from couponctl.models import Coupon, Outcome, PoolStats
 from couponctl.service import Attempt, CouponService, Patience
 from tests.support.mutants.claims import remaining_of
 from tests.support.mutants.mutant import Mutant
@@ -119,6 +120,13 @@ class _Deaf(CouponService):
         return await super().claim(name, user_id)
 
 
+class _CountsNoFailures(CouponService):
+    """Has nobody wait in vain, as far as it tells."""
+
+    def pool_stats(self) -> PoolStats:
+        return replace(super().pool_stats(), acquire_failures=0)
+
+
 MUTANTS = (
     Mutant("first come refused", sale=_Deaf),
     Mutant("sold out too early", sale=_Hasty),
@@ -130,6 +138,7 @@ MUTANTS = (
     Mutant("connection leaked", sale=_Leaking),
     Mutant("not found for good", sale=_Forgetful),
     Mutant("input tidied", sale=_Tidying),
+    Mutant("waits in vain not counted", sale=_CountsNoFailures),
     Mutant("cancellation ignored", sale=_Stubborn),
 )
 

@@ -59,8 +59,56 @@ class _Backdating(_Damaged):
     """
 
 
+class _DatedAsTheirCoupon(_Damaged):
+    """A trigger writes claims as of the moment at which their coupon was created."""
+
+    damage = """
+        CREATE OR REPLACE FUNCTION {schema}.dated() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN NEW.created_at = (SELECT created_at FROM {schema}.coupons WHERE name = NEW.coupon_name);
+        RETURN NEW; END $$
+        ;; DROP TRIGGER IF EXISTS dated ON {schema}.claims
+        ;; CREATE TRIGGER dated BEFORE INSERT ON {schema}.claims
+           FOR EACH ROW EXECUTE FUNCTION {schema}.dated()
+    """
+
+
+class _LosesOfMany(_Damaged):
+    """A trigger takes two units for a claim where there are very many."""
+
+    damage = """
+        CREATE OR REPLACE FUNCTION {schema}.two() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN NEW.remaining_amount = NEW.remaining_amount - 1; RETURN NEW; END $$
+        ;; DROP TRIGGER IF EXISTS two ON {schema}.coupons
+        ;; CREATE TRIGGER two BEFORE UPDATE ON {schema}.coupons
+           FOR EACH ROW WHEN (OLD.amount > 1000000) EXECUTE FUNCTION {schema}.two()
+    """
+
+
+class _PunctuationIgnored(_Damaged):
+    """A unique index takes users for one who differ in punctuation only."""
+
+    damage = """
+        CREATE UNIQUE INDEX IF NOT EXISTS alike
+            ON {schema}.claims (coupon_name, translate(user_id, '-', ''))
+    """
+
+
+class _WithoutReferences(_Damaged):
+    """The database applies what others wrote, as a subscriber does: nothing is looked up for foreign keys."""
+
+    damage = """
+        DO $$ BEGIN
+            EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica', current_database());
+        END $$
+    """
+
+
 MUTANTS = (
     Mutant("claims vanish", sale=_Vanishing),
     Mutant("no check constraint", sale=_WithoutCheck),
+    Mutant("foreign keys asleep", sale=_WithoutReferences),
     Mutant("claims backdated", sale=_Backdating),
+    Mutant("two of very many taken", sale=_LosesOfMany),
+    Mutant("punctuation ignored", sale=_PunctuationIgnored),
+    Mutant("claims dated as their coupon", sale=_DatedAsTheirCoupon),
 )

@@ -1,0 +1,52 @@
+"""A sale that another client of the same tables takes part in, past the service under attack."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select, update
+
+from couponctl.aio.cancellation import task_group
+from couponctl.drills.check import Check, equals
+from couponctl.drills.faults.database import Backends
+from couponctl.drills.journal import Entry
+from couponctl.ledger.tables import claims, coupons
+from couponctl.models import Outcome
+
+if TYPE_CHECKING:
+    from couponctl.drills.context import Arena
+
+COUPON = "SHARED"
+OTHER = "a user of another client"
+WAITING = 10
+
+
+async def sell_beside_another(arena: Arena) -> list[Check]:
+    """Another client takes the only unit, while users of the service wait for its row."""
+    await arena.create(COUPON, 1)
+    users = [f"waiting-{number}" for number in range(1, WAITING + 1)]
+    async with task_group() as group, arena.witness() as witness, witness.session() as session:
+        began = perf_counter()
+        await session.execute(select(coupons.c.name).where(coupons.c.name == COUPON).with_for_update())
+        storm = group.create_task(arena.storm(COUPON, users), name="claiming beside another client")
+        backends = Backends(witness, arena.attackers)
+        while not storm.done() and not await backends.waiting():
+            await asyncio.sleep(0.005)
+        await session.execute(insert(claims).values(coupon_name=COUPON, user_id=OTHER))
+        await session.execute(update(coupons).where(coupons.c.name == COUPON).values(remaining_amount=0))
+        await session.commit()
+        arena.journal.entries.append(Entry(COUPON, OTHER, began, began, perf_counter(), Outcome.CLAIMED))
+        await storm
+    told = [entry.outcome for entry in arena.journal.of(COUPON)]
+    ledger = await arena.ledger(COUPON)
+    return [
+        equals(
+            "beside-another-sold-out",
+            'users who wait while another client takes the only unit, and get "sold out"',
+            WAITING,
+            told.count(Outcome.SOLD_OUT),
+        ),
+        equals("beside-another-claimants", "claimants of that unit", [OTHER], list(ledger.claimed_by)),
+    ]
