@@ -24,11 +24,11 @@ from couponctl.cli.outputs import Output, output_options, outputs_of, write_all
 from couponctl.cli.running import run
 from couponctl.cli.unlogged import unlogged_option
 from couponctl.drills.catalog import DRILLS
-from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
 from couponctl.drills.plan import Plan
 from couponctl.drills.progress import Progress
+from couponctl.drills.reports.conclusion import aborted_words
 from couponctl.drills.reports.report import SCHEMA_VERSION, worst
 from couponctl.drills.reports.slo import parse
 from couponctl.drills.reports.slo_check import held_to

@@ -8,7 +8,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from couponctl.drills.reports.histogram import BUCKETS, bucket_of
+from couponctl.drills.histogram import BUCKETS, bucket_of
 from couponctl.postgres.pool_stats import nearest_rank
 from couponctl.sandbox.schema import OnServer
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from couponctl.drills.check import Check
-    from couponctl.drills.reports.histogram import Histogram
+    from couponctl.drills.histogram import Histogram
     from couponctl.models import Outcome, PoolStats
     from couponctl.postgres.database import Database
 

@@ -14,7 +14,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import NoColor
 
 from couponctl.aio import signals
-from couponctl.drills.conclusion import conclusion
+from couponctl.drills.reports.conclusion import conclusion
 from couponctl.errors import CouponctlError, Misconfigured
 from couponctl.guards import may_attack, name_to_type
 from couponctl.present import safe

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from couponctl.aio import signals
 from couponctl.aio.event_loop import loop_for_load
-from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.engine import run_drill
 from couponctl.drills.progress import Progress
+from couponctl.drills.reports.conclusion import aborted_words
 from couponctl.drills.reports.report import Report
 from couponctl.errors import CouponctlError
 

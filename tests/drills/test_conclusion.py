@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from couponctl.drills.check import Check
-from couponctl.drills.conclusion import aborted_words, conclusion
 from couponctl.drills.progress import Progress
 from couponctl.drills.reports.comparison import compare, comparison_lines
+from couponctl.drills.reports.conclusion import aborted_words, conclusion
 from couponctl.drills.reports.junit import junit
 from couponctl.drills.reports.markdown import markdown
 from couponctl.drills.reports.slo import parse

@@ -16,8 +16,8 @@ from couponctl.drills.check import Check
 from couponctl.drills.drill import Verdict
 from couponctl.drills.engine import Target, run_drill
 from couponctl.drills.faults.database import Fault
+from couponctl.drills.histogram import BUCKETS
 from couponctl.drills.reports.comparison import compare, comparison_lines
-from couponctl.drills.reports.histogram import BUCKETS
 from couponctl.drills.reports.phases import Spread
 from couponctl.drills.reports.report import Latency, Report
 from couponctl.drills.reports.slo import COUNTS, TIMES, parse

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from couponctl.drills.histogram import BOUNDS_MS, BUCKETS, bucket_words, histogram
 from couponctl.drills.progress import Progress, Timeline
-from couponctl.drills.reports.histogram import BOUNDS_MS, BUCKETS, bucket_words, histogram
 from couponctl.models import Outcome
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from textual.widgets import Input
 
-from couponctl.drills.conclusion import aborted_words
+from couponctl.drills.reports.conclusion import aborted_words
 from couponctl.drills.reports.slo import parse
 from couponctl.drills.reports.slo_check import held_to
 from couponctl.errors import Unreachable

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from couponctl.drills.reports.histogram import BUCKETS
+from couponctl.drills.histogram import BUCKETS
 from couponctl.tui.widgets.gauges import gauge, histogram_content
 
 

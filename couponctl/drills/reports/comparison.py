@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from couponctl.drills.conclusion import conclusion
+from couponctl.drills.reports.conclusion import conclusion
 from couponctl.models import Outcome
 from couponctl.present import aligned, counted, milliseconds, safe
 

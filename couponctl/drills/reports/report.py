@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.reports.check_ids import check_of
 from couponctl.drills.drill import Verdict
-from couponctl.drills.reports.histogram import BOUNDS_MS, BUCKETS, histogram
+from couponctl.drills.histogram import BOUNDS_MS, BUCKETS, histogram
 from couponctl.drills.reports.phases import Spread
 from couponctl.drills.reports.decode import Facts, flat, of, whole
 from couponctl.drills.reports.slo import Level
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from couponctl.drills.check import Check
-    from couponctl.drills.reports.histogram import Histogram
+    from couponctl.drills.histogram import Histogram
     from couponctl.drills.journal import Entry
 
 SCHEMA_VERSION = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from couponctl.drills.conclusion import LEVEL_GLYPHS, conclusion
+from couponctl.drills.reports.conclusion import LEVEL_GLYPHS, conclusion
 from couponctl.drills.drill import connections_of
 from couponctl.models import Phases
 from couponctl.present import aligned, milliseconds, safe

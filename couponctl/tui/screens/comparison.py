@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from couponctl.drills.conclusion import conclusion
+from couponctl.drills.reports.conclusion import conclusion
 from couponctl.present import counted
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell

@@ -12,8 +12,8 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from couponctl.drills.catalog import DRILLS
-from couponctl.drills.conclusion import conclusion
 from couponctl.drills.plan import Plan
+from couponctl.drills.reports.conclusion import conclusion
 from couponctl.errors import CouponctlError
 from couponctl.guards import may_attack, may_write, name_to_type
 from couponctl.present import safe

@@ -12,8 +12,8 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import DataTable
 
-from couponctl.drills.conclusion import conclusion
 from couponctl.drills.reports.comparison import compare
+from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.reports.store import origin_words
 from couponctl.drills.reports.text import report_lines
 from couponctl.present import counted, milliseconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from couponctl.drills.reports.histogram import BUCKETS, bucket_words
+from couponctl.drills.histogram import BUCKETS, bucket_words
 from couponctl.models import Outcome
 from couponctl.tui.text import Tone, joined, lines, literal
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from couponctl.drills.reports.histogram import Histogram
+    from couponctl.drills.histogram import Histogram
 
 
 def gauge(value: float, whole: float, width: int) -> tuple[str, str]:

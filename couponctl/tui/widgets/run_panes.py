@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.containers import VerticalScroll
 from textual.widgets import Sparkline
 
-from couponctl.drills.conclusion import conclusion
+from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.reports.text import check_row
 from couponctl.models import Outcome
 from couponctl.present import milliseconds
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from textual.content import Content
 
     from couponctl.drills.check import Check
+    from couponctl.drills.histogram import Histogram
     from couponctl.drills.progress import View
-    from couponctl.drills.reports.histogram import Histogram
     from couponctl.tui.snapshot import DrillState
 
 _NO_ERRORS = {

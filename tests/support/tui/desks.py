@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.catalog import DRILLS
-from couponctl.drills.conclusion import aborted_words
 from couponctl.drills.progress import View
+from couponctl.drills.reports.conclusion import aborted_words
 from couponctl.drills.reports.store import RunStore
 from couponctl.errors import AlreadyClaimed, CouponExists, CouponNotFound, SoldOut
 from couponctl.models import (
