@@ -8,7 +8,7 @@ LOWEST := .venv-lowest
 # The tests start couponctl hundreds of times; compiled anew each time they would take half as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install tui drill check lint types test lowest soak drills bench screenshots clean
+.PHONY: help install tui drill check lint types test lowest soak drills bench mutation screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -59,9 +59,16 @@ drills: $(INSTALLED) ## the drills as tests, as CI runs them: four at once, for 
 bench: $(INSTALLED) ## ratios measured side by side
 	$(BIN)/pytest -m benchmark -s
 
+mutation: $(VENV)/mutation ## mutants of the claims, the audit and the checkers: which of them no test kills; takes an hour
+	$(BIN)/python -m tests.support.mutation
+
+$(VENV)/mutation: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutation]'
+	@touch $@
+
 screenshots: $(INSTALLED) ## the README's pictures, from a session on real data
 	$(BIN)/python -m tests.support.tui.screenshots .github/assets
 
 clean: ## remove what make built
-	rm -rf $(VENV) $(LOWEST) build dist reports .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist mutants reports .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find couponctl tests -name __pycache__ -prune -exec rm -rf {} +

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -46,22 +45,10 @@ def state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - only mkdtemp writes there
-_ENOUGH = 4 << 30
-"""Bytes for the servers of all workers, each with the gigabyte of WAL that it may keep."""
-
-
 @pytest.fixture(scope="session")
 def open_directory() -> Iterator[Path]:
-    """A short path that the server's account may pass through when root runs the tests.
-
-    In memory, where there is room: databases are then cloned in a tenth of the time.
-    """
-    room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH
-    path = Path(tempfile.mkdtemp(prefix="couponctl-test-", dir=_MEMORY if room else None))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path)
+    with servers.open_directory() as path:
+        yield path
 
 
 _SERVER = pytest.StashKey[str]()

@@ -149,9 +149,12 @@ def _said(exc: BaseException, state: str, *, in_function: bool) -> ServerError:
 
 def _drivers_own(exc: BaseException) -> BaseException:
     """What the driver raised, without what SQLAlchemy makes of it: its own may be of another class."""
-    adapted = getattr(exc, "orig", exc)
+    adapted = getattr(exc, "orig", None)
+    if adapted is None:
+        return exc
     # Before SQLAlchemy 2.1 it is the cause only.
-    return getattr(adapted, "driver_exception", adapted.__cause__ or adapted)
+    own: BaseException = getattr(adapted, "driver_exception", None) or adapted.__cause__ or adapted
+    return own
 
 
 def _connection_lost(exc: BaseException) -> bool:

@@ -74,6 +74,7 @@ def test_an_honest_history_holds(entries: list[Entry], final: Ledger) -> None:
         ([said("a", CLAIMED)], ledger("a", remaining=2), "remaining-matches-claims"),
         ([said("a", CLAIMED)], ledger("a", remaining=0), "remaining-matches-claims"),
         ([said("a", SOLD_OUT)], ledger(), "sold-out-with-units-left"),
+        ([said("a", SOLD_OUT)], ledger(amount=1), "sold-out-with-units-left"),
         (
             [said(user, CLAIMED) for user in "abc"],
             ledger("a", "b", "c", remaining=-1),
@@ -135,8 +136,9 @@ def test_sold_out_before_a_later_claim_was_won_is_caught() -> None:
     assert time_checks(entries, created=0.0)[0].observed == "1: hasty"
 
 
-def test_sold_out_while_the_winning_claim_was_under_way_is_fair() -> None:
-    entries = [said("loser", SOLD_OUT, 0.0, 0.25), said("winner", CLAIMED, 0.2, 0.3)]
+@pytest.mark.parametrize("told", [0.2, 0.25])
+def test_sold_out_while_the_winning_claim_was_under_way_is_fair(told: float) -> None:
+    entries = [said("loser", SOLD_OUT, 0.0, told), said("winner", CLAIMED, 0.2, 0.3)]
 
     assert all(check.held for check in time_checks(entries, created=0.0))
 
@@ -157,11 +159,40 @@ def test_who_has_one_is_not_told_otherwise_afterwards(told: Outcome, denied: Out
     assert "claimants-told-otherwise" in broken_in_time([*fair, said("a", denied, 0.5, 0.6)])
 
 
-@pytest.mark.parametrize(("start", "held"), [(0.4, True), (0.6, False)])
+def test_who_is_told_twice_that_he_has_one_has_it_since_the_first_time() -> None:
+    told = [said("a", CLAIMED, 0.0, 0.1), said("a", ALREADY, 0.0, 0.9)]
+
+    assert broken_in_time([*told, said("a", SOLD_OUT, 0.5, 0.6)]) == ["claimants-told-otherwise"]
+
+
+@pytest.mark.parametrize(("start", "held"), [(0.4, True), (0.5, True), (0.6, False)])
 def test_not_found_is_fair_only_until_the_coupon_is_there(start: float, held: bool) -> None:
     entries = [said("a", NOT_FOUND, start, 1.0)]
 
     assert time_checks(entries, created=0.5)[1].held is held
+
+
+def test_every_check_has_its_id_and_says_what_it_counts() -> None:
+    checks = [*answer_checks([]), *ledger_checks([], ledger(), 2), *time_checks([], None)]
+
+    assert {check.id: check.promise for check in checks} == {
+        "unexpected-errors": "attempts with an unexpected error",
+        "database-error-text": "answers with database error text",
+        "answers-about-others": "answers that do not name their own user",
+        "acknowledged-claims-lost": "acknowledged claims missing from the ledger",
+        "claims-never-attempted": "claims in the ledger that no user attempted",
+        "refused-users-with-claim": "refused users with a claim in the ledger",
+        "already-claimed-without-claim": 'users told "already claimed" without a claim in the ledger',
+        "users-told-claimed-twice": 'users told "claimed" more than once',
+        "users-with-two-rows": "users with more than one claim in the ledger",
+        "remaining-matches-claims": "remaining = amount - claims in the ledger",
+        "amount-as-created": "the amount is as created",
+        "sold-out-with-units-left": 'users told "sold out" of a coupon that has units left',
+        "oversold": "units oversold",
+        "sold-out-too-early": 'users told "sold out" before a claim that started later was won',
+        "not-found-after-create": 'users told "not found" after the coupon was created',
+        "claimants-told-otherwise": 'users who have one and were told "sold out" or "not found" afterwards',
+    }
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=30), st.integers(1, 5), st.data())

@@ -168,6 +168,42 @@ async def test_a_rule_that_comes_in_the_middle_of_the_sale(
     await check(other_session, told, amount=9)
 
 
+@pytest.mark.parametrize("rules", ["SELECT", KEEPS_OUT, RAISES], ids=["plain", "keeps out", "raises"])
+async def test_nobody_gets_what_is_sold_out_and_nobody_is_refused_it(
+    service: CouponService, other_session: asyncpg.Connection, rules: str
+) -> None:
+    """Nor where no rule of the tables holds the units."""
+    await other_session.execute(rules)
+    await other_session.execute("ALTER TABLE coupons DROP CONSTRAINT coupons_remaining_within_amount")
+    await service.create("SPRING", 1)
+
+    told = [await service.claim("SPRING", user) for user in ("alice", "bad 1", "bob", "alice")]
+
+    assert [attempt.outcome for attempt in told] == [CLAIMED, SOLD_OUT, SOLD_OUT, ALREADY]
+    await check(other_session, told, amount=1)
+
+
+async def test_whoever_is_kept_out_is_told_by_what(
+    service: CouponService, other_session: asyncpg.Connection
+) -> None:
+    await other_session.execute(KEEPS_OUT)
+    await service.create("SPRING", 3)
+
+    refusal = (await service.claim("SPRING", "bad 1")).refusal
+
+    assert "a trigger or rule of its own kept it out" in str(refusal)
+
+
+async def test_an_unknown_coupon_is_not_found_whatever_the_rules(
+    service: CouponService, other_session: asyncpg.Connection
+) -> None:
+    await other_session.execute(KEEPS_OUT)
+
+    told = await asyncio.gather(*(service.claim("NEVER", user) for user in ("alice", "bob")))
+
+    assert [attempt.outcome for attempt in told] == [Outcome.NOT_FOUND] * 2
+
+
 async def test_one_coupon_a_user_is_no_claim_of_this_coupon(
     service: CouponService, other_session: asyncpg.Connection
 ) -> None:
@@ -238,11 +274,11 @@ async def test_a_coupon_that_may_be_seen_but_not_locked_is_not_sold_out(
         GRANT SELECT, INSERT, UPDATE ON coupons, claims TO PUBLIC;
         ALTER TABLE coupons ENABLE ROW LEVEL SECURITY;
         CREATE POLICY to_see ON coupons FOR SELECT USING (true);
-        INSERT INTO coupons VALUES ('SPRING', 3, 3);
+        INSERT INTO coupons VALUES ('SPRING', 1, 1);
     """)
     clerk = server_at(await asyncio.to_thread(role), source="the test")
     async with open_database(clerk, limits, application="couponctl/test") as database:
         with pytest.raises(NoPrivilege):
             await CouponService(database, strategy=strategy).claim("SPRING", "alice")
 
-    assert await ledger(other_session) == (3, {})
+    assert await ledger(other_session) == (1, {})

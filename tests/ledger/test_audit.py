@@ -34,35 +34,43 @@ async def test_a_ledger_that_balances(
 
 
 @pytest.mark.parametrize(
-    ("damage", "kind", "detail"),
+    ("damage", "found"),
     [
-        ("UPDATE coupons SET remaining_amount = 3", FindingKind.LOST_STOCK, "3 left, 9 are unclaimed"),
+        (
+            "UPDATE coupons SET remaining_amount = 3",
+            {FindingKind.LOST_STOCK: "the counter says 3 left, 9 are unclaimed: too few"},
+        ),
         (
             "UPDATE coupons SET remaining_amount = 10",
-            FindingKind.OVERSTATED_STOCK,
-            "10 left, 9 are",
+            {FindingKind.OVERSTATED_STOCK: "the counter says 10 left, 9 are unclaimed: too many"},
         ),
-        ("UPDATE coupons SET remaining_amount = -1", FindingKind.NEGATIVE_STOCK, "-1 left"),
-        ("UPDATE coupons SET amount = 0, remaining_amount = -1", FindingKind.OVERSOLD, "1 claim of 0 units"),
+        (
+            "UPDATE coupons SET amount = 1, remaining_amount = 1",
+            {FindingKind.OVERSTATED_STOCK: "the counter says 1 left, 0 are unclaimed: too many"},
+        ),
+        (
+            "UPDATE coupons SET remaining_amount = -1",
+            {FindingKind.NEGATIVE_STOCK: "the counter says -1 left"},
+        ),
+        (
+            "UPDATE coupons SET amount = 0, remaining_amount = -1",
+            {
+                FindingKind.OVERSOLD: "1 claim of 0 units",
+                FindingKind.NEGATIVE_STOCK: "the counter says -1 left",
+            },
+        ),
         (
             "INSERT INTO claims VALUES ('SPRING', 'alice'); UPDATE coupons SET remaining_amount = 8",
-            FindingKind.DUPLICATE_CLAIM,
-            "2 claims by 1 user",
-        ),
-        (
-            "INSERT INTO claims VALUES ('GHOST', 'x')",
-            FindingKind.ORPHAN_CLAIM,
-            "1 claim of a coupon",
+            {FindingKind.DUPLICATE_CLAIM: "2 claims by 1 user"},
         ),
     ],
 )
-async def test_damage_is_found(
+async def test_damage_is_found_and_nothing_else(
     service: CouponService,
     coupon: Coupon,
     other_session: asyncpg.Connection,
     damage: str,
-    kind: FindingKind,
-    detail: str,
+    found: dict[FindingKind, str],
 ) -> None:
     await service.claim(coupon.name, "alice")
     await other_session.execute(WITHOUT_RULES + "ALTER TABLE coupons DROP CONSTRAINT coupons_amount_positive")
@@ -70,8 +78,21 @@ async def test_damage_is_found(
 
     findings = [f for f in (await service.verify()).findings if f.kind is not FindingKind.MISSING_CONSTRAINT]
 
-    assert [finding.kind for finding in findings if finding.kind is kind] == [kind]
-    assert detail in next(finding.detail for finding in findings if finding.kind is kind)
+    assert {finding.kind: finding.detail for finding in findings} == found
+    assert {finding.coupon for finding in findings} == {coupon.name}
+
+
+async def test_claims_of_a_coupon_that_is_gone_are_found(
+    service: CouponService, coupon: Coupon, other_session: asyncpg.Connection
+) -> None:
+    await other_session.execute(WITHOUT_RULES)
+    await other_session.execute("INSERT INTO claims VALUES ('GHOST', 'x')")
+
+    orphan, *missing = (await service.verify()).findings
+
+    assert (orphan.coupon, orphan.kind) == ("GHOST", FindingKind.ORPHAN_CLAIM)
+    assert orphan.detail == "1 claim of a coupon that does not exist"
+    assert {finding.kind for finding in missing} == {FindingKind.MISSING_CONSTRAINT}
 
 
 async def test_missing_rules_are_findings(service: CouponService, other_session: asyncpg.Connection) -> None:

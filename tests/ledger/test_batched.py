@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from couponctl.drills.faults.proxy import Lost, wire_proxy
 from couponctl.errors import NoPrivilege
-from couponctl.ledger.claims import BATCHED, batcher
+from couponctl.ledger.claims import BATCHED, batch, batcher
 from couponctl.ledger.claims.batch import Batches
 from couponctl.ledger.claims.shape import Shape
 from couponctl.models import Outcome
@@ -22,12 +22,13 @@ from couponctl.service import CouponService, Patience
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     import asyncpg
 
     from couponctl.drills.faults.proxy import WireProxy
+    from couponctl.ledger.claims.by_trial import Answer
     from couponctl.postgres.database import Database
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
@@ -204,18 +205,40 @@ async def test_a_batch_after_one_with_duplicates_does_not_queue_for_a_sold_out_c
 
 
 async def test_batches_with_and_without_duplicates_take_turns(
-    service: CouponService, database: Database
+    service: CouponService, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Where the last batch had some, nobody hopes that the next one has none; none is tried one by one."""
     await service.create("FEW", 6)
     batches = Batches(database, "FEW", Shape(database))
+    alike: list[str] = []
+    treat_alike = batches._treat_alike
+
+    async def told(who: Sequence[str], sent: Callable[[], None]) -> Mapping[str, Answer] | None:
+        alike.append("".join(who))
+        return await treat_alike(who, sent)
+
+    monkeypatch.setattr(batches, "_treat_alike", told)
+    monkeypatch.setattr(batch, "claim_by_trial", None)
 
     assert await batches.claim(["a", "b"]) == [CLAIMED, CLAIMED]
     assert await batches.claim(["b", "c"]) == [ALREADY_CLAIMED, CLAIMED]
     assert await batches.claim(["c", "d"]) == [ALREADY_CLAIMED, CLAIMED]
     assert await batches.claim(["e"]) == [CLAIMED]
-    assert await batches.claim(["f"]) == [CLAIMED]
+    assert await batches.claim(["f", "h"]) == [CLAIMED, SOLD_OUT]
     assert await batches.claim(["a", "g"]) == [ALREADY_CLAIMED, SOLD_OUT]
+    assert alike == ["ab", "bc", "fh", "ag"]
     assert (await service.verify()).ok
+
+
+async def test_a_coupon_that_went_after_a_batch_with_duplicates_is_not_found(
+    service: CouponService, hot: str, database: Database, other_session: asyncpg.Connection
+) -> None:
+    batches = Batches(database, hot, Shape(database))
+    await batches.claim(["a"])
+    assert await batches.claim(["a", "b"]) == [ALREADY_CLAIMED, CLAIMED]
+    await other_session.execute("DELETE FROM claims; DELETE FROM coupons")
+
+    assert await batches.claim(["a", "c"]) == [Outcome.NOT_FOUND] * 2
 
 
 @pytest.mark.parametrize("kept_out", ["b", "."], ids=["one", "all"])

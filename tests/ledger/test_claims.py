@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.errors import AlreadyClaimed, CouponNotFound, SoldOut, TimedOut
+from couponctl.ledger.claims import batch, single
 from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
 from couponctl.postgres.limits import Limits
@@ -27,6 +28,34 @@ if TYPE_CHECKING:
 @pytest.fixture
 def service(database: Database, strategy: Strategy) -> CouponService:
     return CouponService(database, strategy=strategy)
+
+
+@pytest.fixture
+def nobody_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim that is made once more, slowly, is answered truly too; on plain tables none may need it."""
+
+    def tried(_: object, name: str, users: object, *sent: object) -> None:
+        raise AssertionError(f"{users} of {name} tried again")
+
+    monkeypatch.setattr(single, "claim_by_trial", tried)
+    monkeypatch.setattr(batch, "claim_by_trial", tried)
+
+
+@pytest.mark.usefixtures("nobody_tried_again")
+async def test_every_answer_of_plain_tables_is_had_at_once(service: CouponService) -> None:
+    await service.create("FEW", 2)
+
+    told = [await service.claim("FEW", user) for user in ("a", "a", "b", "c", "a")]
+    told += [await service.claim("NEVER", "a")]
+
+    assert [attempt.outcome for attempt in told] == [
+        Outcome.CLAIMED,
+        Outcome.ALREADY_CLAIMED,
+        Outcome.CLAIMED,
+        Outcome.SOLD_OUT,
+        Outcome.ALREADY_CLAIMED,
+        Outcome.NOT_FOUND,
+    ]
 
 
 async def test_a_claim_takes_one_unit(service: CouponService, coupon: Coupon) -> None:
@@ -106,6 +135,7 @@ async def test_racing_users_and_duplicates_leave_a_balanced_ledger(service: Coup
     assert {a.user_id for a in attempts if a.outcome is Outcome.CLAIMED} == set(page.claimed_by)
 
 
+@pytest.mark.usefixtures("nobody_tried_again")
 async def test_who_waited_for_the_lock_while_the_last_unit_went_hears_the_truth(
     service: CouponService,
     strategy: Strategy,
