@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,59 +18,107 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(couponctl.__file__).parent
 
-FLOORS: tuple[dict[str, set[str]], ...] = (
+ROOMS: tuple[dict[str, set[str]], ...] = (
     {"models": set()},
     {"errors": set(), "present": {"wcwidth"}},
-    {
-        "cancellation": set(),
-        "embedded": {"platformdirs"},
-        "event_loop": {"uvloop"},
-        "flood": set(),
-        "gate": set(),
-        "input_rules": set(),
-        "interruption": set(),
-        "libpq": set(),
-        "sqlstates": set(),
-        "passfile": set(),
-        "tables": {"sqlalchemy"},
-    },
-    {"lists": set(), "settings": {"platformdirs"}},
-    {
-        "driver_errors": {"sqlalchemy", "asyncpg"},
-        "guards": set(),
-        "login_failures": {"asyncpg"},
-        "reach": set(),
-    },
-    {"engine": {"sqlalchemy", "asyncpg"}, "login": {"asyncpg"}, "pool_watch": {"sqlalchemy"}},
-    {"database": {"sqlalchemy", "asyncpg"}},
-    {
-        "claims": {"sqlalchemy"},
-        "questions": {"sqlalchemy"},
-        "rules": {"sqlalchemy"},
-        "schema": {"sqlalchemy"},
-    },
-    {"headroom": {"sqlalchemy"}, "setting_up": {"sqlalchemy"}},
-    {"activity": {"sqlalchemy"}, "audit": {"sqlalchemy"}, "doctor": {"sqlalchemy"}},
-    {"service": {"sqlalchemy"}, "faults": {"sqlalchemy"}, "wire": set()},
-    {"drills": {"sqlalchemy"}},
-    {"bench": {"sqlalchemy"}, "runs": {"platformdirs"}},
+    {"aio": {"uvloop"}, "input_rules": set()},
+    {"embedded": {"platformdirs"}, "lists": set(), "postgres": {"asyncpg", "sqlalchemy"}},
+    {"settings": {"platformdirs"}},
+    {"guards": set(), "server": set()},
+    {"ledger": {"sqlalchemy"}},
+    {"sandbox": {"sqlalchemy"}, "service": set()},
+    {"drills": {"platformdirs", "sqlalchemy"}},
+    {"bench": {"sqlalchemy"}},
     {"tui": {"rich", "textual"}},
     {"cli": {"click"}},
     {"__main__": set()},
 )
 """From the ground up: module or package -> the libraries that it may import."""
 
-FLOOR_OF = {name: level for level, floor in enumerate(FLOORS) for name in floor}
-LIBRARIES = {name: libraries for floor in FLOORS for name, libraries in floor.items()}
+INSIDE: dict[str, tuple[set[str], ...]] = {
+    "postgres": (
+        {"flood", "libpq", "limits", "passfile", "queue", "row_security", "sqlstates"},
+        {"errors", "login_errors", "pool_stats"},
+        {"connect", "engine"},
+        {"database"},
+        {"server_stats"},
+        {"activity", "headroom"},
+    ),
+    "embedded": (
+        {"directory", "locks", "os_user", "supervisor"},
+        {"binaries"},
+        {"initdb"},
+        {"cluster"},
+        {"__init__"},
+    ),
+    "lists": ({"answers", "lines", "one_file"}, {"layout"}, {"names"}),
+    "ledger": ({"rules", "tables"}, {"claims", "queries", "schema"}, {"audit", "setting_up"}, {"doctor"}),
+    "sandbox": ({"preflight", "rehearsal"}, {"schema"}),
+    "drills": (
+        {"check", "faults", "histogram", "uptime"},
+        {"journal", "leaks", "progress"},
+        {"context"},
+        {"drill", "reading_back"},
+        {"catalog", "reports"},
+        {"engine", "plan"},
+    ),
+    "bench": ({"result", "timed"}, {"load", "pgbench", "rows"}, {"sandbox"}, {"closed", "open"}),
+    "tui": (
+        {
+            "copying",
+            "drill_process",
+            "keyboard",
+            "legible",
+            "modes",
+            "rates",
+            "snapshot",
+            "terminal",
+            "text",
+            "theme",
+        },
+        {"drill_runner", "events", "poller"},
+        {"dependencies", "widgets"},
+        {"screens"},
+        {"palette"},
+        {"app"},
+        {"console_main"},
+    ),
+}
+"""The same inside the rooms: a module imports only from lower floors of its own room, too."""
+
+MOST_MODULES = 10
+"""Directly in the package; what is more belongs into a room."""
+
+
+def floors_of(*floors: set[str] | dict[str, set[str]]) -> dict[str, int]:
+    return {name: level for level, floor in enumerate(floors) for name in floor}
+
+
+FLOOR_OF = floors_of(*ROOMS) | {
+    f"{room}.{name}": level for room, floors in INSIDE.items() for name, level in floors_of(*floors).items()
+}
+LIBRARIES = {name: libraries for floor in ROOMS for name, libraries in floor.items()}
 
 
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def home_of(path: Path) -> str:
-    """The module or package of the floors that a file belongs to."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def parts_of(path: Path) -> tuple[str, ...]:
+    """Where a file lies: ("drills", "catalog", "sale"); a package's own file is its `__init__`."""
+    return path.relative_to(PACKAGE).with_suffix("").parts
+
+
+def floors_between(home: tuple[str, ...], other: tuple[str, ...]) -> tuple[int, int] | None:
+    """The floors of both where they part, if an order is laid down there."""
+    if home[0] != other[0]:
+        return FLOOR_OF[home[0]], FLOOR_OF[other[0]]
+    room, *_ = home
+    if room not in INSIDE or len(other) < 2 or home[1] == other[1]:
+        return None
+    if other[1] == "__init__" and room != "embedded":
+        return None  # a face that only says what the room is
+    return FLOOR_OF[f"{room}.{home[1]}"], FLOOR_OF[f"{room}.{other[1]}"]
 
 
 def imports_of(path: Path) -> set[str]:
@@ -85,24 +134,54 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
+def modules_imported_by(path: Path) -> set[tuple[str, ...]]:
+    """Those of couponctl, each as `parts_of` tells of it."""
+    found = set()
+    for name in imports_of(path):
+        top, *below = name.split(".")
+        if top == "couponctl" and below != ["__version__"]:
+            found.add(_module_at(below))
+    return found
+
+
+def _module_at(names: list[str]) -> tuple[str, ...]:
+    """The module of that name, or the one that holds what is called so."""
+    if PACKAGE.joinpath(*names).with_suffix(".py").is_file():
+        return tuple(names)
+    if PACKAGE.joinpath(*names, "__init__.py").is_file():
+        return (*names, "__init__")
+    return _module_at(names[:-1])
+
+
 def test_every_module_has_a_floor() -> None:
-    assert {home_of(path) for path in modules()} - {"__init__"} == set(FLOOR_OF)
+    here = {parts_of(path) for path in modules()}
+    assert {parts[0] for parts in here} - {"__init__"} == set(FLOOR_OF) - {n for n in FLOOR_OF if "." in n}
+    for room, floors in INSIDE.items():
+        inside = {parts[1] for parts in here if parts[0] == room}
+        named = set().union(*floors)
+        assert inside - {"__init__"} == named - {"__init__"}, room
+
+
+def test_the_package_is_rooms_and_few_modules() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= MOST_MODULES
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
-    home = home_of(path)
-    if home == "__init__":
+    home = parts_of(path)
+    if home == ("__init__",):
         assert imports_of(path) == {"__future__.annotations"}
         return
-    for name in imports_of(path):
-        top, *below = name.split(".")
-        if top == "couponctl":
-            other = below[0]
-            is_version = other == "__version__"
-            assert is_version or other == home or FLOOR_OF[other] < FLOOR_OF[home], f"{home} imports {name}"
-        elif top not in sys.stdlib_module_names:
-            assert top in LIBRARIES[home], f"{home} imports {name}"
+    for other in modules_imported_by(path):
+        if floors := floors_between(home, other):
+            assert floors[1] < floors[0], f"{'.'.join(home)} imports {'.'.join(other)}"
+    libraries = {name.split(".")[0] for name in imports_of(path)} - {"couponctl"}
+    assert libraries - sys.stdlib_module_names <= LIBRARIES[home[0]]
+
+
+def test_no_module_comes_back_to_itself() -> None:
+    graph = {parts_of(path): modules_imported_by(path) for path in modules()}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ import pytest
 from couponctl.cli import cli
 from couponctl.cli.exit_codes import ExitCode
 from couponctl.drills.catalog import DRILLS
+from tests.test_floors import ROOMS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+ARCHITECTURE = (ROOT / ".github" / "ARCHITECTURE.md").read_text("utf-8")
 
 
 def commands() -> list[tuple[str, click.Command]]:
@@ -51,12 +53,32 @@ def test_every_exit_code_is_explained(code: ExitCode) -> None:
         assert re.search(rf"\| ?(130, )?{code.value}\b", README)
 
 
-def test_every_module_stands_in_the_diagram() -> None:
-    diagram = README.partition("## How it is built")[2]
-    for path in (ROOT / "couponctl").iterdir():
-        if path.suffix == ".py" or (path / "__init__.py").exists():
-            name = path.name.removesuffix(".py")
-            assert name.startswith("__") or re.search(rf"\b{name}\b", diagram), name
+def drawn() -> list[str]:
+    """The rooms of the map, from the top."""
+    drawing = ARCHITECTURE.split("```")[1]
+    first_words = re.findall(r"^ {3}(\w[\w/, ]*?)(?: {2,}|/ | (?=what))", drawing, re.MULTILINE)
+    return [name.strip("/ ") for words in first_words for name in words.split(",")]
+
+
+def test_the_map_shows_every_room_and_in_the_order_of_the_floors() -> None:
+    floors = {name: level for level, floor in enumerate(ROOMS) for name in floor if name != "__main__"}
+
+    assert sorted(drawn()) == sorted(floors)
+    levels = [floors[name] for name in drawn()]
+    assert levels == sorted(levels, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("document", "base"), [(README, ROOT), (ARCHITECTURE, ROOT / ".github")], ids=["README", "ARCHITECTURE"]
+)
+def test_files_that_the_documents_link_to_are_there(document: str, base: Path) -> None:
+    for path in re.findall(r"\]\((?!http)([^)#]+)", document):
+        assert (base / path).exists(), path
+
+
+def test_modules_that_the_architecture_names_are_there() -> None:
+    for path in re.findall(r"`((?:\w+/)+\w*(?:\.py)?)`", ARCHITECTURE):
+        assert any((base / path).exists() for base in (ROOT, ROOT / "couponctl")), path
 
 
 def test_make_targets_are_those_that_the_documents_name() -> None:
