@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def reached(settings: Settings) -> Iterator[Server]:
+def server_for(settings: Settings) -> Iterator[Server]:
     """The server that the settings name; BadSettings or Unreachable where an embedded one will not start."""
     match settings.target:
         case Server() as server:
@@ -27,7 +27,7 @@ def reached(settings: Settings) -> Iterator[Server]:
 
 @contextmanager
 def kept_up(settings: Settings) -> Iterator[tuple[int, ...]]:
-    """What a child process must inherit to use a server that was `reached`, even longer than its parent."""
+    """What a child process must inherit to use that server, even longer than its parent does."""
     match settings.target:
         case Server():
             yield ()

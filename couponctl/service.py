@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from couponctl import guards
-from couponctl.aio.cancellation import cancelled_once, task_group, together
+from couponctl.aio.cancellation import cancel_once, gather_all, task_group
 from couponctl.errors import (
     AlreadyClaimed,
     Contended,
@@ -69,23 +69,23 @@ class Attempt(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often a claim is tried again after a lost answer or a deadlock, and the wait between, in seconds.
 
-    The wait doubles from `first` to `longest` and is drawn with full jitter, after M. Brooker,
+    The wait doubles from `base_delay` to `max_delay` and is drawn with full jitter, after M. Brooker,
     "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
     """
 
-    tries: int = 5
-    first: float = 0.05
-    longest: float = 2.0
+    attempts: int = 5
+    base_delay: float = 0.05
+    max_delay: float = 2.0
 
     def wait(self, failures: int) -> float:
         """Seconds to wait after that many failures."""
-        return random.uniform(0, min(self.longest, self.first * 2**failures))  # noqa: S311 - jitter
+        return random.uniform(0, min(self.max_delay, self.base_delay * 2**failures))  # noqa: S311 - jitter
 
 
-PATIENCE = Patience()
+RETRY_POLICY = RetryPolicy()
 
 _CHUNK = 1000
 """Users of one batch in a bulk grant; nobody waits for the first of them."""
@@ -99,14 +99,14 @@ class CouponService:
         database: Database,
         *,
         strategy: Strategy = STATEMENT,
-        patience: Patience = PATIENCE,
+        retry_policy: RetryPolicy = RETRY_POLICY,
         may_write: Callable[[], None] = lambda: None,
     ) -> None:
         """`may_write` raises where nothing may be written."""
         self.database = database
         self.strategy = strategy
         self._claim_once = strategy.on(database)
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._may_write = may_write
 
     async def warm(self) -> None:
@@ -115,7 +115,7 @@ class CouponService:
         So no claim of a storm pays for a login, or is the first whose SQL the client or the server sees.
         """
         each = range(self.database.limits.pool_size)
-        await together(*(self._rehearse(f"no coupon {number}") for number in each))
+        await gather_all(*(self._rehearse(f"no coupon {number}") for number in each))
         await self.database.warm()
 
     async def _rehearse(self, name: str) -> None:
@@ -127,7 +127,7 @@ class CouponService:
         self._may_write()
         check_written("coupon name", name)
         check_amount(amount)
-        return await cancelled_once(self._create(name, amount))
+        return await cancel_once(self._create(name, amount))
 
     async def _create(self, name: str, amount: int) -> Coupon:
         try:
@@ -173,9 +173,9 @@ class CouponService:
         """
         unknown: OutcomeUnknown | None = None
         failure: Unavailable
-        for failures in range(self._patience.tries):
+        for failures in range(self._retry_policy.attempts):
             if failures:
-                await asyncio.sleep(self._patience.wait(failures))
+                await asyncio.sleep(self._retry_policy.wait(failures))
             try:
                 return await work(*about), unknown is not None
             except OutcomeUnknown as exc:
@@ -280,7 +280,7 @@ class CouponService:
 
 
 async def _claim_batch(batches: Batches, users: Sequence[str]) -> list[Answer]:
-    return await cancelled_once(batches.claim(users))
+    return await cancel_once(batches.claim(users))
 
 
 def _chunks(users: Iterable[str]) -> Iterator[tuple[str, ...]]:

@@ -52,7 +52,10 @@ def test_the_program_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> N
         check=True,
     )
 
-    assert done.stdout.splitlines() == [str(tmp_path / "couponctl" / "schema.py"), str(len(schema_sql()))]
+    assert done.stdout.splitlines() == [
+        str(tmp_path / "couponctl" / "ledger" / "schema.py"),
+        str(len(schema_sql())),
+    ]
 
 
 def test_the_script_and_the_version() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from couponctl.server import reached
+from couponctl.server import server_for
 from couponctl.settings import load
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ async def test_variables_meant_for_another_server_do_not_lock_us_out_of_our_own(
     monkeypatch.setenv("PGUSER", "somebody")
     settings = load(environ={"COUPONCTL_DATA_DIR": str(private_base)})
 
-    with reached(settings) as server:
+    with server_for(settings) as server:
         (host,) = server.hosts
         connection = await asyncpg.connect(server.dsn, host=host.host, port=host.port)
         assert await connection.fetchval("SELECT current_user") == "couponctl"
@@ -34,5 +34,5 @@ async def test_variables_meant_for_another_server_do_not_lock_us_out_of_our_own(
 def test_a_server_that_is_named_is_taken_as_it_is() -> None:
     settings = load(environ={"COUPONCTL_URL": "postgresql://u@h/d"})
 
-    with reached(settings) as server:
+    with server_for(settings) as server:
         assert server is settings.target

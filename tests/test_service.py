@@ -167,7 +167,9 @@ async def test_the_pool_counts_what_it_lent(service: CouponService, coupon: Coup
 
     stats = service.pool_stats()
 
-    assert (stats.size, stats.peak_in_use, stats.in_use, stats.waiting) == (5, 3, 0, 0), "three abreast"
+    assert (stats.size, stats.peak_in_use, stats.in_use, stats.waiting) == (5, 3, 0, 0), (
+        "three max_per_coupon"
+    )
     assert stats.peak_waiting == 17
     assert stats.acquires == 23, "the first claim asked what the tables are like"
     assert stats.acquire_p50_ms is not None

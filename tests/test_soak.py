@@ -15,7 +15,7 @@ from couponctl.models import Outcome
 from couponctl.postgres import engine
 from couponctl.postgres.database import open_database
 from couponctl.postgres.limits import Limits
-from couponctl.service import Attempt, CouponService, Patience
+from couponctl.service import Attempt, CouponService, RetryPolicy
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _CLAIMS = 100
 _LIMITS = Limits(pool_size=5, acquire_timeout=5, lock_timeout=0.5, statement_timeout=0.7, command_timeout=1)
-_PATIENCE = Patience(first=0.01, longest=0.05)
+_RETRY_POLICY = RetryPolicy(base_delay=0.01, max_delay=0.05)
 _END = 30.0
 """Seconds in which every claim of a storm has an end: far longer than all its limits together."""
 
@@ -80,7 +80,7 @@ async def sea(server: Server, strategy: Strategy, observer: asyncpg.Connection) 
         wire_proxy(server) as proxy,
         open_database(proxy.server, _LIMITS, application="couponctl/soak") as database,
     ):
-        yield Sea(CouponService(database, strategy=strategy, patience=_PATIENCE), proxy, observer)
+        yield Sea(CouponService(database, strategy=strategy, retry_policy=_RETRY_POLICY), proxy, observer)
 
 
 def strangers(known: set[asyncio.Task[Any]]) -> tuple[str, ...]:

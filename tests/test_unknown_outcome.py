@@ -12,7 +12,7 @@ from couponctl.errors import OutcomeUnknown, Unreachable
 from couponctl.ledger.claims import BATCHED, STATEMENT, TRANSACTION
 from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
-from couponctl.service import CouponService, Patience
+from couponctl.service import CouponService, RetryPolicy
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ async def proxy(server: Server, short_path: Path) -> AsyncIterator[WireProxy]:
 async def proxied(proxy: WireProxy, limits: Limits, strategy: Strategy) -> AsyncIterator[CouponService]:
     """The service, all of whose connections lead through the proxy."""
     async with open_database(proxy.server, limits, application="couponctl/test") as database:
-        yield CouponService(database, strategy=strategy, patience=Patience(first=0.001, longest=0.01))
+        yield CouponService(
+            database, strategy=strategy, retry_policy=RetryPolicy(base_delay=0.001, max_delay=0.01)
+        )
 
 
 async def test_a_lost_answer_is_found_in_the_ledger(
@@ -86,7 +88,7 @@ async def test_what_cannot_be_resolved_is_said_to_be_unknown(
 
     assert attempt.outcome is Outcome.UNKNOWN
     assert isinstance(attempt.refusal, OutcomeUnknown)
-    assert proxy.losses == Patience().tries
+    assert proxy.losses == RetryPolicy().attempts
 
 
 async def test_a_connection_lost_before_the_commit_is_a_plain_failure(

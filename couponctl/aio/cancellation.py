@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def cancelled_once(work: Coroutine[Any, Any, T]) -> T:
+async def cancel_once(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` in a task of its own, which hears of a cancellation exactly once and then ends in peace.
 
     A driver that is cancelled again while it clears up after the first time abandons its backend, which
@@ -45,14 +45,14 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
         raise first from first.__cause__
 
 
-async def together(*work: Coroutine[Any, Any, T]) -> list[T]:
+async def gather_all(*work: Coroutine[Any, Any, T]) -> list[T]:
     """The results of work done at the same time. Unlike asyncio.gather it leaves nothing running."""
     async with task_group() as group:
         tasks = [group.create_task(each) for each in work]
     return [task.result() for task in tasks]
 
 
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def shielded(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end, however often the caller is cancelled meanwhile; then CancelledError is raised.
 
     For clean-up, which bounds itself.

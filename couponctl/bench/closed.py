@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from couponctl.bench.result import Result
-    from couponctl.bench.sandbox import Ground
+    from couponctl.bench.sandbox import BenchSandbox
     from couponctl.bench.timed import Timed
 
 
@@ -51,27 +51,29 @@ class Closed:
             cells += [Cell(name, number, coupons) for name in self.strategies for number in self.in_flight]
         return cells
 
-    async def run(self, ground: Ground, told: Callable[[str], None]) -> Result:
+    async def run(self, bench_sandbox: BenchSandbox, told: Callable[[str], None]) -> Result:
         """Every cell once a round; `told` hears of each. Raises LedgerBroken at the first wrong claim."""
         measurements: list[Measurement] = []
         for _ in range(self.rounds):
             yardstick: float | None = None
             for cell in self.cells():
-                timed = await self._measured(ground, cell)
+                timed = await self._measured(bench_sandbox, cell)
                 if cell.subject == PGBENCH:
                     yardstick = timed.claims_per_s
                 measurements.append(Measurement(cell, timed, yardstick))
                 told(f"{cell.words}: {timed.claims_per_s:,.0f} claims/s")
         return result_of(summed_up(measurements))
 
-    async def _measured(self, ground: Ground, cell: Cell) -> Timed:
-        names = await ground.lay_out(cell.coupons)
+    async def _measured(self, bench_sandbox: BenchSandbox, cell: Cell) -> Timed:
+        names = await bench_sandbox.create_coupons(cell.coupons)
         if cell.subject == PGBENCH:
-            timed = await ground.pgbench.run(coupons=cell.coupons, seconds=self.seconds, warm_up=WARM_UP)
-            await ground.hold_against_ledger(PGBENCH, timed)
+            timed = await bench_sandbox.pgbench.run(
+                coupons=cell.coupons, seconds=self.seconds, warm_up=WARM_UP
+            )
+            await bench_sandbox.hold_against_ledger(PGBENCH, timed)
             return timed
-        async with ground.service(cell.subject) as service:
+        async with bench_sandbox.service(cell.subject) as service:
             before = await closed_load(service, names, cell.in_flight, WARM_UP, users="warm")
             timed = await closed_load(service, names, cell.in_flight, self.seconds, users="user")
-        await ground.hold_against_ledger(cell.subject, before, timed)
+        await bench_sandbox.hold_against_ledger(cell.subject, before, timed)
         return timed

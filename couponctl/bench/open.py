@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from couponctl.bench.load import Arrivals, Load
-    from couponctl.bench.sandbox import Ground
+    from couponctl.bench.sandbox import BenchSandbox
 
 _WARM_UP_IN_FLIGHT = 10
 
@@ -89,22 +89,24 @@ class Open:
         """Seconds that it takes at least."""
         return len(self.strategies) * len(self.coupons) * (self.load.seconds + WARM_UP)
 
-    async def run(self, ground: Ground, told: Callable[[str], None]) -> Result:
+    async def run(self, bench_sandbox: BenchSandbox, told: Callable[[str], None]) -> Result:
         """One strategy after the other; `told` hears of each. Raises LedgerBroken at a wrong claim."""
         told(f"seed {self.load.seed}")
         rows = []
         for coupons in self.coupons:
             for strategy in self.strategies:
-                rows.append(OpenRow(strategy, coupons, await self._measured(ground, strategy, coupons)))
+                rows.append(
+                    OpenRow(strategy, coupons, await self._measured(bench_sandbox, strategy, coupons))
+                )
                 told(f"{strategy}: {rows[-1].arrivals.timed.claims_per_s:,.0f} claims/s")
         return self._result(rows)
 
-    async def _measured(self, ground: Ground, strategy: str, coupons: int) -> Arrivals:
-        names = await ground.lay_out(coupons)
-        async with ground.service(strategy) as service:
+    async def _measured(self, bench_sandbox: BenchSandbox, strategy: str, coupons: int) -> Arrivals:
+        names = await bench_sandbox.create_coupons(coupons)
+        async with bench_sandbox.service(strategy) as service:
             before = await closed_load(service, names, _WARM_UP_IN_FLIGHT, WARM_UP, users="warm")
             found = await open_load(service, names, self.load, users="user")
-        await ground.hold_against_ledger(strategy, before, found.timed)
+        await bench_sandbox.hold_against_ledger(strategy, before, found.timed)
         return found
 
     def _result(self, rows: Sequence[OpenRow]) -> Result:

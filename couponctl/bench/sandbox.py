@@ -16,9 +16,9 @@ from couponctl.ledger.audit import audit
 from couponctl.ledger.claims import find_strategy
 from couponctl.ledger.tables import coupons
 from couponctl.postgres.database import open_database
-from couponctl.sandbox.preflight import AGAIN, DIRECTOR, WITNESS, admitted
-from couponctl.sandbox.rehearsal import Fittings
-from couponctl.sandbox.schema import attacker_of, director_of, isolated_schema
+from couponctl.sandbox.preflight import ADMIN, AGAIN, OBSERVER, admitted
+from couponctl.sandbox.rehearsal import SandboxOptions
+from couponctl.sandbox.schema import admin_of, application_of, isolated_schema
 from couponctl.service import CouponService
 
 if TYPE_CHECKING:
@@ -36,23 +36,23 @@ WARM_UP = 0.3
 
 def connections_of(limits: Limits, clients: int) -> int:
     """The most that a bench has open at once; `clients` are those of its yardstick."""
-    return max(limits.pool_size, clients) + DIRECTOR + WITNESS
+    return max(limits.pool_size, clients) + ADMIN + OBSERVER
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class BenchSandbox:
     """A schema of its own on the server, and services on it."""
 
     server: Server
     limits: Limits
     schema: str
     run_id: str
-    witness: Database
+    observer: Database
 
-    async def lay_out(self, number: int) -> list[str]:
+    async def create_coupons(self, number: int) -> list[str]:
         """So many fresh coupons, and no claims."""
         names = [f"BENCH-{n}" for n in range(1, number + 1)]
-        async with self.witness.session() as session:
+        async with self.observer.session() as session:
             await session.execute(text(f"TRUNCATE {self.schema}.coupons, {self.schema}.claims"))
             await session.execute(
                 insert(coupons).values(
@@ -65,7 +65,7 @@ class Ground:
     @asynccontextmanager
     async def service(self, strategy: str) -> AsyncIterator[CouponService]:
         """Over a warm pool of its own."""
-        application = attacker_of(self.run_id)
+        application = application_of(self.run_id)
         async with open_database(
             self.server, self.limits, application=application, schema=self.schema
         ) as database:
@@ -75,11 +75,11 @@ class Ground:
 
     @property
     def pgbench(self) -> Pgbench:
-        return Pgbench(self.server, self.schema, attacker_of(self.run_id))
+        return Pgbench(self.server, self.schema, application_of(self.run_id))
 
     async def hold_against_ledger(self, subject: str, *loads: Timed) -> None:
         """A fast claim that is wrong is no claim. Raises LedgerBroken."""
-        found = await audit(self.witness)
+        found = await audit(self.observer)
         won = sum(load.won for load in loads)
         unknown = sum(load.unknown for load in loads)
         if found.findings:
@@ -89,25 +89,25 @@ class Ground:
 
 
 @asynccontextmanager
-async def ground(
+async def bench_sandbox(
     server: Server, limits: Limits, clients: int, on_server: OnServer, *, unlogged: bool = False
-) -> AsyncIterator[Ground]:
+) -> AsyncIterator[BenchSandbox]:
     """A place for a bench, whose yardstick has so many clients; `drill clean` finds it if it is left.
 
     `unlogged` tables are in no publication. Raises what `admitted` and `isolated_schema` raise where the
     server has no place for it.
     """
     run_id = secrets.token_hex(4)
-    own = replace(limits, pool_size=DIRECTOR)
-    async with open_database(server, own, application=director_of(run_id)) as director:
+    own = replace(limits, pool_size=ADMIN)
+    async with open_database(server, own, application=admin_of(run_id)) as admin:
         premises = await admitted(
-            director,
+            admin,
             connections_of(limits, clients),
             unlogged=unlogged,
             again=f"`couponctl bench {AGAIN}`",
         )
         async with (
-            isolated_schema(director, run_id, on_server, premises, Fittings(unlogged=unlogged)) as schema,
-            open_database(server, own, application=director_of(run_id), schema=schema) as witness,
+            isolated_schema(admin, run_id, on_server, premises, SandboxOptions(unlogged=unlogged)) as schema,
+            open_database(server, own, application=admin_of(run_id), schema=schema) as observer,
         ):
-            yield Ground(server, limits, schema, run_id, witness)
+            yield BenchSandbox(server, limits, schema, run_id, observer)

@@ -15,7 +15,7 @@ from couponctl.bench.closed import Closed
 from couponctl.bench.load import Load
 from couponctl.bench.open import Open
 from couponctl.bench.pgbench import is_installed
-from couponctl.bench.sandbox import connections_of, ground
+from couponctl.bench.sandbox import bench_sandbox, connections_of
 from couponctl.cli.consent import ask, consent_options
 from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
@@ -26,7 +26,7 @@ from couponctl.cli.unlogged import unlogged_option
 from couponctl.drills.reports.text import UNLOGGED
 from couponctl.ledger.claims import STRATEGIES
 from couponctl.sandbox.schema import OnServer
-from couponctl.server import reached
+from couponctl.server import server_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,9 +166,9 @@ def _carry_out(invocation: Invocation, settings: Settings, course: Closed | Open
 
     async def work(server: Server) -> Result:
         limits, unlogged = settings.limits, wishes.unlogged
-        async with ground(server, limits, course.clients, on_server, unlogged=unlogged) as place:
+        async with bench_sandbox(server, limits, course.clients, on_server, unlogged=unlogged) as place:
             result = await course.run(place, told)
         return result.on_unlogged_tables() if unlogged else result
 
-    with reached(settings) as server:
+    with server_for(settings) as server:
         return run(invocation, work(server), left_behind=lambda: on_server.schema, loop=loop_for_load)

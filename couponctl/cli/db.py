@@ -18,7 +18,7 @@ from couponctl.cli.opened import settings_of, with_database
 from couponctl.errors import BadSettings, Guarded
 from couponctl.guards import may_write
 from couponctl.present import safe
-from couponctl.server import kept_up, reached
+from couponctl.server import kept_up, server_for
 from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def psql(invocation: Invocation, arguments: tuple[str, ...]) -> int:
     settings = settings_of(invocation)
     program = embedded.binary("psql")
     read_only = {"PGOPTIONS": "-c default_transaction_read_only=on"} if settings.read_only else {}
-    with reached(settings) as server, kept_up(settings) as descriptors:
+    with server_for(settings) as server, kept_up(settings) as descriptors:
         # In psql Ctrl-C ends a query, not the session, so it must not end what holds the server either.
         signal.signal(signal.SIGINT, lambda *_: None)
         # The password travels in the environment: `ps` shows the arguments to everyone.

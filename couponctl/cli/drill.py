@@ -44,7 +44,7 @@ from couponctl.guards import may_write
 from couponctl.ledger.claims import STRATEGIES, find_strategy
 from couponctl.sandbox.preflight import inspect
 from couponctl.sandbox.schema import leftovers, remove_all
-from couponctl.server import reached
+from couponctl.server import server_for
 from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Premise
     match settings.target:
         case Embedded(base) if not embedded.status(base or embedded.default_base()).running:
             return None
-    with reached(settings) as server:
+    with server_for(settings) as server:
         looked = inspect(server, settings.limits, plan.connections, unlogged=plan.unlogged)
         return run(invocation, looked)
 
@@ -306,7 +306,7 @@ def _run(
             ended(report)
 
     try:
-        with reached(settings) as server:
+        with server_for(settings) as server:
             run(invocation, work(server), left_behind=lambda: progress.on_server.schema, loop=loop_for_load)
     except Interrupted as interrupted:
         for name in under_way:
@@ -374,7 +374,7 @@ def clean(invocation: Invocation, yes: bool, confirm: str | None) -> None:
             invocation.say(f"{leftover.schema} belongs to a drill that is running, and stays")
     if dead:
         ask(invocation, settings, [f"drop {one.schema}" for one in dead], yes=yes, confirm=confirm)
-        with_database(invocation, "drill-clean", lambda director: remove_all(director, dead))
+        with_database(invocation, "drill-clean", lambda admin: remove_all(admin, dead))
     if invocation.json:
         invocation.print_json({"removed": [leftover.schema for leftover in dead]})
         return

@@ -60,8 +60,8 @@ def with_database(
 
 
 def _on_server(invocation: Invocation, work: Callable[[Settings, Server], Coroutine[Any, Any, T]]) -> T:
-    from couponctl.server import reached  # noqa: PLC0415
+    from couponctl.server import server_for  # noqa: PLC0415
 
     settings = settings_of(invocation)
-    with reached(settings) as server:
+    with server_for(settings) as server:
         return run(invocation, work(settings, server))

@@ -35,7 +35,7 @@ def command(invocation: Invocation, refresh_hz: float) -> int:
     if os.environ.get("TERM", "dumb") in {"dumb", ""}:
         raise Invalid("tui", "wants a terminal that can place its cursor, and TERM says that this one cannot")
     settings = settings_of(invocation)
-    from couponctl.server import reached  # noqa: PLC0415 - only who goes on pays for these
+    from couponctl.server import server_for  # noqa: PLC0415 - only who goes on pays for these
     from couponctl.tui.console_main import run_console  # noqa: PLC0415
 
     prefix = [
@@ -44,5 +44,5 @@ def command(invocation: Invocation, refresh_hz: float) -> int:
         if (given := getattr(invocation, name))
         for word in (f"--{name}", given)
     ]
-    with reached(settings) as server:
+    with server_for(settings) as server:
         return run(invocation, run_console(settings, server, prefix, refresh_hz))

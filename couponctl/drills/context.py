@@ -1,4 +1,4 @@
-"""Where a drill attacks: a service on the drill's own schema, a witness beside it, and the journal."""
+"""Where a drill attacks: a service on the drill's own schema, a observer beside it, and the journal."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class StartLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Arena:
+class DrillContext:
     """What a drill may use."""
 
     run_id: str
     service: CouponService
     """The service under attack, over the pool under attack."""
-    witness: Callable[[], AbstractAsyncContextManager[Database]]
+    observer: Callable[[], AbstractAsyncContextManager[Database]]
     """Opens a fresh way to the same schema, outside that pool."""
     journal: Journal
     progress: Progress
@@ -90,7 +90,7 @@ class Arena:
     faults: list[Fault] = field(default_factory=list)
 
     @property
-    def attackers(self) -> str:
+    def application(self) -> str:
         """The application_name of every connection under attack."""
         return self.service.database.application
 
@@ -120,7 +120,7 @@ class Arena:
         await self._attempt(self.service, coupon, user_id, await line.wait())
 
     async def claim(self, coupon: str, user_id: str, service: CouponService | None = None) -> Outcome:
-        """One claim, now; `service` where it is not the arena's own."""
+        """One claim, now; `service` where it is not the context's own."""
         self.progress.expect(1)
         return await self._attempt(service or self.service, coupon, user_id, perf_counter())
 
@@ -168,7 +168,7 @@ class Arena:
 
     async def ledger(self, coupon: str) -> Ledger:
         """The final word on a coupon, read on a fresh connection. Raises CouponNotFound."""
-        async with self.witness() as database:
+        async with self.observer() as database:
             return await ledger_of(database, coupon)
 
     @asynccontextmanager
@@ -200,16 +200,16 @@ class Arena:
             select(func.min(per_user.c.earliest)).scalar_subquery().label("earliest"),
         ).where(coupons.c.name == coupon)
         try:
-            async with self.witness() as database, database.session("AUTOCOMMIT") as session:
+            async with self.observer() as database, database.session("AUTOCOMMIT") as session:
                 while not watch.over:
                     watch.saw((await session.execute(snapshot)).one_or_none())
         finally:
             watch.first_look.set()
 
 
-async def ledger_of(witness: Database, coupon: str) -> Ledger:
+async def ledger_of(observer: Database, coupon: str) -> Ledger:
     """The coupon, its claims, and the time on the server, in one snapshot. Raises CouponNotFound."""
-    async with witness.session("REPEATABLE READ") as session:
+    async with observer.session("REPEATABLE READ") as session:
         found = await find_coupon(session, coupon)
         if found is None:
             raise CouponNotFound(coupon)

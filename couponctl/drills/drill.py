@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from couponctl.sandbox.preflight import DIRECTOR, WITNESS
+from couponctl.sandbox.preflight import ADMIN, OBSERVER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from couponctl.drills.check import Check
-    from couponctl.drills.context import Arena
+    from couponctl.drills.context import DrillContext
     from couponctl.postgres.limits import Limits
 
 
@@ -96,7 +96,7 @@ class Drill(Generic[P]):
     blast_radius: str
     """What the attack touches beyond its own schema."""
     parameters: type[P]
-    attack: Callable[[Arena, P], Awaitable[list[Check]]]
+    attack: Callable[[DrillContext, P], Awaitable[list[Check]]]
     faults: tuple[str, ...] = ()
     """What it breaks on purpose; a report says how often each took effect."""
     pools: int = 1
@@ -105,4 +105,4 @@ class Drill(Generic[P]):
 
 def connections_of(drill: Drill[Any], parameters: Parameters) -> int:
     """The most connections that a run has open at once."""
-    return drill.pools * parameters.pool_size + DIRECTOR + WITNESS
+    return drill.pools * parameters.pool_size + ADMIN + OBSERVER

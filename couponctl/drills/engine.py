@@ -11,9 +11,9 @@ from functools import partial
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Generic
 
-from couponctl.aio.cancellation import cancelled_once
+from couponctl.aio.cancellation import cancel_once
 from couponctl.drills.check import Check, merged, none_of, some
-from couponctl.drills.context import CANCELLED, Arena, ServiceFailed, ledger_of
+from couponctl.drills.context import CANCELLED, DrillContext, ServiceFailed, ledger_of
 from couponctl.drills.drill import Drill, P, connections_of
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
@@ -33,9 +33,9 @@ from couponctl.errors import CouponctlError, CouponNotFound, ReadOnlyServer, Una
 from couponctl.ledger.audit import audit
 from couponctl.ledger.claims import STATEMENT
 from couponctl.postgres.database import open_database
-from couponctl.sandbox.preflight import AGAIN, DIRECTOR, WITNESS, admitted
-from couponctl.sandbox.rehearsal import Fittings
-from couponctl.sandbox.schema import attacker_of, director_of, isolated_schema
+from couponctl.sandbox.preflight import ADMIN, AGAIN, OBSERVER, admitted
+from couponctl.sandbox.rehearsal import SandboxOptions
+from couponctl.sandbox.schema import admin_of, application_of, isolated_schema
 from couponctl.service import CouponService
 
 if TYPE_CHECKING:
@@ -128,35 +128,33 @@ class _Run(Generic[P]):
 
     async def go(self) -> None:
         """Fill the findings; an answer that the server owes ends the run early."""
-        async with self._database(director_of(self.id), connections=DIRECTOR) as director:
-            fittings = Fittings(unlogged=self.target.unlogged, triggers=bool(self.drill.faults))
+        async with self._database(admin_of(self.id), connections=ADMIN) as admin:
+            fittings = SandboxOptions(unlogged=self.target.unlogged, triggers=bool(self.drill.faults))
             premises = await admitted(
-                director,
+                admin,
                 connections_of(self.drill, self.parameters),
                 unlogged=fittings.unlogged,
                 again=f"`couponctl drill {self.drill.name} {AGAIN}`",
             )
             self.findings.server = premises.as_json()
-            async with isolated_schema(
-                director, self.id, self.progress.on_server, premises, fittings
-            ) as schema:
+            async with isolated_schema(admin, self.id, self.progress.on_server, premises, fittings) as schema:
                 try:
-                    await self._in_schema(schema, director)
+                    await self._in_schema(schema, admin)
                 finally:
                     self.progress.stage = "cleaning up"
 
-    async def _in_schema(self, schema: str, director: Database) -> None:
-        before = await footprint(director, attacker_of(self.id))
+    async def _in_schema(self, schema: str, admin: Database) -> None:
+        before = await footprint(admin, application_of(self.id))
         async with self._under_attack(self.target.server, schema) as service:
             self.progress.watch(service.database)
-            await self._attack(director, self._arena(service, schema))
-        self._found(await leak_checks(director, attacker_of(self.id), before))
+            await self._attack(admin, self._arena(service, schema))
+        self._found(await leak_checks(admin, application_of(self.id), before))
 
-    def _arena(self, service: CouponService, schema: str) -> Arena:
-        return Arena(
+    def _arena(self, service: CouponService, schema: str) -> DrillContext:
+        return DrillContext(
             run_id=self.id,
             service=service,
-            witness=lambda: self._database(director_of(self.id), connections=WITNESS, schema=schema),
+            observer=lambda: self._database(admin_of(self.id), connections=OBSERVER, schema=schema),
             through=lambda server: self._under_attack(server, schema),
             journal=self.journal,
             progress=self.progress,
@@ -164,35 +162,37 @@ class _Run(Generic[P]):
             faults=self.findings.faults,
         )
 
-    async def _attack(self, director: Database, arena: Arena) -> None:
-        before = await uptime(director)
+    async def _attack(self, admin: Database, context: DrillContext) -> None:
+        before = await uptime(admin)
         self.attacking = True
-        self._found(await self._within_time(arena))
+        self._found(await self._within_time(context))
         self.progress.stage = "reading the ledger"
-        self.findings.pool = arena.service.pool_stats()
-        self._found(await rest_checks(director, arena.service.database))
+        self.findings.pool = context.service.pool_stats()
+        self._found(await rest_checks(admin, context.service.database))
         self._found(answer_checks(self.journal.entries))
-        await self._hold_against_ledger(arena, before.at)
-        if not before.goes_on_in(await uptime(director)):
+        await self._hold_against_ledger(context, before.at)
+        if not before.goes_on_in(await uptime(admin)):
             self.findings.lost = "the server crashed or was restarted in the middle of the drill"
 
     @asynccontextmanager
     async def _under_attack(self, server: Server, schema: str) -> AsyncIterator[CouponService]:
         limits = self.parameters.limits(self.target.limits)
-        async with open_database(server, limits, application=attacker_of(self.id), schema=schema) as database:
+        async with open_database(
+            server, limits, application=application_of(self.id), schema=schema
+        ) as database:
             self.progress.stage = "warming the pool"
             sale = self.target.sale(database, strategy=self.target.strategy)
             await sale.warm()
             yield sale
 
-    async def _within_time(self, arena: Arena) -> list[Check]:
+    async def _within_time(self, context: DrillContext) -> list[Check]:
         timeout = self.parameters.timeout
         in_time = partial(Check, "attack-in-time", f"the attack ends within {timeout:g} s")
         errors = partial(none_of, "attack-errors", "errors that ended the attack")
         began = monotonic()
         try:
             async with asyncio.timeout(timeout) as limit:
-                checks = await self.drill.attack(arena, self.parameters)
+                checks = await self.drill.attack(context, self.parameters)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -207,10 +207,10 @@ class _Run(Generic[P]):
         took = f"{monotonic() - began:.2f} s"
         return [*checks, errors([]), in_time(f"{timeout:g} s", took, held=True)]
 
-    async def _hold_against_ledger(self, arena: Arena, began: datetime) -> None:
+    async def _hold_against_ledger(self, context: DrillContext, began: datetime) -> None:
         try:
-            async with arena.witness() as witness:
-                checks, doubts = await self._read_ledger(arena, witness, began)
+            async with context.observer() as observer:
+                checks, doubts = await self._read_ledger(context, observer, began)
         except _GONE:
             raise
         except CouponctlError as exc:
@@ -223,7 +223,9 @@ class _Run(Generic[P]):
         if not self.target.unlogged:  # a crash empties the others
             self.findings.of_the_ledger = checks
 
-    async def _read_ledger(self, arena: Arena, witness: Database, began: datetime) -> tuple[list[Check], str]:
+    async def _read_ledger(
+        self, context: DrillContext, observer: Database, began: datetime
+    ) -> tuple[list[Check], str]:
         """What the ledger says of the answers, and what remains in doubt after all."""
         by_coupon: dict[str, list[Check]] = {}
         known: dict[str, Coupon] = {}
@@ -233,39 +235,39 @@ class _Run(Generic[P]):
             entries = self.journal.of(coupon)
             by_coupon[coupon] = time_checks(entries, created.acknowledged)
             try:
-                ledger = await ledger_of(witness, coupon)
+                ledger = await ledger_of(observer, coupon)
             except CouponNotFound:
                 gone.append(coupon)
                 continue
             by_coupon[coupon] = [
                 *ledger_checks(entries, ledger, created.amount),
                 *by_coupon[coupon],
-                *await reading_checks(arena.service, ledger, users),
+                *await reading_checks(context.service, ledger, users),
                 *created_checks(created.told, ledger.coupon),
                 *clock_checks(ledger, began),
                 *sequence_checks(entries, ledger),
             ]
             known[coupon] = ledger.coupon
             self.findings.recovered += len(recovered(entries, ledger))
-        names = await names_of_coupons(witness)
-        audited = await audit(witness)
+        names = await names_of_coupons(observer)
+        audited = await audit(observer)
         uninvited = {*names} - self.journal.asked
         found = [finding.detail for finding in audited.findings]
         checks = [
             none_of("coupons-vanished", "created coupons missing from the ledger", gone),
             none_of("coupons-never-asked-for", "coupons in the ledger that no create asked for", uninvited),
             *merged(by_coupon),
-            *await order_checks(arena.service, known, names),
+            *await order_checks(context.service, known, names),
             none_of("audit-findings", "findings of the audit", found),
         ]
-        return checks, self._nothing_proved(arena) or "; ".join(audited.not_told)
+        return checks, self._nothing_proved(context) or "; ".join(audited.not_told)
 
     def _found(self, checks: Sequence[Check]) -> None:
         self.findings.checks += checks
         self.progress.decided(self.findings.checks)
 
-    def _nothing_proved(self, arena: Arena) -> str:
-        without_effect = [fault.name for fault in arena.faults if not fault.happened]
+    def _nothing_proved(self, context: DrillContext) -> str:
+        without_effect = [fault.name for fault in context.faults if not fault.happened]
         if without_effect:
             return f"the fault never took effect: {some(without_effect)}"
         return "" if self.journal.entries else "no claim was attempted"
@@ -325,7 +327,7 @@ async def run_drill(
     seed = secrets.randbelow(2**32) if seed is None else seed
     run = _Run(drill, target, parameters, seed, progress or Progress())
     try:
-        await cancelled_once(run.go())
+        await cancel_once(run.go())
     except _GONE as exc:
         if not run.attacking:
             raise

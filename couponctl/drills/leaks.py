@@ -64,9 +64,9 @@ class Footprint:
         ]
 
 
-async def footprint(director: Database, application: str) -> Footprint:
+async def footprint(admin: Database, application: str) -> Footprint:
     """Measured now; `application` names the backends of the pool under attack."""
-    async with director.session("AUTOCOMMIT") as session:
+    async with admin.session("AUTOCOMMIT") as session:
         backends = (await session.execute(_BACKENDS, {"application": application})).one().backends
     descriptors = len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS else 0
     threads = sum(not thread.name.startswith("asyncio_") for thread in threading.enumerate())
@@ -80,12 +80,12 @@ def resident_memory() -> int:
     return int(_MEMORY.read_text().split()[1]) * resource.getpagesize()
 
 
-async def rest_checks(director: Database, database: Database) -> list[Check]:
+async def rest_checks(admin: Database, database: Database) -> list[Check]:
     """After the attack and before the pool under attack closes: every connection is back as it was lent."""
     application, pool = database.application, database.pool_stats()
 
     async def stuck() -> tuple[int, int, int]:
-        async with director.session("AUTOCOMMIT") as session:
+        async with admin.session("AUTOCOMMIT") as session:
             row = (await session.execute(_BACKENDS, {"application": application})).one()
         return row.idle_in_transaction, row.lock_waits, row.holding
 
@@ -120,9 +120,9 @@ async def _settings_left(database: Database) -> set[str]:
     return found
 
 
-async def leak_checks(director: Database, application: str, before: Footprint) -> list[Check]:
+async def leak_checks(admin: Database, application: str, before: Footprint) -> list[Check]:
     """After the pool has closed: all is as it was before it opened."""
-    after = await _settled(lambda: footprint(director, application), before)
+    after = await _settled(lambda: footprint(admin, application), before)
     return [
         equals("tasks-left", "tasks left running", 0, after.tasks - before.tasks),
         equals("descriptors-left", "file descriptors left open", 0, after.descriptors - before.descriptors),

@@ -42,7 +42,7 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver has n
             raise
 
 
-async def connected(server: Server, limits: Limits, application: str) -> asyncpg.Connection:
+async def connect_first_host(server: Server, limits: Limits, application: str) -> asyncpg.Connection:
     """A connection to the first host that takes one and fits; each has `connect_timeout` of its own.
 
     The driver's timeout would cover all hosts together, and one that swallows packets would eat it.

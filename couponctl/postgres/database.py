@@ -13,14 +13,14 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import greenlet_spawn
 
-from couponctl.aio.cancellation import to_its_end, together
+from couponctl.aio.cancellation import gather_all, shielded
 from couponctl.errors import PoolExhausted
 from couponctl.models import Phases
-from couponctl.postgres.connect import connected
+from couponctl.postgres.connect import connect_first_host
 from couponctl.postgres.engine import engine_on
 from couponctl.postgres.errors import READ_ONLY, Stage, sqlstate_of, translated
 from couponctl.postgres.pool_stats import PoolWatch
-from couponctl.postgres.queue import Gate
+from couponctl.postgres.queue import FairQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"]
 """How a session's statements see the data; in AUTOCOMMIT each is a transaction of its own."""
 
-ABREAST = 3
+MAX_PER_COUPON = 3
 """Claims on one coupon that get a connection at once: more would only queue for its row, in the server.
 
 One is being sent, one holds the lock, one has its answer: measured, two or three are the fastest.
@@ -49,7 +49,7 @@ _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-unt
 
 
 class Turn(NamedTuple):
-    """A place at the gate, which `session` or `direct` wants, and gives back."""
+    """A place at the queue, which `session` or `direct` wants, and gives back."""
 
     coupon: str | None
     asked_at: float
@@ -186,14 +186,14 @@ class Database:
         self.limits = limits
         self.application = application
         self.schema = schema
-        self._gate: Gate[PoolProxiedConnection] = Gate(
-            limits.pool_size, abreast=ABREAST, discard=lambda fairy: fairy.close()
+        self._queue: FairQueue[PoolProxiedConnection] = FairQueue(
+            limits.pool_size, max_per_key=MAX_PER_COUPON, discard=lambda fairy: fairy.close()
         )
         self._just_opened: dict[asyncio.Task[Any] | None, asyncpg.Connection] = {}
         self._engine = engine_on(self._open_connection, limits, schema)
         assert isinstance(self._engine.pool, AsyncAdaptedQueuePool)
         self._pool = self._engine.pool
-        self._watch = PoolWatch(self._pool, self._gate)
+        self._watch = PoolWatch(self._pool, self._queue)
 
     @asynccontextmanager
     async def session(
@@ -224,9 +224,9 @@ class Database:
                     yield session
                 finally:
                     # One that is still on its way back when the pool closes would never be closed.
-                    await to_its_end(connection.close())
+                    await shielded(connection.close())
             finally:
-                self._gate.leave(turn.coupon)
+                self._queue.leave(turn.coupon)
         except Exception as exc:
             if (own := self._translated(exc, session)) is None:
                 raise
@@ -254,14 +254,14 @@ class Database:
     async def _take_back(self, direct: Direct, exc: BaseException | None) -> None:
         # Only after a plain answer of the server is it certain how the connection stands.
         if exc is None or (not direct.gone and sqlstate_of(exc) not in {None, READ_ONLY}):
-            self._gate.leave(direct.coupon, direct.fairy)
+            self._queue.leave(direct.coupon, direct.fairy)
         else:
             direct.lost = direct.gone
             try:
-                await to_its_end(greenlet_spawn(direct.fairy.invalidate))
+                await shielded(greenlet_spawn(direct.fairy.invalidate))
             finally:
                 direct.fairy.close()
-                self._gate.leave(direct.coupon)
+                self._queue.leave(direct.coupon)
         if isinstance(exc, Exception) and (own := self._translated(exc, direct)) is not None:
             raise own from exc
 
@@ -283,10 +283,10 @@ class Database:
         Raises PoolExhausted.
         """
         asked_at = perf_counter()
-        if not self._gate.open_to(coupon):
+        if not self._queue.open_to(coupon):
             self._watch.queued()
         try:
-            return Turn(coupon, asked_at, await self._gate.enter(self.limits.acquire_timeout, coupon))
+            return Turn(coupon, asked_at, await self._queue.enter(self.limits.acquire_timeout, coupon))
         except TimeoutError:
             self._watch.gave_up()
             raise PoolExhausted(self.limits.pool_size, self.limits.acquire_timeout) from None
@@ -306,13 +306,13 @@ class Database:
             fairy: PoolProxiedConnection = await greenlet_spawn(self._pool.connect)
         except BaseException:
             self._terminate_just_opened()
-            self._gate.leave(coupon)
+            self._queue.leave(coupon)
             raise
         self._just_opened.pop(asyncio.current_task(), None)
         return fairy
 
     async def _open_connection(self) -> asyncpg.Connection:
-        connection = await connected(self.server, self.limits, self.application)
+        connection = await connect_first_host(self.server, self.limits, self.application)
         self._just_opened[asyncio.current_task()] = connection
         return connection
 
@@ -331,13 +331,13 @@ class Database:
             async with self.session("AUTOCOMMIT"):
                 await everyone_in.wait()
 
-        await together(*(hold_one() for _ in range(self.limits.pool_size)))
-        self._watch = PoolWatch(self._pool, self._gate)
+        await gather_all(*(hold_one() for _ in range(self.limits.pool_size)))
+        self._watch = PoolWatch(self._pool, self._queue)
 
     @property
     def waiting(self) -> int:
         """Tasks waiting for a connection."""
-        return self._gate.waiting
+        return self._queue.waiting
 
     def pool_stats(self) -> PoolStats:
         return self._watch.stats()
@@ -358,4 +358,4 @@ async def open_database(
     try:
         yield database
     finally:
-        await to_its_end(database.close())
+        await shielded(database.close())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-    from couponctl.postgres.queue import Gate
+    from couponctl.postgres.queue import FairQueue
 
 _REMEMBERED_ACQUIRES = 1000
 """Acquire times kept for the percentiles, at most."""
@@ -25,9 +25,9 @@ _PERCENTILE_SPAN = 60.0
 class PoolWatch:
     """What the pool does not tell: who waits for a connection, how long, and the peaks."""
 
-    def __init__(self, pool: AsyncAdaptedQueuePool, gate: Gate[Any]) -> None:
+    def __init__(self, pool: AsyncAdaptedQueuePool, queue: FairQueue[Any]) -> None:
         self._pool = pool
-        self._gate = gate
+        self._gate = queue
         self._peak_in_use = 0
         self._peak_waiting = 0
         self._acquires = 0

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Gate(Generic[T]):
+class FairQueue(Generic[T]):
     """A number of places, and the queues before them.
 
     Of those who come about one subject only a few are let in at once: they would but wait for each other
     inside. Subjects take turns.
     """
 
-    def __init__(self, places: int, *, abreast: int, discard: Callable[[T], None]) -> None:
-        """`abreast` is how many are let in about one subject; `discard` takes what nobody came for."""
+    def __init__(self, places: int, *, max_per_key: int, discard: Callable[[T], None]) -> None:
+        """`max_per_key` is how many are let in about one subject; `discard` takes what nobody came for."""
         self.waiting = 0
         self._free = places
-        self._abreast = abreast
+        self._max_per_key = max_per_key
         self._discard = discard
         self._inside: Counter[str] = Counter()
         self._queues: dict[str | None, deque[asyncio.Future[T | None]]] = {}
@@ -70,7 +70,7 @@ class Gate(Generic[T]):
             self._discard(thing)
 
     def _may_enter(self, subject: str | None) -> bool:
-        return subject is None or self._inside[subject] < self._abreast
+        return subject is None or self._inside[subject] < self._max_per_key
 
     def _count(self, subject: str | None, more: int) -> None:
         if subject is not None:

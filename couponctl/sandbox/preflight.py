@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
 
-DIRECTOR = 1
-"""Connections of the director, who makes and drops the schema."""
-WITNESS = 3
-"""Connections of the witness, who brings faults about and reads the ledger, at most."""
+ADMIN = 1
+"""Connections of the admin, who makes and drops the schema."""
+OBSERVER = 3
+"""Connections of the observer, who brings faults about and reads the ledger, at most."""
 
 AGAIN = "--unlogged"
 """How a command is told to keep its tables out of publications."""
@@ -55,8 +55,8 @@ class Premises:
 
     @property
     def free(self) -> int:
-        """Connections that a drill could have; the one that looked is its director's, and so among them."""
-        return self.narrowest.free + DIRECTOR
+        """Connections that a drill could have; the one that looked is its admin's, and so among them."""
+        return self.narrowest.free + ADMIN
 
     def as_json(self) -> dict[str, Any]:
         """What a report says of the server."""
@@ -82,16 +82,14 @@ class Premises:
             raise NoHeadRoom(needed, self.free, self.narrowest.limit, self.narrowest.limited_by)
 
 
-async def admitted(
-    director: Database, needed: int, *, unlogged: bool = False, again: str = AGAIN
-) -> Premises:
+async def admitted(admin: Database, needed: int, *, unlogged: bool = False, again: str = AGAIN) -> Premises:
     """The server, once it has a place for a drill of so many connections.
 
     Raises ReadOnlyServer, MayNotDrill, Guarded, NoHeadRoom, and what connecting raises.
     """
     deadline = monotonic() + _SETTLING
     while True:
-        premises = await _look(director)
+        premises = await _look(admin)
         try:
             premises.admit(needed, unlogged=unlogged, again=again)
         except NoHeadRoom:
@@ -104,7 +102,7 @@ async def admitted(
 
 async def inspect(server: Server, limits: Limits, needed: int, *, unlogged: bool = False) -> Premises:
     """The same over a connection of its own, for who only wants to know. Raises the same."""
-    alone = replace(limits, pool_size=DIRECTOR)
+    alone = replace(limits, pool_size=ADMIN)
     async with open_database(server, alone, application="couponctl/preflight") as database:
         return await admitted(database, needed, unlogged=unlogged)
 

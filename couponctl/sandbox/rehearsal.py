@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Fittings:
+class SandboxOptions:
     """What a run wants of its schema, beside two tables."""
 
     unlogged: bool = False
@@ -39,11 +39,11 @@ class Fittings:
 
 
 async def rehearse(
-    director: Database, schema: str, fittings: Fittings, event_triggers: Sequence[str]
+    admin: Database, schema: str, fittings: SandboxOptions, event_triggers: Sequence[str]
 ) -> None:
     """Create and drop what a run will, and take it back. Raises Guarded where an event trigger refuses it."""
     try:
-        async with director.session() as session:
+        async with admin.session() as session:
             await session.execute(CreateSchema(schema))
             await session.execute(text("SELECT set_config('search_path', :schema, true)"), {"schema": schema})
             raw = await session.connection.get_raw_connection()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 from sqlalchemy.schema import CreateSchema, DropSchema
 
-from couponctl.aio.cancellation import to_its_end
+from couponctl.aio.cancellation import shielded
 from couponctl.ledger.schema import apply_schema
 from couponctl.sandbox.rehearsal import rehearse
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from couponctl.postgres.database import Database
     from couponctl.sandbox.preflight import Premises
-    from couponctl.sandbox.rehearsal import Fittings
+    from couponctl.sandbox.rehearsal import SandboxOptions
 
 _PREFIX = "couponctl_drill_"
 _OURS = re.compile(rf"{_PREFIX}([0-9a-f]{{8}})")
@@ -29,14 +29,14 @@ def schema_of(run_id: str) -> str:
     return _PREFIX + run_id
 
 
-def attacker_of(run_id: str) -> str:
+def application_of(run_id: str) -> str:
     """The application_name of the pool under attack: what this run may terminate."""
     return f"couponctl/drill-{run_id}"
 
 
-def director_of(run_id: str) -> str:
+def admin_of(run_id: str) -> str:
     """The application_name of the connections that set the stage; while one is there, the run is alive."""
-    return f"couponctl/director-{run_id}"
+    return f"couponctl/admin-{run_id}"
 
 
 @dataclass(slots=True)
@@ -49,32 +49,32 @@ class OnServer:
 
 @asynccontextmanager
 async def isolated_schema(
-    director: Database, run_id: str, on_server: OnServer, premises: Premises, fittings: Fittings
+    admin: Database, run_id: str, on_server: OnServer, premises: Premises, fittings: SandboxOptions
 ) -> AsyncIterator[str]:
     """A schema with the two tables for this run only. Raises Guarded where an event trigger refuses it."""
     schema = schema_of(run_id)
     if premises.event_triggers:
-        await rehearse(director, schema, fittings, premises.event_triggers)
+        await rehearse(admin, schema, fittings, premises.event_triggers)
     on_server.schema = schema
     try:
-        async with director.session() as session:
+        async with admin.session() as session:
             await session.execute(CreateSchema(schema))
             await session.commit()
-        await apply_schema(director, schema=schema, unlogged=fittings.unlogged)
+        await apply_schema(admin, schema=schema, unlogged=fittings.unlogged)
         yield schema
     finally:
-        await to_its_end(_clean_up(director, run_id, on_server))
+        await shielded(_clean_up(admin, run_id, on_server))
 
 
-async def _clean_up(director: Database, run_id: str, on_server: OnServer) -> None:
-    await _drop(director, run_id)
+async def _clean_up(admin: Database, run_id: str, on_server: OnServer) -> None:
+    await _drop(admin, run_id)
     on_server.schema = None
 
 
-async def _drop(director: Database, run_id: str) -> None:
+async def _drop(admin: Database, run_id: str) -> None:
     """Remove a run's schema, after its backends, which could hold locks in it."""
-    async with director.session() as session:
-        await session.execute(_TERMINATE_OWN, {"application": attacker_of(run_id)})
+    async with admin.session() as session:
+        await session.execute(_TERMINATE_OWN, {"application": application_of(run_id)})
         await session.execute(DropSchema(schema_of(run_id), cascade=True, if_exists=True))
         await session.commit()
 
@@ -88,7 +88,7 @@ _TERMINATE_OWN = text("""
 _LEFTOVERS = text(r"""
     SELECT nspname AS schema,
            EXISTS (SELECT FROM pg_stat_activity
-                    WHERE application_name = 'couponctl/director-' || right(nspname, 8)) AS running
+                    WHERE application_name = 'couponctl/admin-' || right(nspname, 8)) AS running
       FROM pg_namespace
      WHERE nspname ~ '^couponctl_drill_[0-9a-f]{8}$' AND pg_has_role(nspowner, 'USAGE')
      ORDER BY nspname
@@ -104,16 +104,16 @@ class Leftover:
     """Its run is still alive, so it is none yet."""
 
 
-async def leftovers(director: Database) -> tuple[Leftover, ...]:
+async def leftovers(admin: Database) -> tuple[Leftover, ...]:
     """Schemas of drills that this role may drop."""
-    async with director.session("AUTOCOMMIT") as session:
+    async with admin.session("AUTOCOMMIT") as session:
         rows = (await session.execute(_LEFTOVERS)).all()
     return tuple(Leftover(row.schema, row.running) for row in rows)
 
 
-async def remove_all(director: Database, found: Sequence[Leftover]) -> None:
+async def remove_all(admin: Database, found: Sequence[Leftover]) -> None:
     """Drop what crashed runs left: their backends, then their schemas."""
     for leftover in found:
         ours = _OURS.fullmatch(leftover.schema)
         assert ours is not None
-        await to_its_end(_drop(director, ours.group(1)))
+        await shielded(_drop(admin, ours.group(1)))

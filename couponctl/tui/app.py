@@ -26,7 +26,7 @@ from couponctl.tui.screens.confirm import Confirm, Consent
 from couponctl.tui.screens.coupons import Coupons
 from couponctl.tui.screens.drills import Drills
 from couponctl.tui.screens.event_list import EventsScreen
-from couponctl.tui.screens.help import KeysScreen, keys_of
+from couponctl.tui.screens.help import HelpScreen, keys_of
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.screens.pool import Pool
 from couponctl.tui.screens.runs import Runs
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from couponctl.drills.reports.report import Report
-    from couponctl.tui.dependencies import Desk
+    from couponctl.tui.dependencies import Dependencies
     from couponctl.tui.drill_process import RunningDrill
 
 _SEVERITIES: dict[Tone, SeverityLevel] = {
@@ -64,7 +64,7 @@ _HUNG_UP = signals.exit_code(signal.SIGHUP)
 
 
 class CouponApp(KeyByKey):
-    """Four modes over one desk."""
+    """Four modes over one dependencies."""
 
     # A relative path would be looked for beside the module of a subclass.
     CSS_PATH = Path(__file__).with_name("couponctl.tcss")
@@ -81,10 +81,10 @@ class CouponApp(KeyByKey):
         Binding("q,ctrl+q", "quit", "Quit", show=False),
     ]
 
-    def __init__(self, desk: Desk, *, refresh_hz: float = 4.0) -> None:
+    def __init__(self, dependencies: Dependencies, *, refresh_hz: float = 4.0) -> None:
         """`refresh_hz` pictures a second; none by itself where it is 0, as tests want it."""
         super().__init__()
-        self.desk = desk
+        self.dependencies = dependencies
         self._refresh_hz = refresh_hz
         self._last_tick: float | None = None
         self._lag_ms = 0
@@ -94,7 +94,7 @@ class CouponApp(KeyByKey):
             self.register_theme(theme)
         self.theme = self._first_theme(os.environ.get("TEXTUAL_THEME", "").split(","))
         for mode, screen in zip(MODES, (Coupons, Drills, Pool, Runs), strict=True):
-            self.add_mode(mode, partial(screen, desk))
+            self.add_mode(mode, partial(screen, dependencies))
 
     async def on_mount(self) -> None:
         await self.switch_mode("coupons")
@@ -103,13 +103,13 @@ class CouponApp(KeyByKey):
             loop.add_signal_handler(number, self._ended_from_outside, signals.exit_code(number))
         if self._refresh_hz:
             self.set_interval(1 / self._refresh_hz, self.tick)
-        self.run_worker(self._look_for_leavings(), group="leavings", exit_on_error=False)
+        self.run_worker(self._look_for_leftovers(), group="leftovers", exit_on_error=False)
 
     def _first_theme(self, wishes: Sequence[str]) -> str:
         names = list(filter(None, map(str.strip, wishes)))
         wished = next((name for name in names if name in self.available_themes), "")
         if names and not wished:
-            self.desk.events.add(f"no theme is called {names[0]}", tone=Tone.WARN)
+            self.dependencies.events.add(f"no theme is called {names[0]}", tone=Tone.WARN)
         return first_theme(self.console.color_system, no_color=self.no_color, wished=wished)
 
     def tick(self) -> None:
@@ -124,11 +124,13 @@ class CouponApp(KeyByKey):
             self._missed_a_frame = False
             self.screen.refresh()
         self._measure_lag()
-        if (ended := self.desk.stage.just_ended()) is not None:
+        if (ended := self.dependencies.runner.just_ended()) is not None:
             self._announce(ended)
         screen = self.screen_stack[0]
         if isinstance(screen, ModeScreen) and screen.is_mounted:
-            screen.apply(Snapshot(self.desk.sale.pool_stats(), self.desk.stage.state(), self._lag_ms))
+            screen.apply(
+                Snapshot(self.dependencies.sale.pool_stats(), self.dependencies.runner.state(), self._lag_ms)
+            )
 
     @property
     def _terminal(self) -> TerminalDriver | None:
@@ -143,7 +145,7 @@ class CouponApp(KeyByKey):
             super()._display(screen, renderable)
 
     def _measure_lag(self) -> None:
-        now = self.desk.clock()
+        now = self.dependencies.clock()
         if self._last_tick is not None and self._refresh_hz:
             late = now - self._last_tick - 1 / self._refresh_hz
             self._lag_ms = max(0, int(late * 200) * 5)
@@ -153,17 +155,17 @@ class CouponApp(KeyByKey):
         report = ended.report
         if report is None:
             words = f"{ended.drill.name}: {ended.failure}"
-            self.desk.events.add(words, tone=Tone.WARN)
+            self.dependencies.events.add(words, tone=Tone.WARN)
             self._say_unless_shown(ended, words, severity="warning")
         else:
             how = conclusion(report)
             words, tone = f"{report.drill}: {how}", glyph_tone(how.glyph)
-            self.desk.events.add(words, command=("runs", "show", report.run_id), tone=tone)
+            self.dependencies.events.add(words, command=("runs", "show", report.run_id), tone=tone)
             self._say_unless_shown(ended, words, severity=_SEVERITIES[tone])
             self.run_worker(self._keep(report), group="keeping", exit_on_error=False)
         if ended.left_behind:
             left = f"schema {ended.left_behind} is left on the server"
-            self.desk.events.add(left, command=("drill", "clean"), tone=Tone.BAD)
+            self.dependencies.events.add(left, command=("drill", "clean"), tone=Tone.BAD)
 
     def _say_unless_shown(self, ended: RunningDrill, words: str, *, severity: SeverityLevel) -> None:
         screen = self.screen
@@ -172,32 +174,32 @@ class CouponApp(KeyByKey):
 
     async def _keep(self, report: Report) -> None:
         try:
-            await asyncio.to_thread(self.desk.runs.keep, report, made_by="console")
+            await asyncio.to_thread(self.dependencies.runs.keep, report, made_by="console")
         except Exception as error:  # noqa: BLE001 - see sentence_of
-            self.desk.events.add(f"this run is not kept: {sentence_of(error)}", tone=Tone.WARN)
+            self.dependencies.events.add(f"this run is not kept: {sentence_of(error)}", tone=Tone.WARN)
 
     def say(self, words: str, *, severity: SeverityLevel = "information") -> None:
         """A toast; whatever is in the words is shown literally."""
         self.notify(safe(words), severity=severity, markup=False)
 
-    async def _look_for_leavings(self) -> None:
+    async def _look_for_leftovers(self) -> None:
         """Tell of schemas that crashed drills have left, as soon as the server can be asked."""
         while True:
             try:
-                dead = [each for each in await self.desk.leavings.find() if not each.running]
+                dead = [each for each in await self.dependencies.leftovers.find() if not each.running]
                 break
             except Misconfigured as error:
-                self.desk.events.add(error.message, tone=Tone.WARN)
+                self.dependencies.events.add(error.message, tone=Tone.WARN)
                 return
             except CouponctlError:
                 await asyncio.sleep(2)
         if not dead:
             return
         for leftover in dead:
-            self.desk.events.add(f"{leftover.schema} is left of a drill that crashed", tone=Tone.WARN)
+            self.dependencies.events.add(f"{leftover.schema} is left of a drill that crashed", tone=Tone.WARN)
         while len(self.screen_stack) > 1:
             await asyncio.sleep(0.1)  # nobody who types into a form may answer this by accident
-        settings = self.desk.settings
+        settings = self.dependencies.settings
         word = name_to_type(settings)
         question = Confirm(
             "A drill has left something", [f"drop {one.schema}" for one in dead], word=word, action="Remove"
@@ -206,20 +208,20 @@ class CouponApp(KeyByKey):
         if consent.agreed:
             try:
                 may_attack(settings, confirmed=consent.typed, agreed=True)
-                await self.desk.leavings.remove(dead)
+                await self.dependencies.leftovers.remove(dead)
             except CouponctlError as error:
-                self.desk.events.add(error.message, tone=Tone.WARN)
+                self.dependencies.events.add(error.message, tone=Tone.WARN)
             else:
-                self.desk.events.add("removed what drills had left", command=("drill", "clean"))
+                self.dependencies.events.add("removed what drills had left", command=("drill", "clean"))
 
     def action_mode(self, mode: str) -> None:
         self.switch_mode(mode)
 
     def action_keys(self) -> None:
-        self.push_screen(KeysScreen(keys_of(self, self.screen)))
+        self.push_screen(HelpScreen(keys_of(self, self.screen)))
 
     def action_events(self) -> None:
-        self.push_screen(EventsScreen(self.desk.events))
+        self.push_screen(EventsScreen(self.dependencies.events))
 
     async def action_offer_drill(self, name: str, stock: int = 0) -> None:
         """Go to the drills and open the form of one, for so many units and ten times as many users."""
@@ -229,7 +231,7 @@ class CouponApp(KeyByKey):
             screen.offer(name, {"stock": stock, "n": stock * 10} if stock else {})
 
     async def action_quit(self) -> None:
-        if not self.desk.stage.running:
+        if not self.dependencies.runner.running:
             self.exit(0)
             return
         question = Confirm("Quit?", ["A drill runs. It is aborted, and its schema dropped."], action="Quit")
@@ -248,7 +250,7 @@ class CouponApp(KeyByKey):
             self.run_worker(self._end_drill_and_exit(exit_code), group="leaving")
 
     async def _end_drill_and_exit(self, exit_code: int) -> None:
-        await asyncio.to_thread(self.desk.stage.end)
+        await asyncio.to_thread(self.dependencies.runner.end)
         self.exit(exit_code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -16,9 +16,9 @@ from couponctl.sandbox.schema import leftovers, remove_all
 from couponctl.server import kept_up
 from couponctl.service import open_service
 from couponctl.tui.app import CouponApp
-from couponctl.tui.dependencies import Desk
+from couponctl.tui.dependencies import Dependencies
 from couponctl.tui.drill_process import DrillProcess, Order
-from couponctl.tui.drill_runner import Stage
+from couponctl.tui.drill_runner import DrillRunner
 from couponctl.tui.events import EventLog
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class ServerLeavings:
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings, server: Server, prefix: Sequence[str]) -> AsyncIterator[Desk]:
-    """A desk on a server; a drill that still runs when it is left is aborted.
+async def open_desk(settings: Settings, server: Server, prefix: Sequence[str]) -> AsyncIterator[Dependencies]:
+    """A dependencies on a server; a drill that still runs when it is left is aborted.
 
     `prefix` names the database in the command lines of the event log.
     """
@@ -59,20 +59,20 @@ async def open_desk(settings: Settings, server: Server, prefix: Sequence[str]) -
         with kept_up(settings) as descriptors:
             return DrillProcess(Order(drill, parameters, target, seed), descriptors)
 
-    stage = Stage(launch)
+    stage = DrillRunner(launch)
     own = replace(settings.limits, pool_size=min(_CONNECTIONS, settings.limits.pool_size))
     async with (
         open_service(replace(settings, limits=own), server, application="couponctl/tui") as service,
         open_watch(server, settings.limits) as watch,
     ):
         try:
-            yield Desk(
+            yield Dependencies(
                 settings=settings,
                 sale=service,
                 look_at_server=watch.look,
-                leavings=ServerLeavings(service.database),
+                leftovers=ServerLeavings(service.database),
                 runs=RunStore(default_directory()),
-                stage=stage,
+                runner=stage,
                 events=EventLog(datetime.now, tuple(prefix)),
             )
         finally:
@@ -83,5 +83,5 @@ async def run_console(settings: Settings, server: Server, prefix: Sequence[str],
     """Run the console until it is left; the exit code. Raises whatever fault has ended it."""
     # What is loaded by now stays: each search of it for garbage would hold up the console for 50 ms.
     gc.freeze()
-    async with open_desk(settings, server, prefix) as desk:
-        return await CouponApp(desk, refresh_hz=refresh_hz).run_to_the_end()
+    async with open_desk(settings, server, prefix) as dependencies:
+        return await CouponApp(dependencies, refresh_hz=refresh_hz).run_to_the_end()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from couponctl.sandbox.schema import Leftover
     from couponctl.service import Attempt
     from couponctl.settings import Settings
-    from couponctl.tui.drill_runner import Stage
+    from couponctl.tui.drill_runner import DrillRunner
     from couponctl.tui.events import EventLog
 
 
@@ -41,7 +41,7 @@ class Sale(Protocol):
     def pool_stats(self) -> PoolStats: ...
 
 
-class Leavings(Protocol):
+class LeftoverSchemas(Protocol):
     """The schemas that drills have left on the server."""
 
     async def find(self) -> tuple[Leftover, ...]: ...
@@ -50,15 +50,15 @@ class Leavings(Protocol):
 
 
 @dataclass(frozen=True)
-class Desk:
+class Dependencies:
     """Everything that the screens reach outside of themselves."""
 
     settings: Settings
     sale: Sale
     look_at_server: Callable[[], Coroutine[Any, Any, Activity]]
-    leavings: Leavings
+    leftovers: LeftoverSchemas
     runs: RunStore
-    stage: Stage
+    runner: DrillRunner
     events: EventLog
     clock: Callable[[], float] = monotonic
     """Seconds, never going back."""

@@ -20,7 +20,7 @@ _PATIENCE = 10.0
 """Seconds that an aborted drill gets for its clean-up before the console is left."""
 
 
-class Stage:
+class DrillRunner:
     """Starts drills, aborts them, and tells how they stand."""
 
     def __init__(self, launch: Launch) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from textual.screen import Screen
 
-    from couponctl.tui.dependencies import Desk
+    from couponctl.tui.dependencies import Dependencies
 
     Command = tuple[str, Callable[[], object], str]
     """What it is called, what it does, what to know of it."""
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Console(Protocol):
     """What the palette asks of the app."""
 
-    desk: Desk
+    dependencies: Dependencies
 
     def action_mode(self, mode: str) -> None: ...
 
@@ -72,14 +72,14 @@ class ConsoleCommands(Provider):
         yield "event log", self._app.action_events, "what happened in this session"
 
     async def _coupons(self, query: str) -> AsyncIterator[Command]:
-        desk = self._app.desk
+        dependencies = self._app.dependencies
         words = query.split()
         try:
-            page = await desk.sale.list(matching=words[-1] if words else "", limit=_MOST)
+            page = await dependencies.sale.list(matching=words[-1] if words else "", limit=_MOST)
         except CouponctlError:
             return  # the table of coupons says what is wrong
         for coupon in page.coupons:
-            show = partial(self._app.push_screen, ClaimantsScreen(desk, coupon.name))
-            claim = partial(self._app.push_screen, ClaimCoupon(desk, coupon.name))
+            show = partial(self._app.push_screen, ClaimantsScreen(dependencies, coupon.name))
+            claim = partial(self._app.push_screen, ClaimCoupon(dependencies, coupon.name))
             yield f"show {coupon.name}", show, "stock and claimants"
             yield f"claim {coupon.name}", claim, "for a user"

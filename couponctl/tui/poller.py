@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from couponctl.aio.cancellation import cancelled_once
+from couponctl.aio.cancellation import cancel_once
 from couponctl.tui.text import sentence_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _SLOW = 2.0
 """Seconds without an answer after which what is shown counts as stale."""
 
 
-class Feed(Generic[T]):
+class Poller(Generic[T]):
     """The latest value, and why there is no newer one. A failure keeps what was read before."""
 
     def __init__(
@@ -54,15 +54,15 @@ class Feed(Generic[T]):
             return f"stale {now - since:.0f} s: no answer yet"
         return ""
 
-    def look(self) -> None:
+    def resume(self) -> None:
         """Somebody looks: read from now on."""
         self._wanted.set()
 
-    def rest(self) -> None:
+    def pause(self) -> None:
         """Nobody looks: read no more."""
         self._wanted.clear()
 
-    def poke(self) -> int:
+    def poll_now(self) -> int:
         """Read at once: something has changed. The version from which on that is in the value."""
         self._poked.set()
         return self.version + (1 if self._asked_at is None else 2)
@@ -83,7 +83,7 @@ class Feed(Generic[T]):
         """Read once."""
         self._asked_at = self._clock()
         try:
-            value = await cancelled_once(self._read())
+            value = await cancel_once(self._read())
         except Exception as error:  # noqa: BLE001 - see sentence_of
             self.failure = sentence_of(error)
         else:

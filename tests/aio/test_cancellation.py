@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl.aio.cancellation import cancelled_once, to_its_end
+from couponctl.aio.cancellation import cancel_once, shielded
 from couponctl.ledger.claims import single
 from couponctl.models import Outcome
 from couponctl.service import CouponService
@@ -82,7 +82,7 @@ async def test_a_claim_cancelled_again_and_again_in_the_lock_wait_ends_its_backe
     async with other_session.transaction():
         await other_session.execute("SELECT FROM coupons WHERE name = $1 FOR UPDATE", coupon.name)
         claims = [asyncio.create_task(service.claim(coupon.name, f"user-{n}")) for n in range(3)]
-        await until(lambda: observer.fetchval(STUCK), strategy.abreast)
+        await until(lambda: observer.fetchval(STUCK), strategy.max_per_coupon)
         while not all(claim.done() for claim in claims):
             for claim in claims:
                 claim.cancel()
@@ -105,7 +105,7 @@ async def test_a_cancellation_reaches_the_work_once_and_waits_for_its_end() -> N
             await cleaned.wait()
             raise
 
-    task = asyncio.create_task(cancelled_once(work()))
+    task = asyncio.create_task(cancel_once(work()))
     for _ in range(5):
         await asyncio.sleep(0)
         task.cancel()
@@ -125,7 +125,7 @@ async def test_clean_up_runs_to_its_end_and_passes_the_cancellation_on() -> None
         await go_on.wait()
         done.set()
 
-    task = asyncio.create_task(to_its_end(clean_up()))
+    task = asyncio.create_task(shielded(clean_up()))
     for _ in range(3):
         await asyncio.sleep(0)
         task.cancel()

@@ -12,7 +12,7 @@ from couponctl.bench.closed import Closed
 from couponctl.bench.load import Load
 from couponctl.bench.open import Open
 from couponctl.bench.pgbench import timed_by
-from couponctl.bench.sandbox import ground
+from couponctl.bench.sandbox import bench_sandbox
 from couponctl.bench.timed import Timed
 from couponctl.errors import LedgerBroken, NoHeadRoom
 from couponctl.ledger.tables import coupons
@@ -27,19 +27,21 @@ if TYPE_CHECKING:
     import asyncpg
 
     from couponctl.bench.rows import Cell
-    from couponctl.bench.sandbox import Ground
+    from couponctl.bench.sandbox import BenchSandbox
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
 
 
 @pytest.fixture
-async def place(server: Server, limits: Limits) -> AsyncIterator[Ground]:
-    async with ground(server, limits, 50, OnServer()) as place:
+async def place(server: Server, limits: Limits) -> AsyncIterator[BenchSandbox]:
+    async with bench_sandbox(server, limits, 50, OnServer()) as place:
         yield place
 
 
-async def test_pgbench_claims_in_a_balanced_ledger_and_its_warm_up_does_not_count(place: Ground) -> None:
-    await place.lay_out(3)
+async def test_pgbench_claims_in_a_balanced_ledger_and_its_warm_up_does_not_count(
+    place: BenchSandbox,
+) -> None:
+    await place.create_coupons(3)
 
     timed = await place.pgbench.run(coupons=3, seconds=2.4, warm_up=1)  # on a busy machine 50 logins take one
 
@@ -49,12 +51,12 @@ async def test_pgbench_claims_in_a_balanced_ledger_and_its_warm_up_does_not_coun
     assert 0 < timed.p50_ms < timed.p99_ms
 
 
-async def test_pgbench_ends_with_who_waits_for_it(place: Ground, observer: asyncpg.Connection) -> None:
+async def test_pgbench_ends_with_who_waits_for_it(place: BenchSandbox, observer: asyncpg.Connection) -> None:
     async def clients() -> int:
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
         return int(await observer.fetchval(query, place.pgbench.application))
 
-    await place.lay_out(1)
+    await place.create_coupons(1)
     run = asyncio.create_task(place.pgbench.run(coupons=1, seconds=60, warm_up=0))
     await until(clients, 50)
     run.cancel()
@@ -80,12 +82,12 @@ def test_a_log_without_a_transaction_is_of_no_claims(tmp_path: Path) -> None:
 
 
 async def test_rounds_are_interleaved_and_each_has_a_yardstick_of_its_own(
-    place: Ground, monkeypatch: pytest.MonkeyPatch
+    place: BenchSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[Cell] = []
     rates = iter([10, 20, 30, 100, 400, 500])
 
-    async def at_the_next_rate(_course: Closed, _ground: Ground, cell: Cell) -> Timed:
+    async def at_the_next_rate(_course: Closed, _ground: BenchSandbox, cell: Cell) -> Timed:
         measured.append(cell)
         rate = next(rates)
         return Timed(rate, 1.0, (0.001,) * rate)
@@ -99,7 +101,7 @@ async def test_rounds_are_interleaved_and_each_has_a_yardstick_of_its_own(
     assert [row["vs_pgbench"] for row in result.document["rows"]] == [1.0, 3.0, 4.0]
 
 
-async def test_every_measurement_is_of_a_ledger_that_balances(place: Ground) -> None:
+async def test_every_measurement_is_of_a_ledger_that_balances(place: BenchSandbox) -> None:
     course = Closed(("statement", "batched"), (1, 20), (2,), seconds=0.1, rounds=1, pgbench=False)
     told: list[str] = []
 
@@ -112,7 +114,7 @@ async def test_every_measurement_is_of_a_ledger_that_balances(place: Ground) -> 
     assert [row["vs_pgbench"] for row in result.document["rows"]] == [None] * 4
 
 
-async def test_an_open_bench_puts_the_same_users_on_every_strategy(place: Ground) -> None:
+async def test_an_open_bench_puts_the_same_users_on_every_strategy(place: BenchSandbox) -> None:
     course = Open(("statement", "batched"), (1, 3), Load(rate=200, seconds=0.2, seed=4))
 
     result = await course.run(place, lambda _: None)
@@ -129,7 +131,7 @@ async def test_an_open_bench_puts_the_same_users_on_every_strategy(place: Ground
     assert all(row["failed"] == row["dropped"] == 0 for row in rows)
 
 
-async def test_a_rate_that_is_not_reached_is_said_loudly(place: Ground) -> None:
+async def test_a_rate_that_is_not_reached_is_said_loudly(place: BenchSandbox) -> None:
     course = Open(("transaction",), (1,), Load(rate=5000, seconds=0.1, seed=4))
 
     result = await course.run(place, lambda _: None)
@@ -145,16 +147,18 @@ async def test_a_rate_that_is_not_reached_is_said_loudly(place: Ground) -> None:
     ids=["one that was won is missing", "two are missing"],
 )
 async def test_claims_that_are_not_in_the_ledger_end_the_bench(
-    place: Ground, loads: tuple[Timed, ...]
+    place: BenchSandbox, loads: tuple[Timed, ...]
 ) -> None:
-    await place.lay_out(1)
+    await place.create_coupons(1)
 
     with pytest.raises(LedgerBroken, match="are in the ledger"):
         await place.hold_against_ledger("mutant", *loads)
 
 
-async def test_claims_that_nobody_won_end_the_bench_unless_their_outcome_is_unknown(place: Ground) -> None:
-    (name,) = await place.lay_out(1)
+async def test_claims_that_nobody_won_end_the_bench_unless_their_outcome_is_unknown(
+    place: BenchSandbox,
+) -> None:
+    (name,) = await place.create_coupons(1)
     async with place.service("statement") as service:
         await service.claim(name, "somebody")
 
@@ -163,9 +167,9 @@ async def test_claims_that_nobody_won_end_the_bench_unless_their_outcome_is_unkn
         await place.hold_against_ledger("statement", Timed(0, 1.0, ()))
 
 
-async def test_an_audit_that_finds_something_ends_the_bench(place: Ground) -> None:
-    await place.lay_out(1)
-    async with place.witness.session() as session:
+async def test_an_audit_that_finds_something_ends_the_bench(place: BenchSandbox) -> None:
+    await place.create_coupons(1)
+    async with place.observer.session() as session:
         await session.execute(update(coupons).values(remaining_amount=coupons.c.remaining_amount - 1))
         await session.commit()
 
@@ -177,8 +181,8 @@ async def test_its_schema_is_gone_afterwards(
     server: Server, limits: Limits, observer: asyncpg.Connection
 ) -> None:
     on_server = OnServer()
-    async with ground(server, limits, 0, on_server) as place:
-        await place.lay_out(2)
+    async with bench_sandbox(server, limits, 0, on_server) as place:
+        await place.create_coupons(2)
         assert on_server.schema == place.schema
 
     await assert_nothing_left(observer)
@@ -189,6 +193,6 @@ async def test_without_head_room_nothing_is_created(
     server: Server, limits: Limits, observer: asyncpg.Connection
 ) -> None:
     with pytest.raises(NoHeadRoom):
-        async with ground(server, limits, 10_000, OnServer()):
+        async with bench_sandbox(server, limits, 10_000, OnServer()):
             pytest.fail("there is no place for it")
     await assert_nothing_left(observer)

@@ -13,7 +13,7 @@ import pytest
 from couponctl.bench import sandbox
 from couponctl.cli import bench
 from couponctl.ledger.claims import Strategy
-from couponctl.ledger.claims.single import OneByOne
+from couponctl.ledger.claims.single import SingleClaims
 from couponctl.models import Outcome
 from couponctl.postgres.database import Database
 from tests.cli.test_signals import ended
@@ -102,7 +102,7 @@ async def _claimed_without_a_claim(_session: object, _name: str, _user: str) -> 
 def test_a_fast_claim_that_is_wrong_is_a_failure(
     couponctl: Couponctl, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mutant = Strategy("statement", OneByOne(Database.session, _claimed_without_a_claim))
+    mutant = Strategy("statement", SingleClaims(Database.session, _claimed_without_a_claim))
     monkeypatch.setattr(sandbox, "find_strategy", lambda _name: mutant)
 
     answer = couponctl(*QUICK, "--json")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DRILL = ("drill", "scale", "--n", "500", "--yes")
 
 MOMENTS = {
-    "as it connects": "SELECT FROM pg_stat_activity WHERE application_name LIKE 'couponctl/director-%'",
+    "as it connects": "SELECT FROM pg_stat_activity WHERE application_name LIKE 'couponctl/admin-%'",
     "as it makes its schema": "SELECT FROM pg_namespace WHERE nspname LIKE 'couponctl_drill_%'",
     "as it fills its pool": "SELECT FROM pg_stat_activity WHERE application_name LIKE 'couponctl/drill-%'",
     "as claims queue for the row": "SELECT FROM pg_stat_activity WHERE application_name LIKE"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from couponctl.drills.check import Check
-    from couponctl.drills.context import Arena
+    from couponctl.drills.context import DrillContext
     from couponctl.postgres.database import Database
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
@@ -91,13 +91,13 @@ async def test_a_run_cancelled_at_a_random_moment_leaves_nothing(
 async def test_reaching_the_time_limit_fails_and_names_who_has_no_answer(
     target: Target, observer: asyncpg.Connection
 ) -> None:
-    async def hang(arena: Arena, _parameters: Parameters) -> list[Check]:
-        await arena.create("HELD", 1)
-        async with arena.witness() as witness, witness.session() as session:
+    async def hang(context: DrillContext, _parameters: Parameters) -> list[Check]:
+        await context.create("HELD", 1)
+        async with context.observer() as inside, inside.session() as session:
             await session.connection.exec_driver_sql(
-                f"SELECT FROM couponctl_drill_{arena.run_id}.coupons FOR UPDATE"
+                f"SELECT FROM couponctl_drill_{context.run_id}.coupons FOR UPDATE"
             )
-            await arena.storm("HELD", ["waits for ever"])
+            await context.storm("HELD", ["waits for ever"])
         return []
 
     report = await run_drill(_drill(hang), target, Parameters(timeout=0.3))
@@ -109,7 +109,7 @@ async def test_reaching_the_time_limit_fails_and_names_who_has_no_answer(
 
 
 async def test_a_drill_that_measured_nothing_is_inconclusive(target: Target) -> None:
-    async def do_nothing(_arena: Arena, _parameters: Parameters) -> list[Check]:
+    async def do_nothing(_arena: DrillContext, _parameters: Parameters) -> list[Check]:
         return [equals("one", "one is one", 1, 1)]
 
     assert (await run_drill(_drill(do_nothing), target)).verdict is Verdict.INCONCLUSIVE
@@ -120,9 +120,9 @@ async def test_a_server_lost_in_the_middle_is_inconclusive_and_its_schema_is_fou
 ) -> None:
     async with wire_proxy(server) as proxy:
 
-        async def lose_the_server(arena: Arena, _parameters: Parameters) -> list[Check]:
-            await arena.create("LOST", 5)
-            await arena.storm("LOST", ["a", "b"])
+        async def lose_the_server(context: DrillContext, _parameters: Parameters) -> list[Check]:
+            await context.create("LOST", 5)
+            await context.storm("LOST", ["a", "b"])
             await proxy.cut()
             return []
 
@@ -139,7 +139,7 @@ async def test_a_server_lost_in_the_middle_is_inconclusive_and_its_schema_is_fou
 async def test_a_running_drill_is_no_leftover(target: Target, server: Server, limits: Limits) -> None:
     seen: list[Any] = []
 
-    async def look(arena: Arena, _parameters: Parameters) -> list[Check]:
+    async def look(context: DrillContext, _parameters: Parameters) -> list[Check]:
         async with open_database(server, limits, application="couponctl/test") as database:
             seen.extend(await leftovers(database))
         return []

@@ -178,7 +178,7 @@ def test_every_check_has_its_id_and_says_what_it_counts() -> None:
     assert {check.id: check.promise for check in checks} == {
         "unexpected-errors": "attempts with an unexpected error",
         "database-error-text": "answers with database error text",
-        "answers-about-others": "answers that do not name their own user",
+        "answers-about-others": "answers that do not name their own user and coupon",
         "acknowledged-claims-lost": "acknowledged claims missing from the ledger",
         "claims-never-attempted": "claims in the ledger that no user attempted",
         "refused-users-with-claim": "refused users with a claim in the ledger",

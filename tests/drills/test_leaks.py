@@ -35,9 +35,9 @@ WAITING = """
 
 
 @pytest.fixture
-async def director(server: Server, limits: Limits) -> AsyncIterator[Database]:
-    async with open_database(server, limits, application="couponctl/director-test") as director:
-        yield director
+async def admin(server: Server, limits: Limits) -> AsyncIterator[Database]:
+    async with open_database(server, limits, application="couponctl/admin-test") as admin:
+        yield admin
 
 
 @pytest.fixture
@@ -84,11 +84,11 @@ async def held(server: Server, limits: Limits, application: str) -> AsyncIterato
 
 
 async def test_a_footprint_is_all_that_is_held_but_for_what_asyncio_works_with(
-    director: Database, server: Server, limits: Limits
+    admin: Database, server: Server, limits: Limits
 ) -> None:
-    before = await footprint(director, "couponctl/test")
+    before = await footprint(admin, "couponctl/test")
     async with held(server, limits, "couponctl/test"):
-        after = await footprint(director, "couponctl/test")
+        after = await footprint(admin, "couponctl/test")
 
     expected = ["1 tasks", *(["3 descriptors"] if leaks._DESCRIPTORS else []), "1 backends", "2 threads"]
     assert after.beyond(before) == expected
@@ -96,12 +96,12 @@ async def test_a_footprint_is_all_that_is_held_but_for_what_asyncio_works_with(
 
 
 async def test_where_the_system_does_not_tell_nothing_is_held(
-    director: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    admin: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(leaks, "_DESCRIPTORS", None)
     monkeypatch.setattr(leaks, "_MEMORY", tmp_path / "statm")
 
-    assert (await footprint(director, "couponctl/test")).descriptors == 0
+    assert (await footprint(admin, "couponctl/test")).descriptors == 0
     assert resident_memory() == 0
 
 
@@ -116,13 +116,13 @@ def test_memory_that_is_written_to_is_in_memory() -> None:
 
 @pytest.mark.usefixtures("impatient")
 async def test_what_is_left_of_a_run_is_counted(
-    director: Database, database: Database, server: Server, limits: Limits
+    admin: Database, database: Database, server: Server, limits: Limits
 ) -> None:
     async with database.session() as session:
         await session.execute(text("SELECT 1"))
-    before = await footprint(director, database.application)
+    before = await footprint(admin, database.application)
     async with held(server, limits, database.application):
-        checks = await leak_checks(director, database.application, before)
+        checks = await leak_checks(admin, database.application, before)
 
     assert before.backends == 1
     assert told(checks) == [
@@ -135,15 +135,15 @@ async def test_what_is_left_of_a_run_is_counted(
 
 
 @pytest.mark.usefixtures("patient")
-async def test_a_run_that_leaves_nothing_is_not_waited_for(director: Database, database: Database) -> None:
+async def test_a_run_that_leaves_nothing_is_not_waited_for(admin: Database, database: Database) -> None:
     async with database.session() as session:
         await session.execute(text("SELECT 1"))
-    before = await footprint(director, database.application)
+    before = await footprint(admin, database.application)
 
     async with asyncio.timeout(DEADLINE):
         checks = [
-            *await rest_checks(director, database),
-            *await leak_checks(director, database.application, before),
+            *await rest_checks(admin, database),
+            *await leak_checks(admin, database.application, before),
         ]
 
     assert all(check.held for check in checks)
@@ -152,7 +152,7 @@ async def test_a_run_that_leaves_nothing_is_not_waited_for(director: Database, d
 
 @pytest.mark.usefixtures("impatient")
 async def test_connections_that_are_not_back_as_they_were_lent_are_counted(
-    director: Database, database: Database, coupon: Coupon, observer: asyncpg.Connection
+    admin: Database, database: Database, coupon: Coupon, observer: asyncpg.Connection
 ) -> None:
     async def waiting() -> int:
         return database.waiting
@@ -167,7 +167,7 @@ async def test_connections_that_are_not_back_as_they_were_lent_are_counted(
         await until(lambda: observer.fetchval(WAITING), 3)
         last = asyncio.create_task(CouponService(database).claim(coupon.name, "d"))
         await until(waiting, 1)
-        checks = await rest_checks(director, database)
+        checks = await rest_checks(admin, database)
     await asyncio.gather(*claims, last)
 
     assert told(checks) == [
@@ -180,15 +180,13 @@ async def test_connections_that_are_not_back_as_they_were_lent_are_counted(
     ]
 
 
-async def test_what_was_set_on_each_of_the_connections_is_found(
-    director: Database, database: Database
-) -> None:
+async def test_what_was_set_on_each_of_the_connections_is_found(admin: Database, database: Database) -> None:
     async with AsyncExitStack() as lent:
         for setting in ("work_mem = '1MB'", "statement_timeout = 4711", "work_mem = '2MB'"):
             session = await lent.enter_async_context(database.session("AUTOCOMMIT"))
             await session.execute(text(f"SET {setting}"))
 
-    left = (await rest_checks(director, database))[-1]
+    left = (await rest_checks(admin, database))[-1]
 
     assert left.observed == "3: statement_timeout = 4711, work_mem = 1024, work_mem = 2048"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
+from couponctl.drills.reports.slo_check import held_to
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,13 +21,12 @@ from couponctl.drills.reports.journal_jsonl import journal_lines
 from couponctl.drills.reports.junit import CONCLUSION, junit
 from couponctl.drills.reports.markdown import markdown
 from couponctl.drills.reports.slo import parse
-from couponctl.drills.reports.slo_check import held_to
 from couponctl.drills.reports.text import report_lines
 from couponctl.models import Outcome, Phases
 from tests.support.reports import entry, report
 
 if TYPE_CHECKING:
-    from couponctl.drills.context import Arena
+    from couponctl.drills.context import DrillContext
     from couponctl.drills.reports.report import Report
     from couponctl.ledger.claims import Strategy
     from couponctl.postgres.libpq import Server
@@ -246,12 +246,12 @@ def test_phases_are_split_by_outcome_and_leave_out_what_nobody_could_tell() -> N
 
 
 async def test_hostile_users_of_a_real_drill_come_through(server: Server, limits: Limits) -> None:
-    async def sell(arena: Arena, _parameters: Parameters) -> list[Check]:
-        await arena.create("a|b`<c>", 3)
-        await arena.storm("a|b`<c>", HOSTILE)
+    async def sell(context: DrillContext, _parameters: Parameters) -> list[Check]:
+        await context.create("a|b`<c>", 3)
+        await context.storm("a|b`<c>", HOSTILE)
         return [
             Check(
-                "nobody-claims", "nobody claims", [], [e.user_id for e in arena.journal.entries], held=False
+                "nobody-claims", "nobody claims", [], [e.user_id for e in context.journal.entries], held=False
             )
         ]
 

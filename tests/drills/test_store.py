@@ -202,9 +202,11 @@ def test_many_keep_and_prune_at_once(store: RunStore) -> None:
     assert len(names(store)) == 3
 
 
-@pytest.mark.parametrize(("where", "failing"), [(store, "write_private"), (Path, "replace")])
+@pytest.mark.parametrize(
+    ("where", "failing"), [("couponctl.drills.reports.store", "write_private"), ("pathlib.Path", "replace")]
+)
 def test_a_run_that_cannot_be_written_leaves_no_half_of_it(
-    store: RunStore, monkeypatch: pytest.MonkeyPatch, where: object, failing: str
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, where: str, failing: str
 ) -> None:
     keep(store, "0a")
 
@@ -212,7 +214,7 @@ def test_a_run_that_cannot_be_written_leaves_no_half_of_it(
         path.write_text('{"kept": 1')
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(where, failing, full)
+    monkeypatch.setattr(f"{where}.{failing}", full)
     with pytest.raises(BadSettings, match="No space left on device"):
         keep(store, "0b")
 

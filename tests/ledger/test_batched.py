@@ -18,7 +18,7 @@ from couponctl.ledger.claims.shape import Shape
 from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
 from couponctl.postgres.libpq import server_at
-from couponctl.service import CouponService, Patience
+from couponctl.service import CouponService, RetryPolicy
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ async def proxied(server: Server, limits: Limits, short_path: Path) -> AsyncIter
         wire_proxy(server) as proxy,
         open_database(proxy.server, limits, application="couponctl/test") as database,
     ):
-        quick = Patience(first=0.001, longest=0.01)
-        yield _Proxied(proxy, CouponService(database, strategy=BATCHED, patience=quick))
+        quick = RetryPolicy(base_delay=0.001, max_delay=0.01)
+        yield _Proxied(proxy, CouponService(database, strategy=BATCHED, retry_policy=quick))
 
 
 class _Proxied:

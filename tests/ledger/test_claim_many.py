@@ -13,7 +13,7 @@ from couponctl.errors import CouponNotFound, Guarded, Invalid, Unavailable
 from couponctl.ledger.claims import BATCHED
 from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
-from couponctl.service import CouponService, Patience
+from couponctl.service import CouponService, RetryPolicy
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ async def test_a_lost_answer_in_the_middle_is_resolved(
         wire_proxy(server) as proxy,
         open_database(proxy.server, limits, application="couponctl/test") as database,
     ):
-        service = CouponService(database, patience=Patience(first=0.001, longest=0.01))
+        service = CouponService(database, retry_policy=RetryPolicy(base_delay=0.001, max_delay=0.01))
         await service.create("HOT", 100)
         proxy.lose(Lost.ANSWER, b"user-015")
         await service.claim_many("HOT", grant, grant.answered)
@@ -133,7 +133,7 @@ async def test_after_a_server_that_failed_in_the_middle_the_same_grant_does_the_
         wire_proxy(server) as proxy,
         open_database(proxy.server, limits, application="couponctl/test") as database,
     ):
-        failing = CouponService(database, patience=Patience(tries=2, first=0.001))
+        failing = CouponService(database, retry_policy=RetryPolicy(attempts=2, base_delay=0.001))
         proxy.lose(Lost.REQUEST, b"user-025", times=100)
         with pytest.raises(Unavailable):
             await failing.claim_many(hot, broken_off, broken_off.answered)

@@ -147,7 +147,7 @@ async def test_who_waited_for_the_lock_while_the_last_unit_went_hears_the_truth(
         await other_session.execute("SELECT FROM coupons WHERE name = 'LAST' FOR UPDATE")
         winner = asyncio.create_task(service.claim("LAST", "winner"))
         loser = asyncio.create_task(service.claim("LAST", "loser"))
-        await until(lambda: _waiting_for_locks(observer), min(2, strategy.abreast))
+        await until(lambda: _waiting_for_locks(observer), min(2, strategy.max_per_coupon))
         await other_session.execute("INSERT INTO claims (coupon_name, user_id) VALUES ('LAST', 'winner')")
         await other_session.execute("UPDATE coupons SET remaining_amount = 0 WHERE name = 'LAST'")
 

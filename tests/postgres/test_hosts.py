@@ -13,7 +13,7 @@ import pytest
 from couponctl import embedded
 from couponctl.errors import CouponctlError
 from couponctl.errors.login import NoHostFits, NotAdmitted
-from couponctl.postgres.connect import connected
+from couponctl.postgres.connect import connect_first_host
 from couponctl.postgres.libpq import Server
 from couponctl.postgres.limits import Limits
 from couponctl.settings import load
@@ -56,7 +56,7 @@ def psqls_choice(given: dict[str, str]) -> str | None:
 
 async def choice(given: dict[str, str]) -> str | None:
     try:
-        connection = await connected(server(given), LIMITS, "couponctl/test")
+        connection = await connect_first_host(server(given), LIMITS, "couponctl/test")
     except CouponctlError:
         return None
     try:
@@ -100,19 +100,23 @@ async def test_of_several_one_that_takes_writes_where_nothing_else_is_said(hosts
 
 async def test_hosts_of_which_none_fits_say_what_each_of_them_is(hosts: Path) -> None:
     with pytest.raises(NoHostFits) as refused:
-        await connected(server(environment(hosts, (STANDBY, STANDBY), "primary")), LIMITS, "couponctl/test")
+        await connect_first_host(
+            server(environment(hosts, (STANDBY, STANDBY), "primary")), LIMITS, "couponctl/test"
+        )
     assert refused.value.reason.count(f"[{hosts}]:{STANDBY}: is a standby") == 2
 
     given = environment(hosts, (NOBODY, STANDBY), "read-write")
     with pytest.raises(CouponctlError) as refusal:
-        await connected(server(given), LIMITS, "couponctl/test")
+        await connect_first_host(server(given), LIMITS, "couponctl/test")
     assert f":{NOBODY}: no server listens on that socket; " in str(refusal.value)
     assert f":{STANDBY}: takes no writes: a standby" in str(refusal.value)
 
 
 async def test_a_role_without_a_line_in_pg_hba_conf(hosts: Path) -> None:
     with pytest.raises(NotAdmitted) as refused:
-        await connected(server(environment(hosts, (PRIMARY,), "any", "bob")), LIMITS, "couponctl/test")
+        await connect_first_host(
+            server(environment(hosts, (PRIMARY,), "any", "bob")), LIMITS, "couponctl/test"
+        )
 
     assert "role bob to database postgres through this socket" in str(refused.value)
 

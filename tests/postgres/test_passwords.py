@@ -15,7 +15,7 @@ import pytest
 
 from couponctl import embedded
 from couponctl.errors import CouponctlError
-from couponctl.postgres.connect import connected
+from couponctl.postgres.connect import connect_first_host
 from couponctl.postgres.libpq import Server
 from couponctl.postgres.limits import Limits
 from couponctl.settings import load
@@ -60,7 +60,7 @@ def couponctl_logs_in(environment: dict[str, str]) -> bool:
         server = load(environ=environment).target
         assert isinstance(server, Server)
         try:
-            connection = await connected(server, Limits(), "couponctl/test")
+            connection = await connect_first_host(server, Limits(), "couponctl/test")
         except CouponctlError:
             return False
         assert await connection.fetchval("SELECT current_user") == r"ann:o\hara"

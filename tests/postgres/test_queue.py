@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from couponctl.postgres.queue import Gate
+from couponctl.postgres.queue import FairQueue
 
 
 @pytest.fixture
@@ -13,62 +13,62 @@ def discarded() -> list[str]:
 
 
 @pytest.fixture
-def gate(discarded: list[str]) -> Gate[str]:
+def queue(discarded: list[str]) -> FairQueue[str]:
     """Four places, two of them for one subject."""
-    return Gate(4, abreast=2, discard=discarded.append)
+    return FairQueue(4, max_per_key=2, discard=discarded.append)
 
 
 async def queued(
-    gate: Gate[str], subject: str | None = None, *, patience: float = 10
+    queue: FairQueue[str], subject: str | None = None, *, patience: float = 10
 ) -> asyncio.Task[str | None]:
     """Somebody who has come to the queue."""
-    before = gate.waiting
-    task = asyncio.create_task(gate.enter(patience, subject))
-    while gate.waiting == before:
+    before = queue.waiting
+    task = asyncio.create_task(queue.enter(patience, subject))
+    while queue.waiting == before:
         await asyncio.sleep(0)
     return task
 
 
-async def fill(gate: Gate[str]) -> None:
+async def fill(queue: FairQueue[str]) -> None:
     for _ in range(4):
-        assert await gate.enter(10) is None
+        assert await queue.enter(10) is None
 
 
-async def test_who_comes_first_is_let_in_first_and_gets_what_was_left(gate: Gate[str]) -> None:
-    await fill(gate)
-    first, second = await queued(gate), await queued(gate)
+async def test_who_comes_first_is_let_in_first_and_gets_what_was_left(queue: FairQueue[str]) -> None:
+    await fill(queue)
+    first, second = await queued(queue), await queued(queue)
 
-    gate.leave(thing="a connection")
+    queue.leave(thing="a connection")
 
     assert await first == "a connection"
     assert not second.done()
-    gate.leave()
+    queue.leave()
     assert await second is None
-    assert gate.waiting == 0
+    assert queue.waiting == 0
 
 
-async def test_only_a_few_are_let_in_about_one_subject_and_others_pass_them(gate: Gate[str]) -> None:
-    await gate.enter(10, "hot")
-    await gate.enter(10, "hot")
-    third = await queued(gate, "hot")
+async def test_only_a_few_are_let_in_about_one_subject_and_others_pass_them(queue: FairQueue[str]) -> None:
+    await queue.enter(10, "hot")
+    await queue.enter(10, "hot")
+    third = await queued(queue, "hot")
 
-    assert await gate.enter(10, "cool") is None
-    assert not gate.open_to("hot")
-    assert gate.open_to("cool")
-    gate.leave("cool", "not for the hot one")
+    assert await queue.enter(10, "cool") is None
+    assert not queue.open_to("hot")
+    assert queue.open_to("cool")
+    queue.leave("cool", "not for the hot one")
     await asyncio.sleep(0)
     assert not third.done()
-    gate.leave("hot", "for it")
+    queue.leave("hot", "for it")
     assert await third == "for it"
 
 
-async def test_subjects_take_turns(gate: Gate[str]) -> None:
-    await fill(gate)
-    tasks = {name: await queued(gate, name[0]) for name in ("a1", "a2", "b1", "b2")}
+async def test_subjects_take_turns(queue: FairQueue[str]) -> None:
+    await fill(queue)
+    tasks = {name: await queued(queue, name[0]) for name in ("a1", "a2", "b1", "b2")}
     order: list[str] = []
 
     for _ in range(4):
-        gate.leave()
+        queue.leave()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         order += [name for name, task in tasks.items() if task.done() and name not in order]
@@ -76,40 +76,40 @@ async def test_subjects_take_turns(gate: Gate[str]) -> None:
     assert order == ["a1", "b1", "a2", "b2"]
 
 
-async def test_who_waits_too_long_gives_up_and_the_next_is_served(gate: Gate[str]) -> None:
-    await fill(gate)
-    impatient, patient = await queued(gate, patience=0.01), await queued(gate)
+async def test_who_waits_too_long_gives_up_and_the_next_is_served(queue: FairQueue[str]) -> None:
+    await fill(queue)
+    impatient, patient = await queued(queue, patience=0.01), await queued(queue)
 
     with pytest.raises(TimeoutError):
         await impatient
-    gate.leave()
+    queue.leave()
 
     assert await patient is None
 
 
-async def test_a_turn_that_comes_with_the_cancellation_goes_on_to_the_next(gate: Gate[str]) -> None:
-    await fill(gate)
-    cancelled, following = await queued(gate, "x"), await queued(gate)
+async def test_a_turn_that_comes_with_the_cancellation_goes_on_to_the_next(queue: FairQueue[str]) -> None:
+    await fill(queue)
+    cancelled, following = await queued(queue, "x"), await queued(queue)
 
-    gate.leave(thing="a connection")
+    queue.leave(thing="a connection")
     cancelled.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await cancelled
     assert await following == "a connection"
-    assert gate.waiting == 0
+    assert queue.waiting == 0
 
 
 async def test_what_nobody_waits_for_is_discarded_and_the_place_is_free(
-    gate: Gate[str], discarded: list[str]
+    queue: FairQueue[str], discarded: list[str]
 ) -> None:
-    await fill(gate)
-    cancelled = await queued(gate)
+    await fill(queue)
+    cancelled = await queued(queue)
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
         await cancelled
 
-    gate.leave(thing="a connection")
+    queue.leave(thing="a connection")
 
     assert discarded == ["a connection"]
-    assert gate.open_to(None)
+    assert queue.open_to(None)

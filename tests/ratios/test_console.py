@@ -67,8 +67,8 @@ async def watched_loop() -> AsyncIterator[Heartbeat]:
 async def console(server: Server, limits: Limits) -> AsyncIterator[CouponApp]:
     """Open on the drills, and drawing by itself; the collector spares what is loaded, as in the program."""
     gc.freeze()
-    async with open_desk(Settings(server, limits=limits), server, ()) as desk:
-        app = CouponApp(desk)
+    async with open_desk(Settings(server, limits=limits), server, ()) as dependencies:
+        app = CouponApp(dependencies)
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.press("2")
             yield app
@@ -101,7 +101,7 @@ def claim_phase_headless(environment: dict[str, str]) -> float:
 
 async def claim_phase_in(console: CouponApp, limits: Limits) -> float:
     """Milliseconds, of the same drill in the console."""
-    stage = console.desk.stage
+    stage = console.dependencies.runner
     stage.run(SCALE, SALE.on_pool(limits), "statement", None)
     while stage.running:
         await asyncio.sleep(0.02)

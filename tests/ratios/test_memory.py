@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.bench.load import closed_load
-from couponctl.bench.sandbox import ground
+from couponctl.bench.sandbox import bench_sandbox
 from couponctl.postgres.limits import Limits
 from couponctl.sandbox.schema import OnServer
 from tests.ratios.programs import COUPONCTL, megabytes_of, run
@@ -54,8 +54,8 @@ async def test_a_grant_to_a_million_users(database_url: str, server: Server, tmp
 
 async def _batched_rate(server: Server) -> float:
     """Claims a second with 500 in flight."""
-    async with ground(server, Limits(), 0, OnServer()) as place:
-        (coupon,) = await place.lay_out(1)
+    async with bench_sandbox(server, Limits(), 0, OnServer()) as place:
+        (coupon,) = await place.create_coupons(1)
         async with place.service("batched") as service:
             await closed_load(service, [coupon], 500, 0.3, users="warm")
             return (await closed_load(service, [coupon], 500, 3.0, users="user")).claims_per_s

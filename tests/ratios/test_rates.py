@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from couponctl.bench.pgbench import CLIENTS
-from couponctl.bench.sandbox import ground
+from couponctl.bench.sandbox import bench_sandbox
 from couponctl.postgres.limits import Limits
 from couponctl.sandbox.schema import OnServer
 from tests.ratios.programs import COUPONCTL, run
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from couponctl.bench.sandbox import Ground
+    from couponctl.bench.sandbox import BenchSandbox
     from couponctl.postgres.libpq import Server
     from tests.support.clones import Clones
 
@@ -43,8 +43,8 @@ def bench(url: str, *options: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-async def place(server: Server) -> AsyncIterator[Ground]:
-    async with ground(server, Limits(), CLIENTS, OnServer()) as place:
+async def place(server: Server) -> AsyncIterator[BenchSandbox]:
+    async with bench_sandbox(server, Limits(), CLIENTS, OnServer()) as place:
         yield place
 
 
@@ -68,7 +68,7 @@ def test_times_the_rate_of_pgbench(
     assert rows[strategy, in_flight]["vs_pgbench"] >= at_least
 
 
-async def test_batches_come_close_to_the_limit(place: Ground, database_url: str) -> None:
+async def test_batches_come_close_to_the_limit(place: BenchSandbox, database_url: str) -> None:
     """The limit: one connection of the same pool inserts 500 users a statement, and takes no stock.
 
     They are the users of the bench, in its order: keys that come sorted go into the index by a sixth faster.
@@ -86,8 +86,8 @@ async def test_batches_come_close_to_the_limit(place: Ground, database_url: str)
     assert statistics.median(ratios) >= 0.7
 
 
-async def _inserts_per_s(place: Ground) -> float:
-    (coupon,) = await place.lay_out(1)
+async def _inserts_per_s(place: BenchSandbox) -> float:
+    (coupon,) = await place.create_coupons(1)
     sql = f"INSERT INTO {place.schema}.claims (coupon_name, user_id) SELECT $1, u FROM unnest($2::text[]) u"  # noqa: S608
     async with place.service("batched") as service, service.database.direct() as direct:
         connection: asyncpg.Connection = direct.fairy.driver_connection
@@ -98,13 +98,13 @@ async def _inserts_per_s(place: Ground) -> float:
         return turn * BATCH / (perf_counter() - began)
 
 
-async def test_the_storm_takes_a_fifth_of_the_time_of_pgbench(place: Ground, database_url: str) -> None:
+async def test_the_storm_takes_a_fifth_of_the_time_of_pgbench(place: BenchSandbox, database_url: str) -> None:
     """500 users on 50 units, through the drill engine with its journal; pgbench makes 500 claims."""
     drill = (*COUPONCTL, "drill", "scale", "--n", "500", "--stock", "50", "--json", "--yes")
     there = {"COUPONCTL_URL": database_url}
     ratios = []
     for _ in range(ROUNDS):
-        await place.lay_out(1)
+        await place.create_coupons(1)
         timed = await place.pgbench.run(coupons=1, seconds=SECONDS, warm_up=0.3)
         yardstick = 500_000 / timed.claims_per_s
         phases = [json.loads(run(*drill, environment=there).out)["claim_phase_ms"] for _ in range(STORMS)]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _OURS = """
     SELECT (SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'couponctl_drill_%') AS schemas,
            (SELECT count(*) FROM pg_stat_activity
-             WHERE application_name ~ '^couponctl/(drill|director)-' AND datname = current_database())
+             WHERE application_name ~ '^couponctl/(drill|admin)-' AND datname = current_database())
 """
 
 

@@ -1,4 +1,4 @@
-"""The console on a desk made by hand, without timers: a picture is drawn when the test says so."""
+"""The console on a dependencies made by hand, without timers: a picture is drawn when the test says so."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from textual.css.stylesheet import Stylesheet
 from couponctl.postgres.libpq import server_at
 from couponctl.settings import Settings
 from couponctl.tui.app import CouponApp
-from tests.support.tui.desks import Scene, coupon, scene
 from tests.support.tui.haste import parsed_once, until_idle
 from tests.support.tui.kept import BROKEN, keep, kept
 from tests.support.tui.pictures import Console, TextPicture
+from tests.support.tui.scenes import Scene, coupon, scene
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,7 +114,7 @@ def opened() -> Opened:
 
     @asynccontextmanager
     async def open_on(scene: Scene, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Console]:
-        app = CouponApp(scene.desk, refresh_hz=0)
+        app = CouponApp(scene.dependencies, refresh_hz=0)
         async with app.run_test(size=size, notifications=True) as pilot:
             console = Console(app, pilot, scene)
             await console.settle()

@@ -12,8 +12,8 @@ from tests.tui.test_modal_pictures import MODALS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 MODES = {"1": "coupons", "2": "drills", "3": "pool", "4": "runs"}
@@ -36,8 +36,8 @@ async def back_to(console: Console, mode: str) -> None:
 
 def facts(console: Console) -> tuple[object, ...]:
     """What a key could change."""
-    desk = console.scene.desk
-    return console.picture, desk.events.version, len(console.scene.launched), console.app.clipboard
+    dependencies = console.scene.dependencies
+    return console.picture, dependencies.events.version, len(console.scene.launched), console.app.clipboard
 
 
 async def walk_keys(console: Console, mode: str, *, own: bool = False) -> None:

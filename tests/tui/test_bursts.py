@@ -14,13 +14,13 @@ from couponctl.settings import Settings
 from couponctl.tui.screens.confirm import Confirm
 from couponctl.tui.screens.drill_form import DrillForm
 from couponctl.tui.screens.forms import ClaimCoupon, NewCoupon
-from tests.support.tui.desks import coupon, scene
+from tests.support.tui.scenes import coupon, scene
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.tui.theme import FEW_COLORS, THEMES
-from tests.support.tui.desks import coupon, scene
+from tests.support.tui.scenes import coupon, scene
 from tests.tui.test_modal_pictures import MODALS
 from tests.tui.test_mode_pictures import STATES
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.segment import Segment
     from rich.style import Style
 
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 SEEN = 1.15

@@ -12,13 +12,13 @@ from textual.widgets import Input
 from couponctl.errors import Unreachable
 from couponctl.models import Audit, Coupon, Finding, FindingKind, Hidden
 from couponctl.tui.widgets.live_table import LiveTable
-from tests.support.tui.desks import NOON, coupon, scene
+from tests.support.tui.scenes import NOON, coupon, scene
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 

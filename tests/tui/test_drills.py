@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from couponctl.drills.reports.slo_check import held_to
 from textual.widgets import Input
 
 from couponctl.drills.reports.conclusion import aborted_words
 from couponctl.drills.reports.slo import parse
-from couponctl.drills.reports.slo_check import held_to
 from couponctl.errors import Unreachable
 from couponctl.postgres.libpq import server_at
 from couponctl.sandbox.schema import Leftover
@@ -17,14 +17,14 @@ from couponctl.settings import Settings
 from couponctl.tui.screens.confirm import Confirm
 from couponctl.tui.text import Tone
 from couponctl.tui.widgets.run_panes import RunPane
-from tests.support.tui.desks import coupon, scene, view
 from tests.support.tui.kept import HELD, sale_report
+from tests.support.tui.scenes import coupon, scene, view
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 DEAD = Leftover("couponctl_drill_0badcafe", running=False)
@@ -40,7 +40,7 @@ def other_shop(tmp_path: Path) -> Scene:
 
 def commands(shop: Scene) -> list[str]:
     """The command lines of the event log."""
-    return [event.command for event in shop.desk.events.events]
+    return [event.command for event in shop.dependencies.events.events]
 
 
 def asks(console: Console) -> bool:
@@ -135,7 +135,9 @@ async def test_who_was_called_back_is_no_error(shop: Scene, opened: Opened) -> N
         await console.settle()
         assert " 312/500 " in console.picture
         assert "500/500" not in console.picture
-        assert "flash-sale: aborted, 312 of 500 answered" in {e.words for e in shop.desk.events.events}
+        assert "flash-sale: aborted, 312 of 500 answered" in {
+            e.words for e in shop.dependencies.events.events
+        }
         figures = console.lines[console.place_of(" 312/500 ")[1]].split()
         assert figures[figures.index("312/500") :][3] == "0", "errors"
 
@@ -151,7 +153,9 @@ async def test_a_missed_level_is_amber_wherever_it_is_said(shop_with_runs: Scene
         await console.until(lambda: "flash-sale: ! PASS, SLO missed" in console.flowing)
         (toast,) = console.app._notifications
         assert toast.severity == "warning"
-        assert [event.tone for event in shop.desk.events.events if "PASS" in event.words] == [Tone.WARN]
+        assert [event.tone for event in shop.dependencies.events.events if "PASS" in event.words] == [
+            Tone.WARN
+        ]
 
         await console.press("2")
         assert "! PASS, SLO missed" in console.picture
@@ -187,12 +191,12 @@ async def test_the_end_is_heard_in_every_other_mode_and_kept(shop: Scene, opened
         shop.launched[0].end(sale_report())
         await console.until(lambda: "flash-sale: ✔ PASS" in console.picture)
         assert "couponctl runs show 0badcafe" in commands(shop)
-        await console.until(shop.desk.runs.run_ids)
-        assert shop.desk.runs.run_ids() == ("0badcafe",)
+        await console.until(shop.dependencies.runs.run_ids)
+        assert shop.dependencies.runs.run_ids() == ("0badcafe",)
 
 
 async def test_a_run_that_cannot_be_kept_is_an_event(shop: Scene, opened: Opened) -> None:
-    shop.desk.runs.directory.write_text("a file where the directory should be")
+    shop.dependencies.runs.directory.write_text("a file where the directory should be")
     async with opened(shop) as console:
         await console.press("2", "r")
         shop.launched[0].end(sale_report())
@@ -235,59 +239,59 @@ async def test_leaving_while_a_drill_runs_aborts_it_first(shop: Scene, opened: O
 
 
 async def test_leavings_are_removed_only_on_consent(shop: Scene, opened: Opened) -> None:
-    shop.leavings.found = (DEAD, ALIVE)
+    shop.leftovers.found = (DEAD, ALIVE)
     async with opened(shop) as console:
         await console.until(lambda: asks(console))
         assert "drop couponctl_drill_0badcafe" in console.picture
         assert ALIVE.schema not in console.picture
-        assert shop.leavings.removed == []
+        assert shop.leftovers.removed == []
 
         await console.press("y")
         await console.until(lambda: "couponctl drill clean" in commands(shop))
-        assert shop.leavings.removed == [DEAD]
+        assert shop.leftovers.removed == [DEAD]
 
 
 async def test_leavings_stay_without_consent(shop: Scene, opened: Opened) -> None:
-    shop.leavings.found = (DEAD,)
+    shop.leftovers.found = (DEAD,)
     async with opened(shop) as console:
         await console.until(lambda: asks(console))
         await console.press("n")
 
         assert not asks(console)
-        assert shop.leavings.removed == []
+        assert shop.leftovers.removed == []
 
 
 async def test_a_drill_that_is_alive_is_nobodys_leaving(shop: Scene, opened: Opened) -> None:
-    shop.leavings.found = (ALIVE,)
+    shop.leftovers.found = (ALIVE,)
     async with opened(shop) as console:
         assert not asks(console)
         assert ALIVE.schema not in console.picture
 
 
 async def test_who_types_into_a_form_is_not_asked_about_leavings(shop: Scene, opened: Opened) -> None:
-    shop.leavings.failure = Unreachable("connection refused")
+    shop.leftovers.failure = Unreachable("connection refused")
     async with opened(shop) as console:
         await console.press("n")
-        shop.leavings.failure, shop.leavings.found = None, (DEAD,)
-        await console.until(lambda: shop.desk.events.version)
+        shop.leftovers.failure, shop.leftovers.found = None, (DEAD,)
+        await console.until(lambda: shop.dependencies.events.version)
         await console.type("yyy")
         assert console.app.screen.query(Input).first().value == "yyy"
 
         await console.press("escape")
         await console.until(lambda: asks(console))
-        assert shop.leavings.removed == []
+        assert shop.leftovers.removed == []
 
 
 async def test_leavings_on_production_want_the_name_of_its_database(
     production_shop: Scene, opened: Opened
 ) -> None:
-    production_shop.leavings.found = (DEAD,)
+    production_shop.leftovers.found = (DEAD,)
     async with opened(production_shop) as console:
         await console.until(lambda: asks(console))
         await console.press("tab", "y")
-        assert production_shop.leavings.removed == []
+        assert production_shop.leftovers.removed == []
 
         console.app.screen.query_one(Input).value = "shop"
         console.app.screen.query_one(Input).focus()
         await console.press("enter")
-        await console.until(lambda: production_shop.leavings.removed)
+        await console.until(lambda: production_shop.leftovers.removed)

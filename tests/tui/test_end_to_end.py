@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from couponctl import embedded
 from couponctl.ledger.schema import schema_sql
-from couponctl.server import reached
+from couponctl.server import server_for
 from couponctl.settings import Embedded, Settings
 from couponctl.tui.app import CouponApp
 from couponctl.tui.console_main import open_desk
@@ -39,8 +39,8 @@ LONG = 20.0
 @asynccontextmanager
 async def opened_on(server: Server, settings: Settings) -> AsyncIterator[Console]:
     """The console with everything behind it that the real one has."""
-    async with open_desk(settings, server, ()) as desk:
-        app = CouponApp(desk, refresh_hz=0)
+    async with open_desk(settings, server, ()) as dependencies:
+        app = CouponApp(dependencies, refresh_hz=0)
         async with app.run_test(size=(160, 45), notifications=True) as pilot:
             console = Console(app, pilot, _NO_SCENE)
             await console.until(lambda: "● live" in console.picture or "no coupons yet" in console.picture)
@@ -117,7 +117,7 @@ async def test_drills_pass_are_kept_and_compared(console: Console, observer: asy
     await sees(console, "flash-sale: ✔ PASS")
     await run_drill(console, 2, n="500")
     await sees(console, "scale: ✔ PASS", "500/500")
-    report = console.app.desk.stage.state()
+    report = console.app.dependencies.runner.state()
     assert report is not None
     assert report.report is not None
     assert report.report.outcomes == {"claimed": 50, "sold_out": 450}
@@ -127,7 +127,7 @@ async def test_drills_pass_are_kept_and_compared(console: Console, observer: asy
 
     await sees(console, "Before", "After", "two different drills", "claims")
     assert await observer.fetchval("SELECT count(*) FROM coupons") == 0
-    kept = [(run.report.drill, run.made_by) for run in console.app.desk.runs.list().runs]
+    kept = [(run.report.drill, run.made_by) for run in console.app.dependencies.runs.list().runs]
     assert kept == [("scale", "console"), ("flash-sale", "console")]
 
 
@@ -149,7 +149,7 @@ async def test_the_pool_shows_who_holds_up_a_claim(
     holder = await other_session.fetchval("SELECT pg_backend_pid()")
     await fill_in(console, "c", "alice")
     await console.press("escape")
-    claim = asyncio.create_task(console.app.desk.sale.claim("SPRING", "bob"))
+    claim = asyncio.create_task(console.app.dependencies.sale.claim("SPRING", "bob"))
     await console.press("3")
     await sees(console, "Lock:", f"{holder}", "idle in transaction")
     blocking = console.picture.partition("─ Blocking ─")[2]
@@ -203,7 +203,7 @@ async def test_it_survives_the_loss_of_all_its_backends(
 
 async def test_a_server_that_stops_is_stale_until_it_is_back(private_base: Path, limits: Limits) -> None:
     await asyncio.to_thread(embedded.start, private_base)
-    with reached(Settings(Embedded(private_base))) as server:
+    with server_for(Settings(Embedded(private_base))) as server:
         url = embedded.status(private_base).url
         await asyncio.to_thread(Clones.execute, url, schema_sql())
         async with opened_on(server, Settings(Embedded(private_base), limits=limits)) as console:

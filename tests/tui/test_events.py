@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from couponctl.present import command_line
 from couponctl.tui.events import EventLog, operands
-from tests.support.tui.desks import NOON
+from tests.support.tui.scenes import NOON
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 

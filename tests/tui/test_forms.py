@@ -17,8 +17,8 @@ from couponctl.tui.screens.drill_form import Draft, DrillForm
 from couponctl.tui.screens.forms import NewCoupon
 
 if TYPE_CHECKING:
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 FLASH_SALE = DRILLS[0]
@@ -164,7 +164,9 @@ async def test_enter_and_enter_again_start_no_drill(shop: Scene, opened: Opened)
         assert len(console.app.screen_stack) == 1
         assert "r runs it, as does: couponctl drill flash-sale --n 77" in console.flowing
         await console.press("r")
-        assert shop.launched[0].parameters == FLASH_SALE.parameters(n=77).on_pool(shop.desk.settings.limits)
+        assert shop.launched[0].parameters == FLASH_SALE.parameters(n=77).on_pool(
+            shop.dependencies.settings.limits
+        )
 
 
 async def test_a_click_on_a_drill_starts_none(shop: Scene, opened: Opened) -> None:
@@ -201,7 +203,7 @@ async def test_a_drill_runs_with_its_defaults_unless_told_otherwise(shop: Scene,
         await drill_form(console)
 
         (launched,) = shop.launched
-        assert launched.parameters == FLASH_SALE.parameters().on_pool(shop.desk.settings.limits)
+        assert launched.parameters == FLASH_SALE.parameters().on_pool(shop.dependencies.settings.limits)
         assert "$ couponctl drill flash-sale" in console.picture
 
 
@@ -254,7 +256,7 @@ async def test_an_edited_drill_is_remembered(shop: Scene, opened: Opened) -> Non
 
         assert typed(console)[:2] == ["77", "5"]
         assert typed(console)[-2:] == ["transaction", "5"]
-        commands = [event.command for event in shop.desk.events.events]
+        commands = [event.command for event in shop.dependencies.events.events]
         assert "couponctl drill flash-sale --n 77 --strategy transaction --seed 5" in commands
 
 

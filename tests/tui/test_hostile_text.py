@@ -15,14 +15,14 @@ from couponctl.errors import Unreachable
 from couponctl.models import Backend, Claim
 from couponctl.present import safe
 from tests.cli.test_hostile_text import HOSTILE as HOSTILE_TO_TERMINALS
-from tests.support.tui.desks import NOON, activity, coupon, scene, view
 from tests.support.tui.kept import keep, kept
+from tests.support.tui.scenes import NOON, activity, coupon, scene, view
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 BOMB = "[@click=app.quit]x[/]"
@@ -187,7 +187,7 @@ async def test_kept_runs(shop: Scene, opened: Opened) -> None:
 async def test_command_lines_in_the_event_log(hostile_shop: Scene, opened: Opened) -> None:
     async with opened(hostile_shop, ROOMY) as console:
         for text in TEXTS:
-            hostile_shop.desk.events.add(text, command=("show", text))
+            hostile_shop.dependencies.events.add(text, command=("show", text))
         await console.press("ctrl+e")
         assert_shows_all(console)
 
@@ -214,7 +214,7 @@ async def test_an_action_in_a_name_does_not_run_when_it_is_clicked(
                 await select(console, BOMB)
                 await console.press("enter")
             case "event":
-                hostile_shop.desk.events.add(f"about {BOMB}", command=("show", BOMB))
+                hostile_shop.dependencies.events.add(f"about {BOMB}", command=("show", BOMB))
                 hostile_shop.sale.coupons.pop(BOMB)
                 await console.read_again()
         await console.click(BOMB)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.models import Claim
-from tests.support.tui.desks import NOON
+from tests.support.tui.scenes import NOON
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 Doing = Callable[["Console"], Awaitable[None]]

@@ -9,14 +9,14 @@ import pytest
 
 from couponctl.errors import BadSettings, Unreachable
 from couponctl.models import Backend, Claim
-from tests.support.tui.desks import NOON, activity, view
 from tests.support.tui.kept import BROKEN, HELD, sale_report
+from tests.support.tui.scenes import NOON, activity, view
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 Doing = Callable[["Console"], Awaitable[None]]
@@ -126,7 +126,7 @@ async def runs_out_of_reach(console: Console) -> None:
     def refuse() -> None:
         raise BadSettings("/var/lib/couponctl cannot hold kept runs: Permission denied", "")
 
-    console.scene.desk.runs.run_ids = refuse  # type: ignore[method-assign, assignment]
+    console.scene.dependencies.runs.run_ids = refuse  # type: ignore[method-assign, assignment]
     await console.press("4")
     await console.until(lambda: "cannot hold" in console.picture)
 

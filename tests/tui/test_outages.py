@@ -9,7 +9,7 @@ import pytest
 from couponctl.errors import Unreachable
 
 if TYPE_CHECKING:
-    from tests.support.tui.desks import Scene
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 REFUSED = Unreachable("connection refused")
@@ -50,7 +50,7 @@ async def test_an_error_that_nobody_expected_ends_nothing(
 
     shop.sale.failure = ZeroDivisionError("password=secret")
     shop.server.failure = ZeroDivisionError("password=secret")
-    monkeypatch.setattr(shop.desk.runs, "run_ids", fail)
+    monkeypatch.setattr(shop.dependencies.runs, "run_ids", fail)
     async with opened(shop) as console:
         await console.press(mode)
         await console.until(lambda: "unexpected: ZeroDivisionError" in console.picture)

@@ -9,8 +9,8 @@ from textual.events import Paste
 from textual.widgets import Input
 
 if TYPE_CHECKING:
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 WAYS = {

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pytest
 
 from couponctl.errors import Unreachable
-from couponctl.tui.poller import Feed
-from tests.support.tui.desks import Clock
+from couponctl.tui.poller import Poller
+from tests.support.tui.scenes import Clock
 
 
 class Source:
@@ -28,78 +28,78 @@ class Source:
 
 
 class Fed(NamedTuple):
-    feed: Feed[int]
+    poller: Poller[int]
     source: Source
     clock: Clock
 
 
 @pytest.fixture
 def fed() -> Fed:
-    """A feed that nothing was read from yet."""
+    """A poller that nothing was read from yet."""
     source, clock = Source(), Clock()
-    return Fed(Feed(source, every=3600, clock=clock), source, clock)
+    return Fed(Poller(source, every=3600, clock=clock), source, clock)
 
 
 async def test_a_failure_keeps_what_was_read_and_says_how_old_it_is(fed: Fed) -> None:
-    await fed.feed.refresh()
+    await fed.poller.refresh()
     fed.source.failure = Unreachable("connection refused")
     fed.clock.seconds += 12
-    await fed.feed.refresh()
+    await fed.poller.refresh()
 
-    assert fed.feed.value == 1
-    assert fed.feed.stale == "stale 12 s: The database cannot be reached: connection refused."
+    assert fed.poller.value == 1
+    assert fed.poller.stale == "stale 12 s: The database cannot be reached: connection refused."
 
 
 async def test_it_recovers_by_itself(fed: Fed) -> None:
     fed.source.failure = Unreachable("connection refused")
-    await fed.feed.refresh()
-    assert fed.feed.stale == "The database cannot be reached: connection refused."
+    await fed.poller.refresh()
+    assert fed.poller.stale == "The database cannot be reached: connection refused."
 
     fed.source.failure = None
-    await fed.feed.refresh()
-    assert (fed.feed.value, fed.feed.stale) == (1, "")
+    await fed.poller.refresh()
+    assert (fed.poller.value, fed.poller.stale) == (1, "")
 
 
 async def test_what_nobody_expected_is_told_without_its_details(fed: Fed) -> None:
     fed.source.failure = ValueError("password=secret")
-    await fed.feed.refresh()
+    await fed.poller.refresh()
 
-    assert fed.feed.stale == "unexpected: ValueError"
+    assert fed.poller.stale == "unexpected: ValueError"
 
 
 async def test_an_answer_that_does_not_come_makes_it_stale(fed: Fed) -> None:
-    await fed.feed.refresh()
+    await fed.poller.refresh()
     fed.source.gate = asyncio.Event()
-    reading = asyncio.create_task(fed.feed.refresh())
+    reading = asyncio.create_task(fed.poller.refresh())
     await asyncio.sleep(0)
-    assert fed.feed.stale == ""
+    assert fed.poller.stale == ""
 
     fed.clock.seconds += 3
-    assert fed.feed.stale == "stale 3 s: no answer yet"
+    assert fed.poller.stale == "stale 3 s: no answer yet"
 
     fed.source.gate.set()
     await reading
-    assert fed.feed.stale == ""
+    assert fed.poller.stale == ""
 
 
 async def test_it_reads_only_while_somebody_looks_and_at_once_when_poked(fed: Fed) -> None:
     async def version(expected: int) -> None:
         async with asyncio.timeout(5):
-            while fed.feed.version < expected:
+            while fed.poller.version < expected:
                 await asyncio.sleep(0)
 
-    following = asyncio.create_task(fed.feed.follow())
+    following = asyncio.create_task(fed.poller.follow())
     for _ in range(5):
         await asyncio.sleep(0)
     assert fed.source.read == 0
 
-    fed.feed.look()
+    fed.poller.resume()
     await version(1)
-    fed.feed.poke()
+    fed.poller.poll_now()
     await version(2)
 
-    fed.feed.rest()
-    fed.feed.poke()
+    fed.poller.pause()
+    fed.poller.poll_now()
     for _ in range(20):
         await asyncio.sleep(0)
     assert fed.source.read == 2

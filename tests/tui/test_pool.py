@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.tui.widgets.live_table import LiveTable
-from tests.support.tui.desks import activity
+from tests.support.tui.scenes import activity
 from tests.tui.test_mode_pictures import BLOCKER, HIDDEN, IDLE, WAITER
 
 if TYPE_CHECKING:
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 
@@ -101,11 +101,11 @@ async def test_nobody_looks_at_the_server_in_another_mode(busy_shop: Scene, open
         await look_at_pool(console)
         pool = console.app.screen
         await console.press("1")
-        (feed,) = pool.feeds  # type: ignore[attr-defined]
-        before = feed.version
-        feed.poke()
+        (poller,) = pool.pollers  # type: ignore[attr-defined]
+        before = poller.version
+        poller.poll_now()
         await console.settle()
-        feed.poke()
+        poller.poll_now()
         await console.settle()
 
-        assert feed.version <= before + 1
+        assert poller.version <= before + 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from couponctl.tui.rates import Rates, rate_words
-from tests.support.tui.desks import coupon
+from tests.support.tui.scenes import coupon
 
 
 def noted(*readings: tuple[float, int]) -> Rates:

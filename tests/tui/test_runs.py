@@ -15,8 +15,8 @@ from tests.support.tui.kept import keep, kept
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 
@@ -63,7 +63,9 @@ async def test_two_runs_are_compared_the_earlier_one_first(
         assert isinstance(console.app.screen, ComparisonScreen)
         picture = console.picture
         assert picture.index("before  00000002") < picture.index("after   00000003")
-        assert shop_with_runs.desk.events.events[-1].command == "couponctl runs diff 00000002 00000003"
+        assert (
+            shop_with_runs.dependencies.events.events[-1].command == "couponctl runs diff 00000002 00000003"
+        )
 
 
 async def test_one_run_cannot_be_compared(shop_with_runs: Scene, opened: Opened) -> None:
@@ -94,7 +96,7 @@ async def test_an_export_is_the_file_that_was_kept(
         await console.press("o")
 
         run = KeptRun.from_json(json.loads(exported.read_bytes()))
-        assert run.as_json() == shop_with_runs.desk.runs.find("00000003").as_json()
+        assert run.as_json() == shop_with_runs.dependencies.runs.find("00000003").as_json()
         assert "written to couponctl-run-00000003.json" in console.picture
 
 
@@ -123,7 +125,7 @@ async def test_an_export_from_a_directory_that_is_gone_says_why(
 
 
 async def test_a_broken_file_is_counted_and_nothing_else(shop_with_runs: Scene, opened: Opened) -> None:
-    broken = shop_with_runs.desk.runs.directory / "20261120T110000.000000Z-scale-00000009.json"
+    broken = shop_with_runs.dependencies.runs.directory / "20261120T110000.000000Z-scale-00000009.json"
     broken.write_text("{")
     async with opened(shop_with_runs) as console:
         await look_at_runs(console)
@@ -131,7 +133,7 @@ async def test_a_broken_file_is_counted_and_nothing_else(shop_with_runs: Scene, 
 
 
 async def test_unreadable_runs_are_not_blamed_on_the_database(shop: Scene, opened: Opened) -> None:
-    shop.desk.runs.directory.write_text("a file where the directory should be")
+    shop.dependencies.runs.directory.write_text("a file where the directory should be")
     async with opened(shop, (250, 36)) as console:
         await console.press("4")
         await console.until(lambda: "cannot hold kept runs" in console.picture)

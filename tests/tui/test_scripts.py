@@ -11,13 +11,13 @@ from wcwidth import iter_graphemes
 from couponctl.models import Backend, Claim
 from couponctl.present import safe
 from tests.support.scripts import SCRIPTS
-from tests.support.tui.desks import NOON, activity, coupon, scene
+from tests.support.tui.scenes import NOON, activity, coupon, scene
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 NAMES = [*SCRIPTS.values(), *(name * 9 for name in SCRIPTS.values())]
@@ -73,7 +73,7 @@ async def test_every_screen_with_such_names_is_in_line(
 ) -> None:
     async with opened(shop_of_scripts, (80, 24)) as console:
         for name in SCRIPTS.values():
-            shop_of_scripts.desk.events.add(name, command=("show", name))
+            shop_of_scripts.dependencies.events.add(name, command=("show", name))
             console.app.say(name)
         await console.press(*keys)
         await console.settle()

@@ -14,8 +14,8 @@ from couponctl.tui.widgets.live_table import LiveTable
 from tests.tui.test_mode_pictures import pool_in_trouble
 
 if TYPE_CHECKING:
-    from tests.support.tui.desks import Scene
     from tests.support.tui.pictures import Console
+    from tests.support.tui.scenes import Scene
     from tests.tui.conftest import Opened
 
 TOO_SMALL = "terminal too small"
@@ -129,7 +129,7 @@ def test_the_environment_has_a_say_in_the_theme(
         monkeypatch.delenv("COLORTERM")
     monkeypatch.setenv(variable, value)
 
-    assert CouponApp(shop.desk).theme == theme
+    assert CouponApp(shop.dependencies).theme == theme
 
 
 async def test_without_colours_every_state_is_still_told(

@@ -16,31 +16,31 @@ from couponctl.ledger.tables import claims, coupons
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
-    from couponctl.drills.context import Arena
+    from couponctl.drills.context import DrillContext
 
 COUPON = "SHARED"
 OTHER = "a user of another client"
 WAITING = 10
 
 
-async def sell_beside_another(arena: Arena) -> list[Check]:
+async def sell_beside_another(context: DrillContext) -> list[Check]:
     """Another client takes the only unit, while users of the service wait for its row."""
-    await arena.create(COUPON, 1)
+    await context.create(COUPON, 1)
     users = [f"waiting-{number}" for number in range(1, WAITING + 1)]
-    async with task_group() as group, arena.witness() as witness, witness.session() as session:
+    async with task_group() as group, context.observer() as observer, observer.session() as session:
         began = perf_counter()
         await session.execute(select(coupons.c.name).where(coupons.c.name == COUPON).with_for_update())
-        storm = group.create_task(arena.storm(COUPON, users), name="claiming beside another client")
-        backends = Backends(witness, arena.attackers)
+        storm = group.create_task(context.storm(COUPON, users), name="claiming beside another client")
+        backends = Backends(observer, context.application)
         while not storm.done() and not await backends.waiting():
             await asyncio.sleep(0.005)
         await session.execute(insert(claims).values(coupon_name=COUPON, user_id=OTHER))
         await session.execute(update(coupons).where(coupons.c.name == COUPON).values(remaining_amount=0))
         await session.commit()
-        arena.journal.entries.append(Entry(COUPON, OTHER, began, began, perf_counter(), Outcome.CLAIMED))
+        context.journal.entries.append(Entry(COUPON, OTHER, began, began, perf_counter(), Outcome.CLAIMED))
         await storm
-    told = [entry.outcome for entry in arena.journal.of(COUPON)]
-    ledger = await arena.ledger(COUPON)
+    told = [entry.outcome for entry in context.journal.of(COUPON)]
+    ledger = await context.ledger(COUPON)
     return [
         equals(
             "beside-another-sold-out",

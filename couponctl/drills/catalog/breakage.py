@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from couponctl.aio.cancellation import task_group, together
+from couponctl.aio.cancellation import gather_all, task_group
 from couponctl.drills.catalog.sale import Sale, sell
 from couponctl.drills.check import Check, equals, none_of
 from couponctl.drills.drill import Drill, Parameters, parameter
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
-    from couponctl.drills.context import Arena
+    from couponctl.drills.context import DrillContext
     from couponctl.postgres.database import Database
     from couponctl.postgres.limits import Limits
 
@@ -62,15 +62,15 @@ class Drops(Parameters):
         )
 
 
-async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
-    await arena.create(COUPON, drops.n + 100)
-    async with arena.witness() as witness:
-        terminated = [await _terminate_at(point, arena, witness) for point in INSIDE]
-    await _lose_commits(arena)
-    await _lose_an_answer_before_the_commit_ends(arena)
-    unresolved = [e.user_id for e in arena.journal.entries if e.outcome is Outcome.UNKNOWN]
-    lost = [entry for entry in arena.journal.entries if entry.user_id in _LOST_ANSWERS]
-    healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(1, drops.n + 1)]
+async def _drop_connections(context: DrillContext, drops: Drops) -> list[Check]:
+    await context.create(COUPON, drops.n + 100)
+    async with context.observer() as observer:
+        terminated = [await _terminate_at(point, context, observer) for point in INSIDE]
+    await _lose_commits(context)
+    await _lose_an_answer_before_the_commit_ends(context)
+    unresolved = [e.user_id for e in context.journal.entries if e.outcome is Outcome.UNKNOWN]
+    lost = [entry for entry in context.journal.entries if entry.user_id in _LOST_ANSWERS]
+    healthy = [await context.claim(COUPON, f"afterwards-{number}") for number in range(1, drops.n + 1)]
     return [
         equals(
             "backends-terminated",
@@ -89,48 +89,48 @@ async def _drop_connections(arena: Arena, drops: Drops) -> list[Check]:
     ]
 
 
-async def _terminate_at(point: Point, arena: Arena, witness: Database) -> int:
+async def _terminate_at(point: Point, context: DrillContext, observer: Database) -> int:
     """Stop claims at the point, terminate their backends there, and let the claims find their answers."""
-    backends = Backends(witness, arena.attackers)
-    async with task_group() as group, arena.fault(stopped_at(point, witness)):
+    backends = Backends(observer, context.application)
+    async with task_group() as group, context.fault(stopped_at(point, observer)):
         for number in range(1, TOGETHER + 1):
-            group.create_task(arena.claim(COUPON, f"dropped {point.words} {number}"))
+            group.create_task(context.claim(COUPON, f"dropped {point.words} {number}"))
         await backends.until_waiting(1)
         return await backends.terminate_waiting()
 
 
-async def _lose_commits(arena: Arena) -> None:
-    async with wire_proxy(arena.service.database.server) as proxy, arena.through(proxy.server) as service:
+async def _lose_commits(context: DrillContext) -> None:
+    async with wire_proxy(context.service.database.server) as proxy, context.through(proxy.server) as service:
         for lost in Lost:
             user = f"lost {lost.name.lower()}"
-            arena.faults.append(fault := Fault(f"{user} of the commit"))
+            context.faults.append(fault := Fault(f"{user} of the commit"))
             # One statement commits itself, and is known by the user who is bound to it.
             by_itself = service.strategy is not TRANSACTION
             proxy.lose(lost, user.encode() if by_itself else b"COMMIT;")
             before = proxy.losses
-            await together(*(arena.claim(COUPON, each, service) for each in (user, f"beside {user}")))
+            await gather_all(*(context.claim(COUPON, each, service) for each in (user, f"beside {user}")))
             fault.happened = proxy.losses - before
         if service.strategy is STATEMENT:  # the others read first, and a lost read leaves nothing in doubt
-            arena.faults.append(fault := Fault("lost answer of the commit"))
+            context.faults.append(fault := Fault("lost answer of the commit"))
             proxy.lose(Lost.ANSWER, b"lost answer")
             before = proxy.losses
-            await arena.claim(COUPON, "lost answer", service)
+            await context.claim(COUPON, "lost answer", service)
             fault.happened = proxy.losses - before
 
 
-async def _lose_an_answer_before_the_commit_ends(arena: Arena) -> None:
+async def _lose_an_answer_before_the_commit_ends(context: DrillContext) -> None:
     """Who only looks, while the lost commit is still under way, finds nothing and guesses wrong."""
     user = "lost in the commit"
     async with (
-        wire_proxy(arena.service.database.server) as proxy,
-        arena.through(proxy.server) as service,
-        arena.witness() as witness,
+        wire_proxy(context.service.database.server) as proxy,
+        context.through(proxy.server) as service,
+        context.observer() as observer,
         task_group() as group,
-        arena.fault(stopped_at(Point.COMMIT, witness)),
+        context.fault(stopped_at(Point.COMMIT, observer)),
     ):
         proxy.lose(Lost.ANSWER, user.encode() if service.strategy is not TRANSACTION else b"COMMIT;")
-        claim = group.create_task(arena.claim(COUPON, user, service))
-        backends = Backends(witness, arena.attackers)
+        claim = group.create_task(context.claim(COUPON, user, service))
+        backends = Backends(observer, context.application)
         while not claim.done() and await backends.waiting() < 2:
             await asyncio.sleep(0.005)
 
@@ -140,25 +140,25 @@ class Failures(Parameters):
     n: int = parameter(5, "claims that fail at each point")
 
 
-async def _fail_halfway(arena: Arena, failures: Failures) -> list[Check]:
+async def _fail_halfway(context: DrillContext, failures: Failures) -> list[Check]:
     points = (Point.AFTER_LOCK, Point.AFTER_UPDATE, Point.COMMIT)
     users = {
         point: [f"failing {point.words} {each}" for each in range(1, failures.n + 1)] for point in points
     }
     failing = [user for theirs in users.values() for user in theirs]
     stock = len(failing) + 1
-    await arena.create(COUPON, stock)
+    await context.create(COUPON, stock)
     outcomes: list[Outcome] = []
     lists_failed = 0
-    async with arena.witness() as witness:
+    async with context.observer() as observer:
         for point, theirs in users.items():
-            async with arena.fault(failing_at(point, witness)):
+            async with context.fault(failing_at(point, observer)):
                 # Together, so that a batch of several fails as a whole.
-                outcomes += await together(*(arena.claim(COUPON, user) for user in theirs))
-                lists_failed += await _list_fails(arena, theirs)
-    left = await arena.ledger(COUPON)
-    again = [await arena.claim(COUPON, user) for user in failing]
-    next_one = await arena.claim(COUPON, "afterwards")
+                outcomes += await gather_all(*(context.claim(COUPON, user) for user in theirs))
+                lists_failed += await _list_fails(context, theirs)
+    left = await context.ledger(COUPON)
+    again = [await context.claim(COUPON, user) for user in failing]
+    next_one = await context.claim(COUPON, "afterwards")
     return [
         equals(
             "failures-told",
@@ -179,10 +179,10 @@ async def _fail_halfway(arena: Arena, failures: Failures) -> list[Check]:
     ]
 
 
-async def _list_fails(arena: Arena, users: Sequence[str]) -> bool:
+async def _list_fails(context: DrillContext, users: Sequence[str]) -> bool:
     """Whether a list of users is broken off, as all of its claims fail."""
     try:
-        await arena.claim_many(COUPON, users)
+        await context.claim_many(COUPON, users)
     except Unavailable:
         return True
     return False
@@ -194,17 +194,17 @@ class Deadlock(Sale):
     stock: int = parameter(2, "units on sale")
 
 
-async def _lock_in_opposite_order(arena: Arena, deadlock: Deadlock) -> list[Check]:
-    checks = await sell(arena, deadlock)
+async def _lock_in_opposite_order(context: DrillContext, deadlock: Deadlock) -> list[Check]:
+    checks = await sell(context, deadlock)
     pair = ("LEFT", "RIGHT")
     for name in pair:
-        await arena.create(name, 1)
-    arena.faults.append(fault := Fault("opposite lock order"))
+        await context.create(name, 1)
+    context.faults.append(fault := Fault("opposite lock order"))
     both_hold_one = asyncio.Barrier(2)
 
     async def lock(first: str, second: str) -> str:
         try:
-            async with arena.service.database.session() as session:
+            async with context.service.database.session() as session:
                 await session.execute(_locking(first))
                 await both_hold_one.wait()
                 await session.execute(_locking(second))
@@ -214,9 +214,9 @@ async def _lock_in_opposite_order(arena: Arena, deadlock: Deadlock) -> list[Chec
             return "victim"
         return "went through"
 
-    ends = await together(lock(*pair), lock(*reversed(pair)))
-    claims = [await arena.claim(name, "afterwards") for name in pair]
-    once, always = await _claim_as_victim(arena)
+    ends = await gather_all(lock(*pair), lock(*reversed(pair)))
+    claims = [await context.claim(name, "afterwards") for name in pair]
+    once, always = await _claim_as_victim(context)
     return [
         *checks,
         equals("deadlock-survivors", "transactions that survive the deadlock", 1, ends.count("went through")),
@@ -227,14 +227,14 @@ async def _lock_in_opposite_order(arena: Arena, deadlock: Deadlock) -> list[Chec
     ]
 
 
-async def _claim_as_victim(arena: Arena) -> tuple[Outcome, Outcome]:
+async def _claim_as_victim(context: DrillContext) -> tuple[Outcome, Outcome]:
     """A claim that the server breaks off once, after it took its unit, and one that it always breaks off."""
-    await arena.create("VICTIM", 5)
-    async with arena.witness() as witness:
-        async with arena.fault(deadlocked_at(Point.AFTER_UPDATE, witness, times=1)):
-            once = await arena.claim("VICTIM", "victim once")
-        async with arena.fault(deadlocked_at(Point.AFTER_UPDATE, witness)):
-            always = await arena.claim("VICTIM", "victim always")
+    await context.create("VICTIM", 5)
+    async with context.observer() as observer:
+        async with context.fault(deadlocked_at(Point.AFTER_UPDATE, observer, times=1)):
+            once = await context.claim("VICTIM", "victim once")
+        async with context.fault(deadlocked_at(Point.AFTER_UPDATE, observer)):
+            always = await context.claim("VICTIM", "victim always")
     return once, always
 
 
@@ -251,24 +251,24 @@ class Cancellations(Parameters):
     at_once: float = parameter(4.0, "seconds within which a cancelled claim must have ended", at_least=0.1)
 
 
-async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Check]:
+async def _cancel_claims(context: DrillContext, cancellations: Cancellations) -> list[Check]:
     slowest = 0.0
-    async with arena.witness() as witness:
-        backends = Backends(witness, arena.attackers)
-        moments = _moments(arena, witness)
-        await arena.create(COUPON, len(moments) * cancellations.n + cancellations.afterwards)
+    async with context.observer() as observer:
+        backends = Backends(observer, context.application)
+        moments = _moments(context, observer)
+        await context.create(COUPON, len(moments) * cancellations.n + cancellations.afterwards)
         for moment, fault in moments.items():
-            async with task_group() as group, arena.fault(fault()):
+            async with task_group() as group, context.fault(fault()):
                 claims = [
-                    group.create_task(arena.claim(COUPON, f"cancelled {moment} {number}"))
+                    group.create_task(context.claim(COUPON, f"cancelled {moment} {number}"))
                     for number in range(1, cancellations.n + 1)
                 ]
-                await _all_there(moment, arena, backends, len(claims))
+                await _all_there(moment, context, backends, len(claims))
                 slowest = max(slowest, await _cancelled(claims, cancellations.at_once))
-    done = (await arena.ledger(COUPON)).claimed_by
-    denied = [e.user_id for e in [*arena.journal.entries] if await _denied(arena, e.user_id, done)]
+    done = (await context.ledger(COUPON)).claimed_by
+    denied = [e.user_id for e in [*context.journal.entries] if await _denied(context, e.user_id, done)]
     healthy = [
-        await arena.claim(COUPON, f"afterwards-{number}") for number in range(cancellations.afterwards)
+        await context.claim(COUPON, f"afterwards-{number}") for number in range(cancellations.afterwards)
     ]
     return [
         Check(
@@ -293,32 +293,34 @@ async def _cancel_claims(arena: Arena, cancellations: Cancellations) -> list[Che
     ]
 
 
-async def _denied(arena: Arena, user: str, done: Sequence[str]) -> bool:
+async def _denied(context: DrillContext, user: str, done: Sequence[str]) -> bool:
     """Whether a user whose claim was cancelled claims again and hears what is not so."""
     due = Outcome.ALREADY_CLAIMED if user in done else Outcome.CLAIMED
-    return await arena.claim(COUPON, user) is not due
+    return await context.claim(COUPON, user) is not due
 
 
 BEFORE_THE_SEND = "before the send"
 IN_THE_COMMIT = "in the commit"
 
 
-def _moments(arena: Arena, witness: Database) -> dict[str, Callable[[], AbstractAsyncContextManager[Fault]]]:
+def _moments(
+    context: DrillContext, observer: Database
+) -> dict[str, Callable[[], AbstractAsyncContextManager[Fault]]]:
     """When claims are cancelled, and the fault that holds them there."""
     return {
-        BEFORE_THE_SEND: lambda: drained_pool(arena.service.database),
-        "in the lock wait": lambda: held_row(witness, COUPON),
-        "in the statement": lambda: stopped_at(Point.AFTER_INSERT, witness),
-        IN_THE_COMMIT: lambda: stopped_at(Point.COMMIT, witness),
+        BEFORE_THE_SEND: lambda: drained_pool(context.service.database),
+        "in the lock wait": lambda: held_row(observer, COUPON),
+        "in the statement": lambda: stopped_at(Point.AFTER_INSERT, observer),
+        IN_THE_COMMIT: lambda: stopped_at(Point.COMMIT, observer),
     }
 
 
-async def _all_there(moment: str, arena: Arena, backends: Backends, number: int) -> None:
+async def _all_there(moment: str, context: DrillContext, backends: Backends, number: int) -> None:
     if moment != BEFORE_THE_SEND:
         # The others wait in the client, behind these.
-        await backends.until_waiting(min(number, arena.service.strategy.abreast))
+        await backends.until_waiting(min(number, context.service.strategy.max_per_coupon))
         return
-    while not arena.service.pool_stats().waiting:
+    while not context.service.pool_stats().waiting:
         await asyncio.sleep(0)
 
 

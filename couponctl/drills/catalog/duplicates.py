@@ -10,7 +10,7 @@ from couponctl.drills.drill import Drill, Parameters, parameter
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
-    from couponctl.drills.context import Arena
+    from couponctl.drills.context import DrillContext
 
 COUPON = "ONCE"
 USER = "double-dipper"
@@ -27,12 +27,12 @@ class Violations(Duplicates):
     n: int = parameter(50, "claims by the same user at the same instant")
 
 
-async def _claim_again_and_again(arena: Arena, duplicates: Duplicates) -> list[Check]:
-    await arena.create(COUPON, duplicates.stock)
-    async with arena.watching_rows(COUPON) as watch:
-        await arena.storm(COUPON, [USER] * duplicates.n)
-    ledger = await arena.ledger(COUPON)
-    outcomes = arena.journal.tally()
+async def _claim_again_and_again(context: DrillContext, duplicates: Duplicates) -> list[Check]:
+    await context.create(COUPON, duplicates.stock)
+    async with context.watching_rows(COUPON) as watch:
+        await context.storm(COUPON, [USER] * duplicates.n)
+    ledger = await context.ledger(COUPON)
+    outcomes = context.journal.tally()
     claimed = outcomes.pop(Outcome.CLAIMED, 0)
     already = outcomes.pop(Outcome.ALREADY_CLAIMED, 0)
     return [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text
 
-from couponctl.aio.cancellation import together
+from couponctl.aio.cancellation import gather_all
 from couponctl.drills.check import Check, equals
 from couponctl.drills.drill import Drill, Parameters, parameter
 from couponctl.drills.faults.database import Fault, Point, drained_pool, held_row, slow_at
@@ -18,7 +18,7 @@ from couponctl.models import Outcome
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from couponctl.drills.context import Arena
+    from couponctl.drills.context import DrillContext
     from couponctl.postgres.database import Database
     from couponctl.postgres.limits import Limits
 
@@ -35,16 +35,16 @@ class Exhaustion(Parameters):
         return replace(limits, pool_size=self.pool_size, acquire_timeout=self.wait)
 
 
-async def _claim_from_a_drained_pool(arena: Arena, exhaustion: Exhaustion) -> list[Check]:
+async def _claim_from_a_drained_pool(context: DrillContext, exhaustion: Exhaustion) -> list[Check]:
     users = [f"user-{number}" for number in range(1, exhaustion.n + 1)]
-    await arena.create(COUPON, exhaustion.n)
-    async with arena.fault(drained_pool(arena.service.database)):
+    await context.create(COUPON, exhaustion.n)
+    async with context.fault(drained_pool(context.service.database)):
         began = perf_counter()
-        await arena.storm(COUPON, users)
+        await context.storm(COUPON, users)
         took = perf_counter() - began
-    refused = list(arena.journal.entries)
-    failures = arena.service.pool_stats().acquire_failures
-    retries = [await arena.claim(COUPON, user) for user in users]
+    refused = list(context.journal.entries)
+    failures = context.service.pool_stats().acquire_failures
+    retries = [await context.claim(COUPON, user) for user in users]
     exhausted = [entry for entry in refused if entry.outcome is Outcome.POOL_EXHAUSTED]
     too_soon = sum(entry.latency < exhaustion.wait * 0.9 for entry in exhausted)
     return [
@@ -86,23 +86,25 @@ class Slowness(Parameters):
         )
 
 
-async def _take_too_long(arena: Arena, slowness: Slowness) -> list[Check]:
-    await arena.create(COUPON, 3 + slowness.pool_size * 2)
-    await arena.create(LOCKED, 2)
-    async with arena.witness() as witness:
-        clock = _ServerClock(witness)
-        sleeping = await clock.time(lambda: _sleep(arena, slowness.limit * 8))
+async def _take_too_long(context: DrillContext, slowness: Slowness) -> list[Check]:
+    await context.create(COUPON, 3 + slowness.pool_size * 2)
+    await context.create(LOCKED, 2)
+    async with context.observer() as observer:
+        clock = _ServerClock(observer)
+        sleeping = await clock.time(lambda: _sleep(context, slowness.limit * 8))
         async with (
-            arena.fault(slow_at(Point.AFTER_INSERT, witness, slowness.limit * 8)),
-            arena.fault(held_row(witness, LOCKED)),
+            context.fault(slow_at(Point.AFTER_INSERT, observer, slowness.limit * 8)),
+            context.fault(held_row(observer, LOCKED)),
         ):
-            inserting = await clock.time(lambda: _claim_in_pairs(arena))
-        async with arena.fault(held_row(witness, COUPON)):
-            locking = await clock.time(lambda: arena.claim(COUPON, "behind a held lock"))
-    late = list(arena.journal.entries)
+            inserting = await clock.time(lambda: _claim_in_pairs(context))
+        async with context.fault(held_row(observer, COUPON)):
+            locking = await clock.time(lambda: context.claim(COUPON, "behind a held lock"))
+    late = list(context.journal.entries)
     outcomes = [entry.outcome for entry in late]
-    again = [await arena.claim(entry.coupon, entry.user_id) for entry in late]
-    healthy = [await arena.claim(COUPON, f"afterwards-{number}") for number in range(slowness.pool_size * 2)]
+    again = [await context.claim(entry.coupon, entry.user_id) for entry in late]
+    healthy = [
+        await context.claim(COUPON, f"afterwards-{number}") for number in range(slowness.pool_size * 2)
+    ]
     return [
         equals("timeouts-told", 'claims that get "timed out"', len(late), outcomes.count(Outcome.TIMED_OUT)),
         equals(
@@ -125,15 +127,15 @@ async def _take_too_long(arena: Arena, slowness: Slowness) -> list[Check]:
     ]
 
 
-async def _claim_in_pairs(arena: Arena) -> None:
+async def _claim_in_pairs(context: DrillContext) -> None:
     """Batches of several that are too slow: one after its inserts, one before them."""
-    await together(*(arena.claim(name, f"{n} at once") for name in (COUPON, LOCKED) for n in (1, 2)))
+    await gather_all(*(context.claim(name, f"{n} at once") for name in (COUPON, LOCKED) for n in (1, 2)))
 
 
-async def _sleep(arena: Arena, seconds: float) -> None:
-    arena.faults.append(fault := Fault("slow statement"))
+async def _sleep(context: DrillContext, seconds: float) -> None:
+    context.faults.append(fault := Fault("slow statement"))
     try:
-        async with arena.service.database.session("AUTOCOMMIT") as session:
+        async with context.service.database.session("AUTOCOMMIT") as session:
             await session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
     except TimedOut:
         fault.happened += 1
@@ -142,8 +144,8 @@ async def _sleep(arena: Arena, seconds: float) -> None:
 class _ServerClock:
     """Times work by the server's own clock, so that a busy client does not count."""
 
-    def __init__(self, witness: Database) -> None:
-        self._witness = witness
+    def __init__(self, observer: Database) -> None:
+        self._observer = observer
 
     async def time(self, work: Callable[[], Awaitable[object]]) -> float:
         """Seconds that the work took."""
@@ -152,7 +154,7 @@ class _ServerClock:
         return await self._now() - began
 
     async def _now(self) -> float:
-        async with self._witness.session("AUTOCOMMIT") as session:
+        async with self._observer.session("AUTOCOMMIT") as session:
             clock = select(func.extract("epoch", func.clock_timestamp()))
             return float((await session.execute(clock)).scalar_one())
 

@@ -12,7 +12,7 @@ from couponctl.errors import CouponctlError, Invalid
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
-    from couponctl.drills.context import Arena
+    from couponctl.drills.context import DrillContext
 
 GOOD_TEXTS = {
     "1 character": "x",
@@ -67,25 +67,27 @@ class Boundary(Parameters):
     """Nothing to set beyond the pool and the time."""
 
 
-async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
-    changed = [what for what, text in GOOD_TEXTS.items() if not await _round_trips(arena, text)]
+async def _try_boundaries(context: DrillContext, _boundary: Boundary) -> list[Check]:
+    changed = [what for what, text in GOOD_TEXTS.items() if not await _round_trips(context, text)]
     for amount in GOOD_AMOUNTS:
-        await arena.create(f"AMOUNT {amount}", amount)
-        await arena.claim(f"AMOUNT {amount}", "buyer")
-    await arena.create("ALIKE", len(ALIKE))
-    alike = [await arena.claim("ALIKE", user) for user in ALIKE]
-    found = [name for name in NEARLY if await arena.claim(name, "buyer") is not Outcome.NOT_FOUND]
-    before = arena.service.pool_stats().acquires
+        await context.create(f"AMOUNT {amount}", amount)
+        await context.claim(f"AMOUNT {amount}", "buyer")
+    await context.create("ALIKE", len(ALIKE))
+    alike = [await context.claim("ALIKE", user) for user in ALIKE]
+    found = [name for name in NEARLY if await context.claim(name, "buyer") is not Outcome.NOT_FOUND]
+    before = context.service.pool_stats().acquires
     accepted = [
-        f"coupon: {what}" for what, text in BAD_TEXTS.items() if not await _create_refused(arena, text)
+        f"coupon: {what}" for what, text in BAD_TEXTS.items() if not await _create_refused(context, text)
     ]
-    accepted += [f"user: {what}" for what, text in BAD_TEXTS.items() if not await _claim_refused(arena, text)]
-    accepted += [f"{bad}" for bad in BAD_AMOUNTS if not await _create_refused(arena, "GOOD NAME", bad)]
-    sent = arena.service.pool_stats().acquires - before
+    accepted += [
+        f"user: {what}" for what, text in BAD_TEXTS.items() if not await _claim_refused(context, text)
+    ]
+    accepted += [f"{bad}" for bad in BAD_AMOUNTS if not await _create_refused(context, "GOOD NAME", bad)]
+    sent = context.service.pool_stats().acquires - before
     with service_call("list"):
-        page = await arena.service.list(limit=1000)
-        misread = [text for text in FILTERS if not await _is_literal(arena, text)]
-    won = arena.journal.tally().get(Outcome.CLAIMED)
+        page = await context.service.list(limit=1000)
+        misread = [text for text in FILTERS if not await _is_literal(context, text)]
+    won = context.journal.tally().get(Outcome.CLAIMED)
     valid = len(GOOD_TEXTS) + len(GOOD_AMOUNTS) + len(ALIKE)
     return [
         all_of("inputs-unchanged", "valid inputs that come back byte for byte", len(GOOD_TEXTS), changed),
@@ -96,7 +98,7 @@ async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
             accepted,
         ),
         equals("sql-for-invalid-inputs", "connections used for invalid inputs", 0, sent),
-        equals("coupons-in-tables", "coupons in the tables", len(arena.journal.created), len(page.coupons)),
+        equals("coupons-in-tables", "coupons in the tables", len(context.journal.created), len(page.coupons)),
         equals("users-alike", "claims won by users who look alike", len(ALIKE), alike.count(Outcome.CLAIMED)),
         none_of("names-nearly-right", "coupons claimed by a name that is nearly theirs", found),
         none_of("filters-misread", "filters that list takes for more than they say", misread),
@@ -104,26 +106,26 @@ async def _try_boundaries(arena: Arena, _boundary: Boundary) -> list[Check]:
     ]
 
 
-async def _round_trips(arena: Arena, text: str) -> bool:
+async def _round_trips(context: DrillContext, text: str) -> bool:
     """A coupon of that name, claimed by a user of that name, is found again as it was."""
-    await arena.create(text, 1)
-    await arena.claim(text, text)
+    await context.create(text, 1)
+    await context.claim(text, text)
     with service_call("show"):
-        found = await arena.service.show(text)
+        found = await context.service.show(text)
     return (found.coupon.name, found.claimed_by) == (text, (text,))
 
 
-async def _is_literal(arena: Arena, matching: str) -> bool:
+async def _is_literal(context: DrillContext, matching: str) -> bool:
     """Whether list finds the coupons whose name holds the text, case ignored, and no others."""
-    page = await arena.service.list(matching=matching, limit=1000)
-    due = {name for name in arena.journal.created if matching.lower() in name.lower()}
+    page = await context.service.list(matching=matching, limit=1000)
+    due = {name for name in context.journal.created if matching.lower() in name.lower()}
     return {coupon.name for coupon in page.coupons} == due
 
 
-async def _create_refused(arena: Arena, name: str, amount: int = 1) -> bool:
+async def _create_refused(context: DrillContext, name: str, amount: int = 1) -> bool:
     try:
         with service_call("create"):
-            await arena.service.create(name, amount)
+            await context.service.create(name, amount)
     except Invalid:
         return True
     except CouponctlError:
@@ -131,10 +133,10 @@ async def _create_refused(arena: Arena, name: str, amount: int = 1) -> bool:
     return False
 
 
-async def _claim_refused(arena: Arena, user_id: str) -> bool:
+async def _claim_refused(context: DrillContext, user_id: str) -> bool:
     try:
         with service_call("claim"):
-            await arena.service.claim(GOOD_TEXTS["1 character"], user_id)
+            await context.service.claim(GOOD_TEXTS["1 character"], user_id)
     except Invalid:
         return True
     return False

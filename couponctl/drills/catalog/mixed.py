@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from couponctl.aio.cancellation import task_group, together
+from couponctl.aio.cancellation import gather_all, task_group
 from couponctl.drills.check import Check, equals, none_of
 from couponctl.drills.context import StartLine, service_call
 from couponctl.drills.drill import Drill, Parameters, parameter
@@ -18,7 +18,7 @@ from couponctl.models import Outcome
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from couponctl.drills.context import Arena
+    from couponctl.drills.context import DrillContext
     from couponctl.postgres.database import Database
     from couponctl.postgres.limits import Limits
 
@@ -32,22 +32,22 @@ class Mixture(Parameters):
     stock: int = parameter(100, "units of each")
 
 
-async def _mix(arena: Arena, mixture: Mixture) -> list[Check]:
+async def _mix(context: DrillContext, mixture: Mixture) -> list[Check]:
     base = [f"BASE-{number}" for number in range(1, mixture.coupons + 1)]
     for name in base:
-        await arena.create(name, mixture.stock)
-    drawn = _draw(arena, mixture, base)
+        await context.create(name, mixture.stock)
+    drawn = _draw(context, mixture, base)
     line = StartLine(len(drawn))
 
     async def do(operation: tuple[str, str, str]) -> str:
         await line.wait()
-        return await _operate(arena, mixture.stock, *operation)
+        return await _operate(context, mixture.stock, *operation)
 
-    answers = Counter(await together(*(do(operation) for operation in drawn)))
+    answers = Counter(await gather_all(*(do(operation) for operation in drawn)))
     claims = {operation for operation in drawn if operation[0] == "claim"}
     creates = {operation for operation in drawn if operation[0] == "create"}
     expected = Counter(operation[0] for operation in drawn)
-    more = [*await _sell_what_is_drawn(arena), *await _claim_lists(arena), *await _ask_meanwhile(arena)]
+    more = [*await _sell_what_is_drawn(context), *await _claim_lists(context), *await _ask_meanwhile(context)]
     return [
         *more,
         equals("creates-won", "new coupons created", len(creates), answers["created"]),
@@ -76,18 +76,18 @@ async def _mix(arena: Arena, mixture: Mixture) -> list[Check]:
     ]
 
 
-async def _sell_what_is_drawn(arena: Arena) -> list[Check]:
+async def _sell_what_is_drawn(context: DrillContext) -> list[Check]:
     """A sale of a size that nobody could have made an exception for, whose first users come three times.
 
     The second time there are units for them and for as many others, the third time there are not enough.
     """
-    stock = arena.random.randint(11, 60)
-    users = [f"user-{number}" for number in range(1, stock + arena.random.randint(100, 130))]
-    early = arena.random.randint(1, stock // 3)
-    await arena.create("DRAWN", stock)
+    stock = context.random.randint(11, 60)
+    users = [f"user-{number}" for number in range(1, stock + context.random.randint(100, 130))]
+    early = context.random.randint(1, stock // 3)
+    await context.create("DRAWN", stock)
     for wave in (users[:early], users[: 2 * early], users):
-        await arena.storm("DRAWN", wave)
-    told = Counter(entry.outcome for entry in arena.journal.of("DRAWN"))
+        await context.storm("DRAWN", wave)
+    told = Counter(entry.outcome for entry in context.journal.of("DRAWN"))
     return [
         equals("drawn-sale-claimed", "claims won in a sale of drawn size", stock, told[Outcome.CLAIMED]),
         equals(
@@ -99,7 +99,7 @@ async def _sell_what_is_drawn(arena: Arena) -> list[Check]:
     ]
 
 
-async def _claim_lists(arena: Arena) -> list[Check]:
+async def _claim_lists(context: DrillContext) -> list[Check]:
     """Lists of users for fewer units, some of whom have one, and one twice: the first of the others win.
 
     The last is longer than what the service claims at once.
@@ -112,8 +112,8 @@ async def _claim_lists(arena: Arena) -> list[Check]:
         (*users[10:20], users[10]): [won] * 10 + [again],
         (*users[20:],): [won] * 1015 + [sold_out] * 5,
     }
-    await arena.create("LISTED", 1035)
-    told = [answer for each in lists for answer in await arena.claim_many("LISTED", each)]
+    await context.create("LISTED", 1035)
+    told = [answer for each in lists for answer in await context.claim_many("LISTED", each)]
     due = [
         (user, answer) for each, answers in lists.items() for user, answer in zip(each, answers, strict=True)
     ]
@@ -121,29 +121,29 @@ async def _claim_lists(arena: Arena) -> list[Check]:
     return [
         equals("list-answers", "answers to lists of users", len(due), len(told)),
         none_of("list-answers-wrong", "wrong answers to them", wrong),
-        equals("list-of-no-coupon", "a list for no coupon gets", "not found", await _claim_unheard(arena)),
+        equals("list-of-no-coupon", "a list for no coupon gets", "not found", await _claim_unheard(context)),
     ]
 
 
-async def _claim_unheard(arena: Arena) -> str:
+async def _claim_unheard(context: DrillContext) -> str:
     try:
         with service_call("claim_many"):
-            await arena.service.claim_many("UNHEARD", ["listed-1"], lambda _: None)
+            await context.service.claim_many("UNHEARD", ["listed-1"], lambda _: None)
     except CouponNotFound:
         return "not found"
     return "nothing"
 
 
-async def _ask_meanwhile(arena: Arena) -> list[Check]:
+async def _ask_meanwhile(context: DrillContext) -> list[Check]:
     """Who asks before a claim and at once after it is told of that claim, and of one unit less."""
     stale = []
     users = [f"asking-{number}" for number in range(1, 4)]
-    await arena.create("ASKED", len(users))
+    await context.create("ASKED", len(users))
     for number, user in enumerate(users):
         left = len(users) - number
-        before = await _told(arena, user)
-        await arena.claim("ASKED", user)
-        if (before, await _told(arena, user)) != (
+        before = await _told(context, user)
+        await context.claim("ASKED", user)
+        if (before, await _told(context, user)) != (
             (left, left, *[False] * 2),
             (left - 1, left - 1, *[True] * 2),
         ):
@@ -151,23 +151,23 @@ async def _ask_meanwhile(arena: Arena) -> list[Check]:
     return [none_of("answers-stale", "users told of the time before their claim", stale)]
 
 
-async def _told(arena: Arena, user: str) -> tuple[int, ...]:
+async def _told(context: DrillContext, user: str) -> tuple[int, ...]:
     """What list and show say is left, and whether show and find_claim know of the user's claim."""
     with service_call("list"):
-        listed = sum(c.remaining_amount for c in (await arena.service.list(matching="ASKED")).coupons)
+        listed = sum(c.remaining_amount for c in (await context.service.list(matching="ASKED")).coupons)
     with service_call("show"):
-        shown = await arena.service.show("ASKED")
+        shown = await context.service.show("ASKED")
     with service_call("find_claim"):
-        found = await arena.service.find_claim("ASKED", user)
+        found = await context.service.find_claim("ASKED", user)
     return listed, shown.coupon.remaining_amount, user in shown.claimed_by, found is not None
 
 
 _EXPECTED = ("created", "exists", "claimed", "already_claimed", "shown")
 
 
-def _draw(arena: Arena, mixture: Mixture, base: list[str]) -> list[tuple[str, str, str]]:
+def _draw(context: DrillContext, mixture: Mixture, base: list[str]) -> list[tuple[str, str, str]]:
     """(verb, coupon, user), in a random order; names and users come up more than once."""
-    chance = arena.random
+    chance = context.random
     creates, claims = mixture.n // 5, mixture.n // 2
     drawn = [("create", f"NEW-{chance.randint(1, max(1, creates))}", "") for _ in range(creates)]
     drawn += [("claim", chance.choice(base), f"user-{chance.randint(1, 20)}") for _ in range(claims)]
@@ -176,15 +176,15 @@ def _draw(arena: Arena, mixture: Mixture, base: list[str]) -> list[tuple[str, st
     return drawn
 
 
-async def _operate(arena: Arena, stock: int, verb: str, coupon: str, user: str) -> str:
+async def _operate(context: DrillContext, stock: int, verb: str, coupon: str, user: str) -> str:
     try:
         if verb == "create":
-            await arena.create(coupon, stock)
+            await context.create(coupon, stock)
             return "created"
         if verb == "claim":
-            return (await arena.claim(coupon, user)).value
+            return (await context.claim(coupon, user)).value
         with service_call("show"):
-            shown = (await arena.service.show(coupon)).coupon
+            shown = (await context.service.show(coupon)).coupon
     except CouponctlError as exc:
         return exc.code
     return "shown" if 0 <= shown.remaining_amount <= shown.amount == stock else "shown beyond its stock"
@@ -196,31 +196,31 @@ class Birth(Parameters):
     stock: int = parameter(50, "units on sale")
 
 
-async def _claim_the_unborn(arena: Arena, birth: Birth) -> list[Check]:
+async def _claim_the_unborn(context: DrillContext, birth: Birth) -> list[Check]:
     name = "UNBORN"
-    too_early = await arena.claim(name, "early bird")
+    too_early = await context.claim(name, "early bird")
     creators = birth.n // 2
     line = StartLine(birth.n)
 
     async def create() -> str:
         await line.wait()
         try:
-            await arena.create(name, birth.stock)
+            await context.create(name, birth.stock)
         except CouponExists:
             return "exists"
         return "created"
 
     async def claim(user: str) -> str:
         await line.wait()
-        return (await arena.claim(name, user)).value
+        return (await context.claim(name, user)).value
 
     claimers = [f"user-{number}" for number in range(1, birth.n - creators + 1)]
-    born = await together(*(create() for _ in range(creators)), *map(claim, claimers))
+    born = await gather_all(*(create() for _ in range(creators)), *map(claim, claimers))
     answers = Counter(born)
-    came_too_early = [e.user_id for e in arena.journal.entries if e.outcome is Outcome.NOT_FOUND]
-    again = [await arena.claim(name, user) for user in came_too_early]
+    came_too_early = [e.user_id for e in context.journal.entries if e.outcome is Outcome.NOT_FOUND]
+    again = [await context.claim(name, user) for user in came_too_early]
     won = answers["claimed"] + again.count(Outcome.CLAIMED)
-    ledger = await arena.ledger(name)
+    ledger = await context.ledger(name)
     return [
         equals("claim-before-create", "a claim before any create gets", Outcome.NOT_FOUND, too_early),
         equals("creates-won", "creates won", 1, answers["created"]),
@@ -248,24 +248,24 @@ class Rounds(Parameters):
         return replace(super().limits(limits), lock_timeout=0.1)
 
 
-async def _repeat(arena: Arena, rounds: Rounds) -> list[Check]:
-    await arena.create("LEAKY", 10_000)
-    await arena.create("GONE", 1)
-    await arena.claim("GONE", "winner")
+async def _repeat(context: DrillContext, rounds: Rounds) -> list[Check]:
+    await context.create("LEAKY", 10_000)
+    await context.create("GONE", 1)
+    await context.claim("GONE", "winner")
     leaks = []
-    async with arena.witness() as witness:
-        await witness.warm()
-        before = await footprint(witness, arena.attackers)
+    async with context.observer() as observer:
+        await observer.warm()
+        before = await footprint(observer, context.application)
         warm = 0
         for number in range(1, rounds.rounds + 1):
-            for kind, work in _kinds(arena, witness, rounds.n).items():
+            for kind, work in _kinds(context, observer, rounds.n).items():
                 await work(f"round {number}")
-                after = await footprint(witness, arena.attackers)
+                after = await footprint(observer, context.application)
                 leaks += [f"round {number} {kind}: {what}" for what in after.beyond(before)]
-                if arena.service.pool_stats().in_use:
+                if context.service.pool_stats().in_use:
                     leaks.append(f"round {number} {kind}: connections of the pool")
             warm = resident_memory() if number == 1 else warm
-    outcomes = arena.journal.tally()
+    outcomes = context.journal.tally()
     each = rounds.rounds * rounds.n
     return [
         none_of("left-after-a-round", "resources left after a round", leaks),
@@ -288,25 +288,25 @@ def _memory_check(grown: int, claims: int) -> Check:
     return Check("memory-left", "memory left by a claim", most, f"{each:.0f} kB", held=each <= _MOST_MEMORY)
 
 
-def _kinds(arena: Arena, witness: Database, n: int) -> dict[str, Callable[[str], Awaitable[None]]]:
+def _kinds(context: DrillContext, observer: Database, n: int) -> dict[str, Callable[[str], Awaitable[None]]]:
     """Everything that could leak: claims won, refused, timed out and cancelled."""
-    backends = Backends(witness, arena.attackers)
+    backends = Backends(observer, context.application)
 
     def claims(coupon: str, users: str) -> list[Coroutine[Any, Any, Outcome]]:
-        return [arena.claim(coupon, f"{users} {number}") for number in range(1, n + 1)]
+        return [context.claim(coupon, f"{users} {number}") for number in range(1, n + 1)]
 
     async def win(turn: str) -> None:
-        await together(*claims("LEAKY", f"{turn} wins"))
+        await gather_all(*claims("LEAKY", f"{turn} wins"))
 
     async def refuse(turn: str) -> None:
-        await together(*claims("GONE", f"{turn} is late"))
+        await gather_all(*claims("GONE", f"{turn} is late"))
 
     async def time_out(turn: str) -> None:
-        async with arena.fault(held_row(witness, "LEAKY")):
-            await together(*claims("LEAKY", f"{turn} times out"))
+        async with context.fault(held_row(observer, "LEAKY")):
+            await gather_all(*claims("LEAKY", f"{turn} times out"))
 
     async def cancel(turn: str) -> None:
-        async with arena.fault(held_row(witness, "LEAKY")), task_group() as group:
+        async with context.fault(held_row(observer, "LEAKY")), task_group() as group:
             tasks = [group.create_task(claim) for claim in claims("LEAKY", f"{turn} is cancelled")]
             await backends.until_waiting(1)
             for task in tasks:

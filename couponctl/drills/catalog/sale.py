@@ -18,7 +18,7 @@ from couponctl.models import Outcome
 if TYPE_CHECKING:
     from sqlalchemy import Executable
 
-    from couponctl.drills.context import Arena
+    from couponctl.drills.context import DrillContext
     from couponctl.postgres.database import Database
 
 COUPON = "FLASH"
@@ -58,16 +58,16 @@ class Scale(Sale):
         self._derive(stock=max(1, self.n // 10), timeout=60.0 if self.n < 500 else 120.0)
 
 
-async def sell(arena: Arena, sale: Sale) -> list[Check]:
+async def sell(context: DrillContext, sale: Sale) -> list[Check]:
     """The sale of one coupon, and what its users must hear."""
-    await arena.create(COUPON, sale.stock)
-    await arena.storm(COUPON, [f"user-{number}" for number in range(1, sale.n + 1)])
-    ledger = await arena.ledger(COUPON)
-    outcomes = arena.journal.tally()
+    await context.create(COUPON, sale.stock)
+    await context.storm(COUPON, [f"user-{number}" for number in range(1, sale.n + 1)])
+    ledger = await context.ledger(COUPON)
+    outcomes = context.journal.tally()
     claimed = outcomes.pop(Outcome.CLAIMED, 0)
     sold_out = outcomes.pop(Outcome.SOLD_OUT, 0)
     winners = min(sale.n, sale.stock)
-    in_order = _served_in_order(arena, sale) if arena.service.strategy.abreast == 1 else []
+    in_order = _served_in_order(context, sale) if context.service.strategy.max_per_coupon == 1 else []
     return [
         *in_order,
         equals("stock-claimed", "exactly the stock is claimed", winners, claimed),
@@ -78,37 +78,37 @@ async def sell(arena: Arena, sale: Sale) -> list[Check]:
     ]
 
 
-def _served_in_order(arena: Arena, sale: Sale) -> list[Check]:
+def _served_in_order(context: DrillContext, sale: Sale) -> list[Check]:
     """Where claims queue in the client, whoever came first gets one."""
-    came = sorted(arena.journal.of(COUPON), key=lambda entry: entry.start)
+    came = sorted(context.journal.of(COUPON), key=lambda entry: entry.start)
     first = {entry.user_id for entry in came[: sale.stock]}
     passed_over = {entry.user_id for entry in came if entry.user_id in first and not entry.acknowledged}
     return [none_of("first-passed-over", "users who came first and were passed over", passed_over)]
 
 
-async def _sell_watched(arena: Arena, sale: Sale) -> list[Check]:
+async def _sell_watched(context: DrillContext, sale: Sale) -> list[Check]:
     """The sale, and what others see of its rows meanwhile."""
-    async with arena.watching_rows(COUPON) as watch:
-        checks = await sell(arena, sale)
+    async with context.watching_rows(COUPON) as watch:
+        checks = await sell(context, sale)
     return [*checks, *watch.checks()]
 
 
-async def _sell_without_starving(arena: Arena, sale: Sale) -> list[Check]:
-    checks = await sell(arena, sale)
-    failures = arena.service.pool_stats().acquire_failures
+async def _sell_without_starving(context: DrillContext, sale: Sale) -> list[Check]:
+    checks = await sell(context, sale)
+    failures = context.service.pool_stats().acquire_failures
     return [*checks, equals("acquire-timeouts", "connection-acquire timeouts", 0, failures)]
 
 
-async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
-    checks = [*await _sell_watched(arena, sale), *await _ask_again(arena, sale)]
-    checks += [*await sell_beside_another(arena), *await _verify_damage(arena)]
+async def _sell_and_push_below_zero(context: DrillContext, sale: Sale) -> list[Check]:
+    checks = [*await _sell_watched(context, sale), *await _ask_again(context, sale)]
+    checks += [*await sell_beside_another(context), *await _verify_damage(context)]
     below_zero = {
         "a counter set to -1": -1,
         "a counter lowered by more than is left": coupons.c.remaining_amount - sale.stock - 1,
         "a counter raised above the amount": coupons.c.amount + 1,
     }
     let_through = []
-    async with arena.witness() as database:
+    async with context.observer() as database:
         for what, value in below_zero.items():
             push = update(coupons).where(coupons.c.name == COUPON).values(remaining_amount=value)
             try:
@@ -120,17 +120,17 @@ async def _sell_and_push_below_zero(arena: Arena, sale: Sale) -> list[Check]:
     return [
         *checks,
         all_of("impossible-counters-refused", refused, len(below_zero), let_through),
-        *await _push_impossible_claims(arena),
+        *await _push_impossible_claims(context),
     ]
 
 
-async def _push_impossible_claims(arena: Arena) -> list[Check]:
-    winner = (await arena.ledger(COUPON)).claimed_by[:1]
+async def _push_impossible_claims(context: DrillContext) -> list[Check]:
+    winner = (await context.ledger(COUPON)).claimed_by[:1]
     impossible = {"a second claim": (COUPON, *winner), "a claim of no coupon": ("NO COUPON", "nobody")}
     if not winner:
         del impossible["a second claim"]
     let_through = []
-    async with arena.witness() as database:
+    async with context.observer() as database:
         for what, row in impossible.items():
             try:
                 await _write(database, insert(claims).values(row))
@@ -141,17 +141,17 @@ async def _push_impossible_claims(arena: Arena) -> list[Check]:
     return [all_of("impossible-claims-refused", refused, len(impossible), let_through)]
 
 
-async def _ask_again(arena: Arena, sale: Sale) -> list[Check]:
+async def _ask_again(context: DrillContext, sale: Sale) -> list[Check]:
     """Coupon and claims are asked for once more, now that nothing is left."""
-    before = await arena.ledger(COUPON)
+    before = await context.ledger(COUPON)
     try:
-        await arena.create(COUPON, sale.stock)
+        await context.create(COUPON, sale.stock)
     except CouponExists:
         created = "exists"
     else:
         created = "created"
-    again = [await arena.claim(COUPON, user) for user in before.claimed_by]
-    after = await arena.ledger(COUPON)
+    again = [await context.claim(COUPON, user) for user in before.claimed_by]
+    after = await context.ledger(COUPON)
     rewritten = {*zip(before.claimed_by, before.claimed_at, strict=True)} ^ {
         *zip(after.claimed_by, after.claimed_at, strict=True)
     }
@@ -167,25 +167,25 @@ async def _ask_again(arena: Arena, sale: Sale) -> list[Check]:
     ]
 
 
-async def _verify_damage(arena: Arena) -> list[Check]:
+async def _verify_damage(context: DrillContext) -> list[Check]:
     """A claim that passes the counter by, and a unit without a claim, for as long as `verify` looks."""
-    await arena.create(SPARE, 2)
+    await context.create(SPARE, 2)
     passing_by = {"coupon_name": COUPON, "user_id": "a user whom the counter does not know"}
     own = claims.c.user_id == passing_by["user_id"]
     spare, left = update(coupons).where(coupons.c.name == SPARE), coupons.c.remaining_amount
-    async with arena.witness() as witness:
-        await _write(witness, insert(claims).values(passing_by), spare.values(remaining_amount=left - 1))
+    async with context.observer() as observer:
+        await _write(observer, insert(claims).values(passing_by), spare.values(remaining_amount=left - 1))
         try:
             with service_call("verify"):
-                found = (await arena.service.verify()).findings
+                found = (await context.service.verify()).findings
         finally:
-            await _write(witness, delete(claims).where(own), spare.values(remaining_amount=left + 1))
+            await _write(observer, delete(claims).where(own), spare.values(remaining_amount=left + 1))
     about = sorted({str(finding.coupon) for finding in found})
     return [equals("damage-verified", "coupons in which verify finds damage", [COUPON, SPARE], about)]
 
 
-async def _write(witness: Database, *statements: Executable) -> None:
-    async with witness.session() as session:
+async def _write(observer: Database, *statements: Executable) -> None:
+    async with observer.session() as session:
         for statement in statements:
             await session.execute(statement)
         await session.commit()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, text
 
-from couponctl.aio.cancellation import to_its_end
+from couponctl.aio.cancellation import shielded
 from couponctl.errors import Unavailable
 from couponctl.ledger.tables import coupons
 
@@ -51,8 +51,8 @@ class Point(Enum):
 class Backends:
     """The backends of one application on the server, seen from outside its pool."""
 
-    def __init__(self, witness: Database, application: str) -> None:
-        self._witness = witness
+    def __init__(self, observer: Database, application: str) -> None:
+        self._observer = observer
         self._application = application
 
     async def waiting(self) -> int:
@@ -72,7 +72,7 @@ class Backends:
             await asyncio.sleep(0.005)
 
     async def _count(self, what: str) -> int:
-        async with self._witness.session("AUTOCOMMIT") as session:
+        async with self._observer.session("AUTOCOMMIT") as session:
             counted = await session.execute(
                 text(f"""
                     SELECT {what} FROM (
@@ -87,9 +87,9 @@ class Backends:
 
 
 @asynccontextmanager
-async def held_row(witness: Database, coupon: str) -> AsyncIterator[Fault]:
+async def held_row(observer: Database, coupon: str) -> AsyncIterator[Fault]:
     """The coupon's row is locked by somebody who does not let go."""
-    async with witness.session() as session:
+    async with observer.session() as session:
         await session.execute(select(coupons.c.name).where(coupons.c.name == coupon).with_for_update())
         yield Fault("held row lock", happened=1)
 
@@ -104,51 +104,51 @@ async def drained_pool(database: Database) -> AsyncIterator[Fault]:
 
 
 @asynccontextmanager
-async def stopped_at(point: Point, witness: Database) -> AsyncIterator[Fault]:
+async def stopped_at(point: Point, observer: Database) -> AsyncIterator[Fault]:
     """Claims come to this point and wait there for a lock, until this is left."""
-    async with witness.session() as gate:
-        key = {"schema": witness.schema}
-        await gate.execute(text("SELECT pg_advisory_xact_lock(hashtext(:schema))"), key)
-        body = f"PERFORM pg_advisory_xact_lock_shared(hashtext('{witness.schema}'));"
-        async with _trigger(point, witness, f"stopped {point.words}", body) as fault:
+    async with observer.session() as holder:
+        key = {"schema": observer.schema}
+        await holder.execute(text("SELECT pg_advisory_xact_lock(hashtext(:schema))"), key)
+        body = f"PERFORM pg_advisory_xact_lock_shared(hashtext('{observer.schema}'));"
+        async with _trigger(point, observer, f"stopped {point.words}", body) as fault:
             try:
                 yield fault
             finally:
-                await to_its_end(gate.commit())  # those who wait must go on before the trigger can
+                await shielded(holder.commit())  # those who wait must go on before the trigger can
 
 
 @asynccontextmanager
-async def failing_at(point: Point, witness: Database) -> AsyncIterator[Fault]:
+async def failing_at(point: Point, observer: Database) -> AsyncIterator[Fault]:
     """Claims fail at this point as they would on a full disk (SQLSTATE 53100)."""
     body = "RAISE EXCEPTION 'a fault of the drill' USING ERRCODE = '53100';"
-    async with _trigger(point, witness, f"failing {point.words}", body) as fault:
+    async with _trigger(point, observer, f"failing {point.words}", body) as fault:
         yield fault
 
 
 @asynccontextmanager
-async def deadlocked_at(point: Point, witness: Database, times: int = 2**31) -> AsyncIterator[Fault]:
+async def deadlocked_at(point: Point, observer: Database, times: int = 2**31) -> AsyncIterator[Fault]:
     """The first claims that come to this point are broken off as a deadlock's victim is (SQLSTATE 40P01)."""
-    happened = f"{witness.schema}.fault_happened"
+    happened = f"{observer.schema}.fault_happened"
     body = (
         f"IF (SELECT last_value <= {times} FROM {happened}) "  # noqa: S608 - a sequence of our own
         "THEN RAISE EXCEPTION 'a fault of the drill' USING ERRCODE = '40P01'; END IF;"
     )
-    async with _trigger(point, witness, f"deadlock {point.words}", body) as fault:
+    async with _trigger(point, observer, f"deadlock {point.words}", body) as fault:
         yield fault
 
 
 @asynccontextmanager
-async def slow_at(point: Point, witness: Database, seconds: float) -> AsyncIterator[Fault]:
+async def slow_at(point: Point, observer: Database, seconds: float) -> AsyncIterator[Fault]:
     """Claims take that long at this point."""
-    async with _trigger(point, witness, f"slow {point.words}", f"PERFORM pg_sleep({seconds});") as fault:
+    async with _trigger(point, observer, f"slow {point.words}", f"PERFORM pg_sleep({seconds});") as fault:
         yield fault
 
 
 @asynccontextmanager
-async def _trigger(point: Point, witness: Database, name: str, body: str) -> AsyncIterator[Fault]:
-    schema = witness.schema
+async def _trigger(point: Point, observer: Database, name: str, body: str) -> AsyncIterator[Fault]:
+    schema = observer.schema
     await _run(
-        witness,
+        observer,
         f"CREATE SEQUENCE {schema}.fault_happened",
         # A sequence counts whatever becomes of the transaction.
         f"CREATE FUNCTION {schema}.fault() RETURNS trigger LANGUAGE plpgsql AS "
@@ -159,23 +159,23 @@ async def _trigger(point: Point, witness: Database, name: str, body: str) -> Asy
     try:
         yield fault
     finally:
-        fault.happened = await to_its_end(_undo(witness))
+        fault.happened = await shielded(_undo(observer))
 
 
-async def _undo(witness: Database) -> int:
-    count = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {witness.schema}.fault_happened"  # noqa: S608
-    async with witness.session("AUTOCOMMIT") as session:
+async def _undo(observer: Database) -> int:
+    count = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {observer.schema}.fault_happened"  # noqa: S608
+    async with observer.session("AUTOCOMMIT") as session:
         happened = int((await session.execute(text(count))).scalar_one())
     await _run(
-        witness,
-        f"DROP FUNCTION {witness.schema}.fault CASCADE",
-        f"DROP SEQUENCE {witness.schema}.fault_happened",
+        observer,
+        f"DROP FUNCTION {observer.schema}.fault CASCADE",
+        f"DROP SEQUENCE {observer.schema}.fault_happened",
     )
     return happened
 
 
-async def _run(witness: Database, *statements: str) -> None:
-    async with witness.session() as session:
+async def _run(observer: Database, *statements: str) -> None:
+    async with observer.session() as session:
         for statement in statements:
             await session.execute(text(statement))
         await session.commit()

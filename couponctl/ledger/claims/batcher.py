@@ -8,7 +8,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from couponctl.aio.cancellation import to_its_end
+from couponctl.aio.cancellation import shielded
 from couponctl.ledger.claims.batch import Batches
 from couponctl.ledger.claims.shape import Shape
 from couponctl.ledger.claims.strategy import Strategy
@@ -138,7 +138,7 @@ class Batcher:
         except asyncio.CancelledError:
             claim.answer.cancel()
             if claim.batch is not None:
-                await to_its_end(claim.batch.abandoned())
+                await shielded(claim.batch.abandoned())
             raise
 
     def _call(self, line: _Line) -> None:
@@ -167,5 +167,5 @@ class Batcher:
         self._call(line)  # after those who were answered, and may claim again at once
 
 
-BATCHED = Strategy("batched", Batcher, abreast=1)
+BATCHED = Strategy("batched", Batcher, max_per_coupon=1)
 """Claims on one coupon that come together share one lock and one commit: for bulk and very hot coupons."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from couponctl.aio.cancellation import cancelled_once
+from couponctl.aio.cancellation import cancel_once
 from couponctl.ledger.tables import qualified
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Shape:
         if self.plain is None:
             async with self._one_asks:
                 if self.plain is None:
-                    self.plain = await cancelled_once(self._ask())
+                    self.plain = await cancel_once(self._ask())
         return self.plain
 
     async def _ask(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import String, bindparam, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from couponctl.aio.cancellation import cancelled_once
+from couponctl.aio.cancellation import cancel_once
 from couponctl.errors import RefusedByDatabase
 from couponctl.ledger.claims.by_trial import claim_by_trial
 from couponctl.ledger.claims.shape import Shape
@@ -36,7 +36,7 @@ That takes half the memory, and a turn of the event loop more: measured, a twent
 
 
 @dataclass(frozen=True, slots=True)
-class OneByOne:
+class SingleClaims:
     """Claims that each have a connection to themselves; a value, so that another process can be given it."""
 
     lend: Callable[..., AbstractAsyncContextManager[Loan]]
@@ -56,7 +56,7 @@ class OneByOne:
                     return await self._by_trial(database, name, user_id)
                 turn = await database.turn(name) if under_way > CROWD else None
                 # The task that has a turn gives it back: it begins before any cancellation can reach it.
-                outcome, phases = await cancelled_once(self._on_a_loan(database, turn, name, user_id))
+                outcome, phases = await cancel_once(self._on_a_loan(database, turn, name, user_id))
             except RefusedByDatabase:
                 outcome = None
             finally:
@@ -67,7 +67,7 @@ class OneByOne:
 
     @staticmethod
     async def _by_trial(database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
-        (answer,) = await cancelled_once(claim_by_trial(database, name, (user_id,)))
+        (answer,) = await cancel_once(claim_by_trial(database, name, (user_id,)))
         if isinstance(answer, RefusedByDatabase):
             raise answer
         return answer, Phases()
@@ -121,7 +121,7 @@ async def claim_in_transaction(session: Session, name: str, user_id: str) -> Out
     return Outcome.CLAIMED
 
 
-TRANSACTION = Strategy("transaction", OneByOne(Database.session, claim_in_transaction))
+TRANSACTION = Strategy("transaction", SingleClaims(Database.session, claim_in_transaction))
 """Lock, check, insert, decrement, commit: five round trips, and the only one for Citus."""
 
 
@@ -180,5 +180,5 @@ async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcom
     return Outcome.SOLD_OUT if remaining is not None and remaining <= 0 and not locked else None
 
 
-STATEMENT = Strategy("statement", OneByOne(Database.direct, _claim_in_statement))
+STATEMENT = Strategy("statement", SingleClaims(Database.direct, _claim_in_statement))
 """The whole claim in one statement, one round trip: the default."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from couponctl.models import Outcome, Phases
-from couponctl.postgres.database import ABREAST
+from couponctl.postgres.database import MAX_PER_COUPON
 
 if TYPE_CHECKING:
     from couponctl.postgres.database import Database
@@ -25,5 +25,5 @@ class Strategy:
 
     name: str
     on: Callable[[Database], Claimer]
-    abreast: int = ABREAST
+    max_per_coupon: int = MAX_PER_COUPON
     """Connections in which a few claims on one coupon are under way at once, at most."""

@@ -13,14 +13,14 @@ from couponctl.present import claim_words, counted, stock_line
 from couponctl.tui.events import operands
 from couponctl.tui.text import Tone, literal, sentence_of
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
-from couponctl.tui.widgets.pane import Figures
-from couponctl.tui.widgets.safe_input import Typed
+from couponctl.tui.widgets.pane import LiveText
+from couponctl.tui.widgets.safe_input import SafeInput
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from couponctl.tui.dependencies import Desk
+    from couponctl.tui.dependencies import Dependencies
 
 
 PAGE = 500
@@ -38,9 +38,9 @@ class ClaimantsScreen(ModalScreen[None]):
     ]
     AUTO_FOCUS = "#claimants"
 
-    def __init__(self, desk: Desk, coupon: str) -> None:
+    def __init__(self, dependencies: Dependencies, coupon: str) -> None:
         super().__init__()
-        self._desk = desk
+        self._desk = dependencies
         self._coupon = coupon
         self._next: str | None = None
 
@@ -48,9 +48,9 @@ class ClaimantsScreen(ModalScreen[None]):
         with Vertical(classes="dialog tall") as dialog:
             dialog.border_title = literal(self._coupon)
             dialog.border_subtitle = literal("/ ask for a user · > next page · < first page · esc close")
-            yield Figures(id="stock")
-            yield Typed(placeholder="user id: did this user get it?", id="user")
-            yield Figures(id="answer")
+            yield LiveText(id="stock")
+            yield SafeInput(placeholder="user id: did this user get it?", id="user")
+            yield LiveText(id="answer")
             yield LiveTable((Column("User id", 20, grows=True),), id="claimants")
 
     def on_mount(self) -> None:
@@ -70,7 +70,7 @@ class ClaimantsScreen(ModalScreen[None]):
         self.run_worker(self._show_page(after), exclusive=True, exit_on_error=False)
 
     async def _show_page(self, after: str | None) -> None:
-        stock = self.query_one("#stock", Figures)
+        stock = self.query_one("#stock", LiveText)
         try:
             page = await self._desk.sale.show(self._coupon, limit=PAGE, after=after)
         except Exception as error:  # noqa: BLE001 - see sentence_of
@@ -87,7 +87,7 @@ class ClaimantsScreen(ModalScreen[None]):
         self.run_worker(self._answer(event.value), group="answer", exclusive=True, exit_on_error=False)
 
     async def _answer(self, user: str) -> None:
-        answer = self.query_one("#answer", Figures)
+        answer = self.query_one("#answer", LiveText)
         try:
             claim = await self._desk.sale.find_claim(self._coupon, user)
         except Exception as error:  # noqa: BLE001 - see sentence_of

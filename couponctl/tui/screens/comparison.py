@@ -11,7 +11,7 @@ from couponctl.drills.reports.conclusion import conclusion
 from couponctl.present import counted
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
-from couponctl.tui.widgets.pane import Figures
+from couponctl.tui.widgets.pane import LiveText
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -42,7 +42,7 @@ class ComparisonScreen(ModalScreen[None]):
         with Vertical(classes="dialog tall wide") as dialog:
             dialog.border_title = literal("Compare")
             dialog.border_subtitle = literal("esc close")
-            yield Figures(id="compared")
+            yield LiveText(id="compared")
             yield LiveTable(_COLUMNS, id="comparison")
 
     def on_mount(self) -> None:
@@ -51,7 +51,7 @@ class ComparisonScreen(ModalScreen[None]):
         if not self._comparison.of_one_drill:
             heads.append(literal("two different drills: their numbers need not mean the same", Tone.WARN))
         heads.append(literal(f"{counted(len(self._comparison.well), 'check')} passed in both runs", Tone.DIM))
-        self.query_one("#compared", Figures).show(lines(*heads))
+        self.query_one("#compared", LiveText).show(lines(*heads))
         rows = []
         for number, row in enumerate(self._comparison.told):
             what, before, after, change = row.cells

@@ -13,8 +13,8 @@ from textual.widgets import Button, Input, Static
 from couponctl.tui.keyboard import forget_what_was_typed
 from couponctl.tui.text import lines as stacked
 from couponctl.tui.text import literal
-from couponctl.tui.widgets.pane import Figures
-from couponctl.tui.widgets.safe_input import Typed
+from couponctl.tui.widgets.pane import LiveText
+from couponctl.tui.widgets.safe_input import SafeInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +60,8 @@ class Confirm(ModalScreen[Consent]):
                 yield Static(stacked(*map(literal, self._consequences)), markup=False)
             with Vertical(classes="foot"):
                 if self._word:
-                    yield Figures(id="wish", classes="label")
-                    yield Typed(id="word")
+                    yield LiveText(id="wish", classes="label")
+                    yield SafeInput(id="word")
                 with Horizontal(classes="buttons"):
                     if self._action:
                         yield Button(self._action, id="agree", variant="warning", compact=True)
@@ -86,7 +86,7 @@ class Confirm(ModalScreen[Consent]):
             self.query_one("#word", Input).focus()
 
     def _wish(self, why: str) -> None:
-        self.query_one("#wish", Figures).show(literal(f"Type {self._word} {why}"))
+        self.query_one("#wish", LiveText).show(literal(f"Type {self._word} {why}"))
 
     @on(Button.Pressed, "#refuse")
     def action_refuse(self) -> None:

@@ -16,7 +16,7 @@ from couponctl.present import counted, safe, sight_words, stock_state
 from couponctl.tui.copying import copy
 from couponctl.tui.events import operands
 from couponctl.tui.keyboard import forget_what_was_typed
-from couponctl.tui.poller import Feed
+from couponctl.tui.poller import Poller
 from couponctl.tui.rates import Rates, rate_words
 from couponctl.tui.screens.claimants import ClaimantsScreen
 from couponctl.tui.screens.forms import ClaimCoupon, NewCoupon
@@ -26,9 +26,9 @@ from couponctl.tui.widgets.event_pane import EventPane
 from couponctl.tui.widgets.gauges import gauge
 from couponctl.tui.widgets.integrity import IntegrityPane
 from couponctl.tui.widgets.live_table import Cell, Column, LiveTable, Row, cell
-from couponctl.tui.widgets.pane import Figures, Pane
+from couponctl.tui.widgets.pane import LiveText, Pane
 from couponctl.tui.widgets.pool_pane import PoolPane
-from couponctl.tui.widgets.safe_input import Typed
+from couponctl.tui.widgets.safe_input import SafeInput
 from couponctl.tui.widgets.selected import SelectedPane
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from couponctl.models import Claim, Coupon, CouponPage
-    from couponctl.tui.dependencies import Desk
+    from couponctl.tui.dependencies import Dependencies
     from couponctl.tui.snapshot import Snapshot
 
 PAGE = 500
@@ -135,26 +135,26 @@ class Coupons(ModeScreen):
         Binding("escape", "no_filter", "No filter", show=False),
     ]
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+    def __init__(self, dependencies: Dependencies) -> None:
+        super().__init__(dependencies)
         self.asked = Question()
-        self._listing = Feed(self._read_listing, clock=desk.clock)
-        self._newest = Feed(self._read_newest, clock=desk.clock)
-        self.feeds = (self._listing, self._newest)
+        self._listing = Poller(self._read_listing, clock=dependencies.clock)
+        self._newest = Poller(self._read_newest, clock=dependencies.clock)
+        self.pollers = (self._listing, self._newest)
         self._rates = Rates()
         self._shown: Listing | None = None
         """What is in the table."""
         self._fresh: Fresh | None = None
 
     def panes(self) -> Iterable[Widget]:
-        search = Typed(placeholder="filter by name", id="filter")
+        search = SafeInput(placeholder="filter by name", id="filter")
         table = LiveTable(_COLUMNS, id="coupon-table")
-        yield Pane("Coupons", search, table, Figures(classes="empty"), id="coupons")
+        yield Pane("Coupons", search, table, LiveText(classes="empty"), id="coupons")
         yield Vertical(
             SelectedPane(),
             PoolPane("Connection pool", id="pool"),
             IntegrityPane(),
-            EventPane(self.desk.events),
+            EventPane(self.dependencies.events),
             id="side",
         )
 
@@ -201,12 +201,12 @@ class Coupons(ModeScreen):
             return
         self._shown = listing
         coupons = listing.page.coupons
-        self._rates.note(coupons, self.desk.clock())
+        self._rates.note(coupons, self.dependencies.clock())
         fresh = self._fresh if self._fresh is not None and self._stays_for(self._fresh) else None
         self.table.show([self._row(coupon) for coupon in coupons])
         more = ", more behind: >" if listing.page.next is not None else ""
         pane.count(counted(len(coupons), "coupon") + more)
-        self.query_one(".empty", Figures).show(literal("" if coupons else self._nothing, Tone.DIM))
+        self.query_one(".empty", LiveText).show(literal("" if coupons else self._nothing, Tone.DIM))
         self.set_class(not coupons, "-empty")
         self._fresh = None if fresh is None else self._gone_to(fresh, listing)
 
@@ -224,7 +224,7 @@ class Coupons(ModeScreen):
         self.action_no_filter()
         self._ask(_NEWEST)
         self.notify(safe(f"{name} is not in that list: the newest come first now"), markup=False)
-        return Fresh(fresh.coupon, _NEWEST, beside, self._listing.poke())
+        return Fresh(fresh.coupon, _NEWEST, beside, self._listing.poll_now())
 
     def _stays_for(self, fresh: Fresh) -> bool:
         """The operator has neither moved the cursor nor asked for another list since."""
@@ -256,13 +256,13 @@ class Coupons(ModeScreen):
     async def _read_listing(self) -> Listing:
         asked = self.asked
         try:
-            page = await self.desk.sale.list(
+            page = await self.dependencies.sale.list(
                 matching=asked.matching, sort=asked.sort, limit=PAGE, after=asked.starts[-1]
             )
         except CouponNotFound:
             # The coupon that this page starts behind has gone, and its place in the order with it.
             self._ask(replace(asked, starts=(None,)))
-            page = await self.desk.sale.list(matching=asked.matching, sort=asked.sort, limit=PAGE)
+            page = await self.dependencies.sale.list(matching=asked.matching, sort=asked.sort, limit=PAGE)
             asked = self.asked
         return Listing(asked, page)
 
@@ -272,30 +272,30 @@ class Coupons(ModeScreen):
             return None
         if known and (known.name, known.claimed) == (coupon.name, coupon.claimed_amount):
             return known
-        claims = await self.desk.sale.newest_claimants(coupon.name, limit=5)
+        claims = await self.dependencies.sale.newest_claimants(coupon.name, limit=5)
         return Newest(coupon.name, coupon.claimed_amount, claims)
 
     def _ask(self, question: Question) -> None:
         if question != self.asked:
             self.asked = question
             self.query_one("#coupons", Pane).retitle(question.title)
-            self._listing.poke()
+            self._listing.poll_now()
 
     @on(DataTable.RowHighlighted, "#coupon-table")
     def _selection_moved(self) -> None:
-        self._newest.poke()
+        self._newest.poll_now()
 
     @on(DataTable.RowSelected, "#coupon-table")
     def action_detail(self) -> None:
         for coupon in self.choose() or ():
-            self.desk.events.add(f"looked at {coupon.name}", command=("show", *operands(coupon.name)))
-            self.app.push_screen(ClaimantsScreen(self.desk, coupon.name))
+            self.dependencies.events.add(f"looked at {coupon.name}", command=("show", *operands(coupon.name)))
+            self.app.push_screen(ClaimantsScreen(self.dependencies, coupon.name))
 
     def action_new(self) -> None:
-        self.app.push_screen(NewCoupon(self.desk), self._created)
+        self.app.push_screen(NewCoupon(self.dependencies), self._created)
 
     def _created(self, coupon: Coupon | None) -> None:
-        version = self._listing.poke()
+        version = self._listing.poll_now()
         if coupon is not None:
             self._fresh = Fresh(coupon, self.asked, self.table.selected, version)
 
@@ -303,10 +303,10 @@ class Coupons(ModeScreen):
         chosen = self.choose()
         if chosen is not None:
             name = chosen[0].name if chosen else ""
-            self.app.push_screen(ClaimCoupon(self.desk, name), self._claimed)
+            self.app.push_screen(ClaimCoupon(self.dependencies, name), self._claimed)
 
     def _claimed(self, _result: object) -> None:
-        self._listing.poke()
+        self._listing.poll_now()
 
     def action_filter(self) -> None:
         self.add_class("-filtering")
@@ -349,12 +349,12 @@ class Coupons(ModeScreen):
     async def _verify(self) -> None:
         pane = self.query_one(IntegrityPane)
         try:
-            audit = await self.desk.sale.verify()
+            audit = await self.dependencies.sale.verify()
         except Exception as error:  # noqa: BLE001 - see sentence_of
             pane.failed(sentence_of(error))
             self._tell_of_audit(f"verify: {sentence_of(error)}", Tone.WARN)
             return
-        pane.found(audit, self.desk.now())
+        pane.found(audit, self.dependencies.now())
         if audit.hidden and not audit.findings:
             self._tell_of_audit(f"ledger: {sight_words(audit.hidden)}", Tone.WARN)
             return
@@ -362,7 +362,7 @@ class Coupons(ModeScreen):
         self._tell_of_audit(words, Tone.GOOD if audit.ok else Tone.BAD)
 
     def _tell_of_audit(self, words: str, tone: Tone) -> None:
-        self.desk.events.add(words, command=("verify",), tone=tone)
+        self.dependencies.events.add(words, command=("verify",), tone=tone)
         if not self.query_one(IntegrityPane).size:  # there is no room for it
             self.notify(safe(words), severity="information" if tone is Tone.GOOD else "error", markup=False)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from couponctl.drills.drill import Drill
     from couponctl.drills.reports.report import Report
-    from couponctl.tui.dependencies import Desk
+    from couponctl.tui.dependencies import Dependencies
     from couponctl.tui.snapshot import Snapshot
 
 
@@ -51,8 +51,8 @@ class Drills(ModeScreen):
         Binding("x", "abort", "Abort"),
     ]
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+    def __init__(self, dependencies: Dependencies) -> None:
+        super().__init__(dependencies)
         self._drafts = {drill.name: Draft(drill) for drill in DRILLS}
         self._glyphs: dict[str, str] = {}
         """How each drill ended the last time."""
@@ -64,7 +64,7 @@ class Drills(ModeScreen):
             RunPane(),
             Horizontal(
                 HistogramPane(),
-                Vertical(ChecksPane(), WaitingPane(), EventPane(self.desk.events), id="drill-side"),
+                Vertical(ChecksPane(), WaitingPane(), EventPane(self.dependencies.events), id="drill-side"),
                 id="drill-rows",
             ),
             id="stage",
@@ -76,7 +76,7 @@ class Drills(ModeScreen):
     async def _recall(self) -> None:
         """The verdicts of earlier sessions."""
         try:
-            listing = await asyncio.to_thread(self.desk.runs.list)
+            listing = await asyncio.to_thread(self.dependencies.runs.list)
         except CouponctlError:
             return  # the runs' own screen says why
         for run in reversed(listing.runs):
@@ -138,24 +138,24 @@ class Drills(ModeScreen):
         if decision.run:
             self._run(draft)
             return
-        self.desk.events.add(f"{draft.drill.name} is ready: r runs it", command=draft.command)
-        line = self.desk.events.command_line(draft.command)
+        self.dependencies.events.add(f"{draft.drill.name} is ready: r runs it", command=draft.command)
+        line = self.dependencies.events.command_line(draft.command)
         self.notify(safe(f"r runs it, as does: {line}"), title=f"{draft.drill.name} is ready", markup=False)
 
     def action_run(self) -> None:
         self._run(self._drafts[self.drill.name])
 
     def action_abort(self) -> None:
-        if self.desk.stage.running:
-            self.desk.stage.abort()
-            self.desk.events.add("aborting the drill", tone=Tone.WARN)
+        if self.dependencies.runner.running:
+            self.dependencies.runner.abort()
+            self.dependencies.events.add("aborting the drill", tone=Tone.WARN)
         else:
             self.notify("no drill runs")
 
     def _run(self, draft: Draft) -> None:
         """Ask where the server is not the operator's own, then run."""
-        settings = self.desk.settings
-        if self.desk.stage.running:
+        settings = self.dependencies.settings
+        if self.dependencies.runner.running:
             self.notify("a drill runs already: x aborts it", severity="warning")
             return
         try:
@@ -179,19 +179,19 @@ class Drills(ModeScreen):
 
     def _start_with(self, draft: Draft, consent: Consent) -> None:
         try:
-            may_attack(self.desk.settings, confirmed=consent.typed, agreed=consent.agreed)
+            may_attack(self.dependencies.settings, confirmed=consent.typed, agreed=consent.agreed)
         except CouponctlError as error:
             self._refused(error)
         else:
             self._start(draft)
 
     def _start(self, draft: Draft) -> None:
-        parameters = draft.parameters.on_pool(self.desk.settings.limits)
-        self.desk.stage.run(draft.drill, parameters, draft.strategy, draft.seed)
-        self.desk.events.add(f"{draft.drill.name} has begun", command=draft.command)
+        parameters = draft.parameters.on_pool(self.dependencies.settings.limits)
+        self.dependencies.runner.run(draft.drill, parameters, draft.strategy, draft.seed)
+        self.dependencies.events.add(f"{draft.drill.name} has begun", command=draft.command)
 
     def _refused(self, error: CouponctlError) -> None:
-        self.desk.events.add(error.message, tone=Tone.WARN)
+        self.dependencies.events.add(error.message, tone=Tone.WARN)
         self.app.push_screen(Confirm("Refused", [str(error)], action=""))
 
 

@@ -12,7 +12,7 @@ from textual.widgets import DataTable
 from couponctl.tui.copying import copy
 from couponctl.tui.text import Tone, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
-from couponctl.tui.widgets.pane import Figures
+from couponctl.tui.widgets.pane import LiveText
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -43,7 +43,7 @@ class EventsScreen(ModalScreen[None]):
             dialog.border_title = literal("Events")
             dialog.border_subtitle = literal("y copy the command line · esc close")
             yield LiveTable(columns, id="event-table")
-            yield Figures(id="command")
+            yield LiveText(id="command")
 
     def on_mount(self) -> None:
         self.query_one(LiveTable).show(
@@ -62,7 +62,7 @@ class EventsScreen(ModalScreen[None]):
     @on(DataTable.RowHighlighted)
     def _selection_moved(self) -> None:
         # In full: the column may have had no room for it.
-        self.query_one("#command", Figures).show(literal(self._command and f"$ {self._command}"))
+        self.query_one("#command", LiveText).show(literal(self._command and f"$ {self._command}"))
 
     @on(DataTable.RowSelected)
     def action_copy(self) -> None:

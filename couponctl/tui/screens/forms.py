@@ -16,8 +16,8 @@ from couponctl.present import safe
 from couponctl.tui.events import operands
 from couponctl.tui.keyboard import forget_what_was_typed
 from couponctl.tui.text import Tone, literal
-from couponctl.tui.widgets.pane import Figures
-from couponctl.tui.widgets.safe_input import Typed
+from couponctl.tui.widgets.pane import LiveText
+from couponctl.tui.widgets.safe_input import SafeInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from couponctl.models import Coupon
     from couponctl.service import Attempt
-    from couponctl.tui.dependencies import Desk
+    from couponctl.tui.dependencies import Dependencies
 
 T = TypeVar("T")
 
@@ -64,11 +64,11 @@ class Form(ModalScreen[T | None], Generic[T]):
             with VerticalScroll(classes="fields", can_focus=False):
                 for field in self._fields:
                     yield Static(literal(field.label), classes="label")
-                    yield Typed(field.initial, id=f"field-{field.name}")
+                    yield SafeInput(field.initial, id=f"field-{field.name}")
                     if field.hint:
                         yield Static(literal(field.hint, Tone.DIM), classes="hint")
             with Vertical(classes="foot"):
-                yield Figures(id="problem")
+                yield LiveText(id="problem")
                 yield Horizontal(*self.buttons(), classes="buttons")
 
     def buttons(self) -> Iterable[Button]:
@@ -92,7 +92,7 @@ class Form(ModalScreen[T | None], Generic[T]):
             return
         values = {field.name: self._box(field).value for field in self._fields}
         self._turn_busy(True)
-        self.query_one("#problem", Figures).show(literal("…", Tone.DIM))
+        self.query_one("#problem", LiveText).show(literal("…", Tone.DIM))
         # Of the app: what was sent is not called back by closing the form, and its end is told of.
         self.app.run_worker(self._submit(values), group="forms", exit_on_error=False)
 
@@ -101,8 +101,8 @@ class Form(ModalScreen[T | None], Generic[T]):
         if self.is_active:  # Textual would close whatever else is on top
             self.dismiss(None)
 
-    def _box(self, field: Field) -> Typed:
-        return self.query_one(f"#field-{field.name}", Typed)
+    def _box(self, field: Field) -> SafeInput:
+        return self.query_one(f"#field-{field.name}", SafeInput)
 
     def _turn_busy(self, busy: bool) -> None:
         self._busy = busy
@@ -123,7 +123,7 @@ class Form(ModalScreen[T | None], Generic[T]):
         if self.is_attached:
             forget_what_was_typed(self)
             self._turn_busy(False)
-            self.query_one("#problem", Figures).show(literal(sentence, Tone.BAD))
+            self.query_one("#problem", LiveText).show(literal(sentence, Tone.BAD))
         else:
             self.app.notify(safe(f"{self._title}: {sentence}"), severity="error", markup=False)
 
@@ -146,10 +146,10 @@ def whole_number(what: str, text: str) -> int:
 class NewCoupon(Form["Coupon"]):
     """Creates a coupon."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, dependencies: Dependencies) -> None:
         fields = (Field("name", "Name"), Field("amount", "Units on sale"))
         super().__init__("New coupon", fields, action="Create")
-        self._desk = desk
+        self._desk = dependencies
 
     async def act(self, values: Mapping[str, str]) -> Coupon:
         name, amount = values["name"], whole_number("amount", values["amount"])
@@ -165,10 +165,10 @@ class NewCoupon(Form["Coupon"]):
 class ClaimCoupon(Form["Attempt"]):
     """Claims a coupon for a user."""
 
-    def __init__(self, desk: Desk, coupon: str) -> None:
+    def __init__(self, dependencies: Dependencies, coupon: str) -> None:
         fields = (Field("coupon", "Coupon", coupon), Field("user", "User id"))
         super().__init__("Claim", fields, action="Claim")
-        self._desk = desk
+        self._desk = dependencies
 
     async def act(self, values: Mapping[str, str]) -> Attempt:
         coupon, user = values["coupon"], values["user"]

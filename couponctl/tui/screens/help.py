@@ -37,7 +37,7 @@ def keys_of(app: App[Any], screen: Screen[Any]) -> tuple[tuple[str, str], ...]:
     return tuple((key, meaning) for meaning, key in keys.items())
 
 
-class KeysScreen(ModalScreen[None]):
+class HelpScreen(ModalScreen[None]):
     """A list of keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape,question_mark,q", "dismiss", "Close")]

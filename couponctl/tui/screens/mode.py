@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from couponctl.tui.dependencies import Desk
-    from couponctl.tui.poller import Feed
+    from couponctl.tui.dependencies import Dependencies
+    from couponctl.tui.poller import Poller
     from couponctl.tui.snapshot import Snapshot
 
 
 class ModeScreen(Screen[None]):
-    """A screen with the top bar and the footer, whose feeds run only while its mode is the current one."""
+    """A screen with the top bar and the footer, whose pollers run only while its mode is the current one."""
 
     MODE: ClassVar[str]
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (30, "-tall")]  # noqa: RUF012
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, dependencies: Dependencies) -> None:
         super().__init__()
-        self.desk = desk
-        self.feeds: tuple[Feed[Any], ...] = ()
+        self.dependencies = dependencies
+        self.pollers: tuple[Poller[Any], ...] = ()
 
     def compose(self) -> ComposeResult:
-        yield TopBar(self.MODE, self.desk.settings)
+        yield TopBar(self.MODE, self.dependencies.settings)
         yield Static("terminal too small: 60 x 16 is the least", id="too-small", markup=False)
         yield Container(*self.panes(), id="body")
         yield Footer()
@@ -44,17 +44,17 @@ class ModeScreen(Screen[None]):
         raise NotImplementedError
 
     def on_mount(self) -> None:
-        for feed in self.feeds:
-            self.run_worker(feed.follow(), group="feeds", exit_on_error=False)
+        for poller in self.pollers:
+            self.run_worker(poller.follow(), group="pollers", exit_on_error=False)
         self.app.mode_change_signal.subscribe(self, self._mode_changed)
         self._mode_changed(self.app.current_mode)
 
     def _mode_changed(self, mode: str) -> None:
-        for feed in self.feeds:
+        for poller in self.pollers:
             if mode == self.MODE:
-                feed.look()
+                poller.resume()
             else:
-                feed.rest()
+                poller.pause()
 
     def apply(self, snapshot: Snapshot) -> None:
         """Draw what has changed since the last time."""
@@ -63,4 +63,4 @@ class ModeScreen(Screen[None]):
     @property
     def database_is_silent(self) -> bool:
         """What this screen shows of the database is old."""
-        return any(feed.stale for feed in self.feeds)
+        return any(poller.stale for poller in self.pollers)

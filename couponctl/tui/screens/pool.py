@@ -9,11 +9,11 @@ from textual.containers import Horizontal
 
 from couponctl.postgres.activity import blocking_chains
 from couponctl.present import backend_row, blocking_line, counted, hidden_line
-from couponctl.tui.poller import Feed
+from couponctl.tui.poller import Poller
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.text import Tone, joined, lines, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
-from couponctl.tui.widgets.pane import Figures, Pane
+from couponctl.tui.widgets.pane import LiveText, Pane
 from couponctl.tui.widgets.pool_pane import PoolPane
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from couponctl.models import Activity, Backend
-    from couponctl.tui.dependencies import Desk
+    from couponctl.tui.dependencies import Dependencies
     from couponctl.tui.snapshot import Snapshot
 
 _COLUMNS = (
@@ -61,10 +61,10 @@ class Pool(ModeScreen):
         Binding("s", "sort", "Sort"),
     ]
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
-        self._activity = Feed(desk.look_at_server, clock=desk.clock)
-        self.feeds = (self._activity,)
+    def __init__(self, dependencies: Dependencies) -> None:
+        super().__init__(dependencies)
+        self._activity = Poller(dependencies.look_at_server, clock=dependencies.clock)
+        self.pollers = (self._activity,)
         self._commits_per_s: float | None = None
         self._shown: Activity | None = None
         self._paused = False
@@ -75,11 +75,11 @@ class Pool(ModeScreen):
         yield Horizontal(
             PoolPane("Console's pool", id="own-pool"),
             PoolPane("Drill's pool", id="drill-pool", absent="no drill has run yet"),
-            Pane("Server", Figures(id="server-figures", classes="fill"), id="server"),
+            Pane("Server", LiveText(id="server-figures", classes="fill"), id="server"),
             id="pools",
         )
         yield Pane("Backends", LiveTable(_COLUMNS, id="backends"), id="backends-pane")
-        yield Pane("Blocking", Figures(id="chains", classes="fill"), id="blocking")
+        yield Pane("Blocking", LiveText(id="chains", classes="fill"), id="blocking")
 
     def apply(self, snapshot: Snapshot) -> None:
         super().apply(snapshot)
@@ -101,7 +101,7 @@ class Pool(ModeScreen):
             self._commits_per_s = commits / (activity.at - before.at)
 
     def _show(self, activity: Activity) -> None:
-        self.query_one("#server-figures", Figures).show(_server_content(activity, self._commits_per_s))
+        self.query_one("#server-figures", LiveText).show(_server_content(activity, self._commits_per_s))
         backends = [b for b in activity.backends if not self._locks_only or _in_a_lock(b, activity)]
         key = _SORTS[self._sort]
         if key is not None:
@@ -111,7 +111,7 @@ class Pool(ModeScreen):
         locks = "locks only" if self._locks_only else ""
         pane.retitle(" · ".join(filter(None, ["Backends", locks, self._sort])))
         pane.count(counted(len(backends), "backend") + (", and more" if activity.truncated else ""))
-        self.query_one("#chains", Figures).show(_chains_content(activity))
+        self.query_one("#chains", LiveText).show(_chains_content(activity))
 
     def action_pause(self) -> None:
         self._paused = not self._paused

@@ -17,13 +17,13 @@ from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.reports.store import origin_words
 from couponctl.drills.reports.text import report_lines
 from couponctl.present import counted, milliseconds
-from couponctl.tui.poller import Feed
+from couponctl.tui.poller import Poller
 from couponctl.tui.screens.comparison import ComparisonScreen
 from couponctl.tui.screens.mode import ModeScreen
-from couponctl.tui.screens.text import ReadingScreen
+from couponctl.tui.screens.text import TextScreen
 from couponctl.tui.text import Tone, glyph_tone, lines, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
-from couponctl.tui.widgets.pane import Figures, Pane
+from couponctl.tui.widgets.pane import LiveText, Pane
 from couponctl.tui.widgets.run_panes import ChecksPane, HistogramPane
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from couponctl.drills.reports.store import KeptRun
-    from couponctl.tui.dependencies import Desk
+    from couponctl.tui.dependencies import Dependencies
     from couponctl.tui.snapshot import Snapshot
 
 _COLUMNS = (
@@ -62,18 +62,18 @@ class Runs(ModeScreen):
         Binding("o", "export", "Export"),
     ]
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
-        self._history = Feed(self._read_history, clock=desk.clock)
-        self.feeds = (self._history,)
+    def __init__(self, dependencies: Dependencies) -> None:
+        super().__init__(dependencies)
+        self._history = Poller(self._read_history, clock=dependencies.clock)
+        self.pollers = (self._history,)
         self._marked: tuple[str, ...] = ()
         self._ids: tuple[str, ...] | None = None
         self._skipped = 0
 
     def panes(self) -> Iterable[Widget]:
-        yield Pane("Runs", LiveTable(_COLUMNS, id="run-table"), Figures(classes="empty"), id="history")
+        yield Pane("Runs", LiveTable(_COLUMNS, id="run-table"), LiveText(classes="empty"), id="history")
         yield Vertical(
-            Pane("Run", Figures(id="run-facts", classes="fill"), id="facts"),
+            Pane("Run", LiveText(id="run-facts", classes="fill"), id="facts"),
             ChecksPane(),
             HistogramPane(),
             id="kept-run",
@@ -93,10 +93,10 @@ class Runs(ModeScreen):
         return next((run for run in self._history.value or () if run.report.run_id == run_id), None)
 
     async def _read_history(self) -> tuple[KeptRun, ...]:
-        ids = await asyncio.to_thread(self.desk.runs.run_ids)
+        ids = await asyncio.to_thread(self.dependencies.runs.run_ids)
         if ids == self._ids and self._history.value is not None:
             return self._history.value
-        listing = await asyncio.to_thread(self.desk.runs.list)
+        listing = await asyncio.to_thread(self.dependencies.runs.list)
         self._ids, self._skipped = ids, listing.skipped
         return listing.runs
 
@@ -111,7 +111,7 @@ class Runs(ModeScreen):
         unreadable = f", {counted(self._skipped, 'file')} unreadable" if self._skipped else ""
         pane.count(counted(len(history), "run") + unreadable)
         nothing = "no runs yet: press 2, then r"
-        self.query_one(".empty", Figures).show(literal("" if history else nothing, Tone.DIM))
+        self.query_one(".empty", LiveText).show(literal("" if history else nothing, Tone.DIM))
         self.set_class(not history, "-empty")
         self._show(self.run)
 
@@ -136,11 +136,11 @@ class Runs(ModeScreen):
 
     def _when(self, at: datetime) -> str:
         """The time of today, the day of earlier."""
-        local, now = at.astimezone(), self.desk.now().astimezone()
+        local, now = at.astimezone(), self.dependencies.now().astimezone()
         return f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%Y-%m-%d}"[2:]
 
     def _show(self, run: KeptRun | None) -> None:
-        facts = self.query_one("#run-facts", Figures)
+        facts = self.query_one("#run-facts", LiveText)
         if run is None:
             facts.show(literal("no run is selected", Tone.DIM))
             return
@@ -164,10 +164,10 @@ class Runs(ModeScreen):
         run = self.run
         if run is not None:
             text = [origin_words(run), "", *report_lines(run.report)]
-            self.desk.events.add(
+            self.dependencies.events.add(
                 f"opened run {run.report.run_id}", command=("runs", "show", run.report.run_id)
             )
-            self.app.push_screen(ReadingScreen(f"{run.report.drill} {run.report.run_id}", text))
+            self.app.push_screen(TextScreen(f"{run.report.drill} {run.report.run_id}", text))
 
     def action_mark(self) -> None:
         run = self.run
@@ -188,7 +188,7 @@ class Runs(ModeScreen):
             return
         before, after = sorted(runs, key=lambda run: run.at)
         ids = (before.report.run_id, after.report.run_id)
-        self.desk.events.add(f"compared {ids[0]} with {ids[1]}", command=("runs", "diff", *ids))
+        self.dependencies.events.add(f"compared {ids[0]} with {ids[1]}", command=("runs", "diff", *ids))
         self.app.push_screen(ComparisonScreen(compare(before.report, after.report)))
 
     def action_export(self) -> None:
@@ -202,5 +202,5 @@ class Runs(ModeScreen):
         except OSError as exc:
             self.notify(f"{path.name} cannot be written: {exc.strerror}", severity="error", markup=False)
         else:
-            self.desk.events.add(f"run {run.report.run_id} is in {path}", tone=Tone.GOOD)
+            self.dependencies.events.add(f"run {run.report.run_id} is in {path}", tone=Tone.GOOD)
             self.notify(f"written to {path.name}", markup=False)

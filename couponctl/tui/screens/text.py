@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 
-class ReadingScreen(ModalScreen[None]):
+class TextScreen(ModalScreen[None]):
     """Lines that scroll; those that begin with a glyph have its colour."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape,q", "dismiss", "Close")]

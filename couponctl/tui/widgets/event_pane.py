@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from couponctl.present import safe
 from couponctl.tui.text import Tone, lines, literal
-from couponctl.tui.widgets.pane import Figures, Pane
+from couponctl.tui.widgets.pane import LiveText, Pane
 
 if TYPE_CHECKING:
     from textual.content import Content
@@ -24,7 +24,7 @@ class EventPane(Pane):
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._figures = Figures(classes="fill")
+        self._figures = LiveText(classes="fill")
         super().__init__("Events", self._figures, id="events")
 
     def apply(self) -> None:

@@ -83,7 +83,7 @@ def _legend(outcome: str) -> Content:
 
 
 def figures_content(figures: Sequence[tuple[str, str, Tone]], width: int) -> Content:
-    """Figures in columns, each above its name."""
+    """LiveText in columns, each above its name."""
     column = max(9, width // max(1, len(figures)))
     shown = figures[: max(1, width // column)]
     values = joined(*(literal(f"{value:^{column}}", _strong(tone)) for value, _, tone in shown))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from couponctl.present import counted, finding_line
 from couponctl.tui.text import Tone, lines, literal
-from couponctl.tui.widgets.pane import Figures, Pane
+from couponctl.tui.widgets.pane import LiveText, Pane
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,7 @@ class IntegrityPane(Pane):
     """Green when the counters and the claims agreed the last time somebody looked."""
 
     def __init__(self) -> None:
-        self._figures = Figures(classes="fill")
+        self._figures = LiveText(classes="fill")
         super().__init__("Integrity", self._figures, id="integrity")
 
     def on_mount(self) -> None:

@@ -49,7 +49,7 @@ class Pane(Vertical):
             self.query_one(".stale", Static).update(literal(words, Tone.WARN))
 
 
-class Figures(Static):
+class LiveText(Static):
     """Text that changes often: drawn only when it has changed."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002

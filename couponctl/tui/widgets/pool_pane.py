@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from couponctl.present import milliseconds
 from couponctl.tui.text import Tone, joined, lines, literal
 from couponctl.tui.widgets.gauges import gauge_content
-from couponctl.tui.widgets.pane import Figures, Pane
+from couponctl.tui.widgets.pane import LiveText, Pane
 
 if TYPE_CHECKING:
     from textual.content import Content
@@ -19,7 +19,7 @@ class PoolPane(Pane):
     """The gauges of one pool; None where there is none now."""
 
     def __init__(self, title: str, *, id: str, absent: str = "") -> None:  # noqa: A002 - Textual's word
-        self._figures = Figures(classes="fill")
+        self._figures = LiveText(classes="fill")
         self._absent = absent
         super().__init__(title, self._figures, id=id)
 

@@ -14,7 +14,7 @@ from couponctl.models import Outcome
 from couponctl.present import milliseconds
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.gauges import figures_content, gauge_content, histogram_content
-from couponctl.tui.widgets.pane import Figures, Pane
+from couponctl.tui.widgets.pane import LiveText, Pane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ class RunPane(Pane):
     """How far the drill is, in figures."""
 
     def __init__(self) -> None:
-        self._figures = Figures(classes="fill")
+        self._figures = LiveText(classes="fill")
         super().__init__("Drill", self._figures, id="run")
 
     def describe(self, title: str, facts: Mapping[str, str]) -> None:
@@ -111,7 +111,7 @@ class HistogramPane(Pane):
     """Latencies by outcome."""
 
     def __init__(self) -> None:
-        self._figures = Figures(classes="fill")
+        self._figures = LiveText(classes="fill")
         super().__init__("Latency", self._figures, id="latency")
 
     def apply(self, counts: Mapping[str, Histogram]) -> None:
@@ -123,7 +123,7 @@ class ChecksPane(Pane):
     """Checks, each with its glyph as soon as it is decided."""
 
     def __init__(self) -> None:
-        self._figures = Figures()
+        self._figures = LiveText()
         super().__init__("Checks", VerticalScroll(self._figures, classes="fill"), id="checks")
 
     def apply(self, checks: Sequence[Check], *, more: bool) -> None:
@@ -154,7 +154,7 @@ class WaitingPane(Pane):
 
     def __init__(self) -> None:
         self._line = Sparkline()
-        self._figures = Figures()
+        self._figures = LiveText()
         super().__init__("Waiting for a connection", self._figures, self._line, id="waiting")
 
     def apply(self, view: View | None) -> None:

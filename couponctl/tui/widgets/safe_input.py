@@ -21,7 +21,7 @@ class _Spelled(Highlighter):
         text.plain = "".join(c if safe(c) == c else "\N{REPLACEMENT CHARACTER}" for c in text.plain)
 
 
-class Typed(Input):
+class SafeInput(Input):
     """An Input that is prefilled from the database, or pasted into; while it is `locked` it takes nothing."""
 
     locked = False

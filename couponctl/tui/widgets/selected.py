@@ -8,7 +8,7 @@ from couponctl.present import moment, stock_state
 from couponctl.tui.rates import rate_words
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.gauges import gauge_content
-from couponctl.tui.widgets.pane import Figures, Pane
+from couponctl.tui.widgets.pane import LiveText, Pane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ class SelectedPane(Pane):
     """One coupon."""
 
     def __init__(self) -> None:
-        self._figures = Figures(classes="fill")
+        self._figures = LiveText(classes="fill")
         super().__init__("Selected", self._figures, id="selected")
 
     def apply(self, coupon: Coupon | None, rate: float, newest: Sequence[Claim] | None) -> None:

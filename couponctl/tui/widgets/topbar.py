@@ -11,7 +11,7 @@ from textual.content import Content
 from couponctl.guards import PRODUCTION
 from couponctl.tui.modes import MODES
 from couponctl.tui.text import Tone, joined, literal
-from couponctl.tui.widgets.pane import Figures
+from couponctl.tui.widgets.pane import LiveText
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,26 +33,26 @@ class TopBar(Horizontal):
         self._settings = settings
 
     def compose(self) -> ComposeResult:
-        yield Figures(id="brand")
-        yield Figures(id="modes")
-        yield Figures(id="badge")
-        yield Figures(id="health")
+        yield LiveText(id="brand")
+        yield LiveText(id="modes")
+        yield LiveText(id="badge")
+        yield LiveText(id="health")
 
     def on_mount(self) -> None:
-        self.query_one("#brand", Figures).show(literal(" couponctl ", Tone.STRONG))
-        self.query_one("#modes", Figures).show(joined(*(self._tab(i + 1, m) for i, m in enumerate(MODES))))
-        self.query_one("#badge", Figures).show(self._badge(stale=False))
+        self.query_one("#brand", LiveText).show(literal(" couponctl ", Tone.STRONG))
+        self.query_one("#modes", LiveText).show(joined(*(self._tab(i + 1, m) for i, m in enumerate(MODES))))
+        self.query_one("#badge", LiveText).show(self._badge(stale=False))
 
     def apply(self, snapshot: Snapshot, *, stale: bool) -> None:
         """`stale` says that the database does not answer."""
         narrow = self.screen.has_class("-narrow")
         badge = self._badge(stale=stale, brief=narrow)
-        self.query_one("#badge", Figures).show(badge)
+        self.query_one("#badge", LiveText).show(badge)
         parts = _health(snapshot, brief=narrow)
         if narrow:
             modes = sum(self._tab(i, mode).cell_length for i, mode in enumerate(MODES))
             parts = _fitting(parts, self.size.width - modes - badge.cell_length - 4)
-        self.query_one("#health", Figures).show(Content(_GAP).join(parts))
+        self.query_one("#health", LiveText).show(Content(_GAP).join(parts))
 
     def _tab(self, number: int, mode: str) -> Content:
         words = f" {number} {mode.capitalize()} "

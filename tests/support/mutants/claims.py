@@ -12,7 +12,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
-from couponctl.aio.cancellation import cancelled_once, to_its_end
+from couponctl.aio.cancellation import cancel_once, shielded
 from couponctl.errors import CouponctlError
 from couponctl.ledger.claims import STATEMENT, Strategy
 from couponctl.ledger.claims.single import claim_in_transaction
@@ -36,7 +36,7 @@ class Unaided:
 
     def __call__(self, database: Database) -> Claimer:
         async def claim_one(name: str, user_id: str) -> tuple[Outcome, Phases]:
-            return await cancelled_once(self._on_a_loan(database, name, user_id))
+            return await cancel_once(self._on_a_loan(database, name, user_id))
 
         return claim_one
 
@@ -236,7 +236,7 @@ def _last_first(database: Database) -> Claimer:
 
     async def claim_late(name: str, user_id: str) -> tuple[Outcome, Phases]:
         if user_id == "user-1":
-            await to_its_end(asyncio.sleep(0.2))
+            await shielded(asyncio.sleep(0.2))
         return await claim(name, user_id)
 
     return claim_late
@@ -284,7 +284,7 @@ MUTANTS = (
     Mutant("error swallowed", Strategy("swallow", Unaided(_swallow_in_transaction))),
     Mutant("sold out when busy", Strategy("busy", Unaided(_sold_out_when_busy))),
     Mutant("last unit kept", Strategy("last-kept", Unaided(_keep_the_last))),
-    Mutant("batch in two commits", Strategy("two-commits", _InTwoCommits, abreast=1)),
-    Mutant("units for attempts", Strategy("for-attempts", _TakesForAttempts, abreast=1)),
-    Mutant("first passed over", Strategy("last-first", _last_first, abreast=1)),
+    Mutant("batch in two commits", Strategy("two-commits", _InTwoCommits, max_per_coupon=1)),
+    Mutant("units for attempts", Strategy("for-attempts", _TakesForAttempts, max_per_coupon=1)),
+    Mutant("first passed over", Strategy("last-first", _last_first, max_per_coupon=1)),
 )

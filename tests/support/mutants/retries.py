@@ -13,7 +13,7 @@ from couponctl.ledger.claims.batcher import Batcher
 from couponctl.ledger.claims.strategy import Strategy
 from couponctl.ledger.tables import coupons
 from couponctl.models import Outcome, Phases
-from couponctl.service import Attempt, CouponService, Patience
+from couponctl.service import Attempt, CouponService, RetryPolicy
 from tests.support.mutants.mutant import Mutant
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class _LooksInstead(CouponService):
     """Resolves a lost answer by a look at the claims, which does not wait for what is under way."""
 
     async def claim(self, name: str, user_id: str) -> Attempt:
-        self._patience = Patience(tries=1)
+        self._retry_policy = RetryPolicy(attempts=1)
         attempt = await super().claim(name, user_id)
         if attempt.outcome is not Outcome.UNKNOWN:
             return attempt
@@ -45,7 +45,7 @@ class _VictimTakesTwo(CouponService):
     """Takes a unit before it makes the claim of a deadlock's victim again."""
 
     async def claim(self, name: str, user_id: str) -> Attempt:
-        self._patience = Patience(tries=1)
+        self._retry_policy = RetryPolicy(attempts=1)
         attempt = await super().claim(name, user_id)
         if isinstance(attempt.refusal, Contended):
             left = coupons.c.remaining_amount
@@ -62,7 +62,7 @@ class _VictimWins(CouponService):
     """Tells a deadlock's victim that it has claimed."""
 
     async def claim(self, name: str, user_id: str) -> Attempt:
-        self._patience = Patience(tries=1)
+        self._retry_policy = RetryPolicy(attempts=1)
         attempt = await super().claim(name, user_id)
         if isinstance(attempt.refusal, Contended):
             return Attempt(name, user_id, Outcome.CLAIMED)
@@ -73,7 +73,7 @@ class _VictimIsRefused(CouponService):
     """Takes a deadlock for a sold-out coupon."""
 
     async def claim(self, name: str, user_id: str) -> Attempt:
-        self._patience = Patience(tries=1)
+        self._retry_policy = RetryPolicy(attempts=1)
         attempt = await super().claim(name, user_id)
         if isinstance(attempt.refusal, Contended):
             return Attempt(name, user_id, Outcome.SOLD_OUT, SoldOut(name, user_id))
@@ -176,8 +176,8 @@ MUTANTS = (
     Mutant("victim takes two", sale=_VictimTakesTwo),
     Mutant("victim wins", sale=_VictimWins),
     Mutant("victim is refused", sale=_VictimIsRefused),
-    Mutant("lost batch is failure", Strategy("gives-up", _GivesBatchesUp, abreast=1)),
-    Mutant("late batch is sold out", Strategy("late", _LateBatchesAreSoldOut, abreast=1)),
+    Mutant("lost batch is failure", Strategy("gives-up", _GivesBatchesUp, max_per_coupon=1)),
+    Mutant("late batch is sold out", Strategy("late", _LateBatchesAreSoldOut, max_per_coupon=1)),
     Mutant("failed claim remembered", sale=_KeepsTheKey),
     Mutant("unit of a failed claim kept", sale=_KeepsTheUnit),
     Mutant("lost answer is a win", sale=_LostIsWon),

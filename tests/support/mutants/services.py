@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import ClassVar
 
-from couponctl.aio.cancellation import to_its_end
+from couponctl.aio.cancellation import shielded
 from couponctl.errors import CouponNotFound, Invalid, SoldOut
 from couponctl.models import Coupon, Outcome, PoolStats
-from couponctl.service import Attempt, CouponService, Patience
+from couponctl.service import Attempt, CouponService, RetryPolicy
 from tests.support.mutants.claims import remaining_of
 from tests.support.mutants.mutant import Mutant
 
@@ -44,7 +44,7 @@ class _UnknownIsFailure(_Mistaken):
     mistake = {Outcome.UNKNOWN: Outcome.UNAVAILABLE}  # noqa: RUF012
 
     async def claim(self, name: str, user_id: str) -> Attempt:
-        self._patience = Patience(tries=1)
+        self._retry_policy = RetryPolicy(attempts=1)
         return await super().claim(name, user_id)
 
 
@@ -96,7 +96,7 @@ class _Stubborn(CouponService):
     """Goes on with a claim that was cancelled."""
 
     async def claim(self, name: str, user_id: str) -> Attempt:
-        return await to_its_end(super().claim(name, user_id))
+        return await shielded(super().claim(name, user_id))
 
 
 class _Hasty(CouponService):

@@ -10,11 +10,11 @@ from couponctl.drills.check import Check, equals
 from couponctl.drills.reports.store import KeptRun
 from couponctl.models import Outcome
 from tests.support.reports import entry, report
-from tests.support.tui.desks import NOON
+from tests.support.tui.scenes import NOON
 
 if TYPE_CHECKING:
     from couponctl.drills.reports.report import Report
-    from tests.support.tui.desks import Scene
+    from tests.support.tui.scenes import Scene
 
 HELD = (
     equals("sold-once", "no coupon is sold twice", 50, 50),
@@ -42,7 +42,7 @@ def kept(run_id: str, *, minutes_ago: int, made_by: str = "cli", **more: Any) ->
 
 def keep(scene: Scene, *runs: KeptRun) -> None:
     """Write the runs where the console looks for them."""
-    directory = scene.desk.runs.directory
+    directory = scene.dependencies.runs.directory
     directory.mkdir(parents=True, exist_ok=True)
     for run in runs:
         (directory / run.file_name).write_text(json.dumps(run.as_json()))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from couponctl.tui.app import CouponApp
-    from couponctl.tui.poller import Feed
+    from couponctl.tui.poller import Poller
     from couponctl.tui.screens.mode import ModeScreen
-    from tests.support.tui.desks import Scene
+    from tests.support.tui.scenes import Scene
 
 
 SIZES = ((120, 36), (80, 24))
@@ -120,10 +120,10 @@ class Console:
 
     async def read_again(self) -> None:
         """Have the mode ask for everything anew, without waiting for its turn."""
-        for feed in cast("ModeScreen", self.app.screen_stack[0]).feeds:
-            before = feed.version
-            feed.poke()
-            await self.until(partial(_newer, feed, before))
+        for poller in cast("ModeScreen", self.app.screen_stack[0]).pollers:
+            before = poller.version
+            poller.poll_now()
+            await self.until(partial(_newer, poller, before))
         await self.settle()
 
     async def until(self, condition: Callable[[], object], *, seconds: float = 10) -> None:
@@ -135,5 +135,5 @@ class Console:
         await self.pilot.pause()
 
 
-def _newer(feed: Feed[Any], version: int) -> bool:
-    return feed.version > version
+def _newer(poller: Poller[Any], version: int) -> bool:
+    return poller.version > version

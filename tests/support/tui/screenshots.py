@@ -14,7 +14,7 @@ import asyncpg
 from textual.widgets import Input
 
 from couponctl import embedded
-from couponctl.server import reached
+from couponctl.server import server_for
 from couponctl.settings import Embedded, Settings
 from couponctl.tui.app import CouponApp
 from couponctl.tui.console_main import open_desk
@@ -50,15 +50,15 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
 
 async def session(settings: Settings, server: Server, directory: Path) -> None:
     async with open_desk(settings, server, ()) as opened:
-        desk = replace(
+        dependencies = replace(
             opened, settings=replace(settings, target=Embedded())
         )  # whose directory is nobody's business
         for name, amount in COUPONS.items():
-            await desk.sale.create(name, amount)
+            await dependencies.sale.create(name, amount)
         for number, (name, amount) in enumerate(COUPONS.items(), start=2):
             for user in range(min(amount, 60) if number % 3 else amount // 2 if amount < 400 else 130):
-                await desk.sale.claim(name, f"user-{user:04}")
-        app = CouponApp(desk)
+                await dependencies.sale.claim(name, f"user-{user:04}")
+        app = CouponApp(dependencies)
         async with app.run_test(size=SIZE) as pilot:
             app.theme = DARK.name
 
@@ -84,14 +84,14 @@ async def coupons(app: CouponApp, pilot: Pilot[Any], picture: Callable[[str], No
 
 async def _sell(app: CouponApp) -> None:
     for user in range(1_000, 1_400):
-        await app.desk.sale.claim("BLACK-FRIDAY", f"user-{user}")
-        await app.desk.sale.claim("WELCOME", f"user-{user}")
+        await app.dependencies.sale.claim("BLACK-FRIDAY", f"user-{user}")
+        await app.dependencies.sale.claim("WELCOME", f"user-{user}")
         await asyncio.sleep(0.01)
 
 
 async def drills(app: CouponApp, pilot: Pilot[Any], picture: Callable[[str], None]) -> None:
     """A drill that is under way, after another of its kind."""
-    stage = app.desk.stage
+    stage = app.dependencies.runner
     await pilot.press("2", "down", "down")
     for number in ("500", "2000"):
         await pilot.press("e")
@@ -115,7 +115,9 @@ async def pool(app: CouponApp, pilot: Pilot[Any], picture: Callable[[str], None]
     )
     async with idle.transaction():
         await idle.execute("SELECT FROM coupons WHERE name = 'DOUBLE-11' FOR UPDATE")
-        claims = [asyncio.create_task(app.desk.sale.claim("DOUBLE-11", f"late-{n}")) for n in range(3)]
+        claims = [
+            asyncio.create_task(app.dependencies.sale.claim("DOUBLE-11", f"late-{n}")) for n in range(3)
+        ]
         await pilot.press("3")
         await pilot.pause(3)
         picture("pool")
@@ -139,7 +141,7 @@ def main(directory: Path) -> None:
         os.environ["XDG_STATE_HOME"] = str(Path(scratch) / "state")
         base = Path(scratch) / "server"
         settings = Settings(Embedded(base))
-        with reached(settings) as server:
+        with server_for(settings) as server:
             asyncio.run(session(settings, server, directory))
         embedded.stop(base, now=True)
 

@@ -45,7 +45,7 @@ class _Screen:
         self._cells: dict[int, dict[int, str]] = {}
         self._row = self._column = 0
 
-    def feed(self, more: bytes) -> None:
+    def poller(self, more: bytes) -> None:
         text = self._rest + self._decoder.decode(more)
         begun = text.rfind("\x1b", max(0, len(text) - 64))
         whole = begun < 0 or _SEQUENCE.match(text, begun) is not None
@@ -91,7 +91,7 @@ class Window(Terminal):
         """What is on the screen now."""
         if not self._drawn:
             self._screen = _Screen()
-        self._screen.feed(self.seen[self._drawn :])
+        self._screen.poller(self.seen[self._drawn :])
         self._drawn = len(self.seen)
         return self._screen.text
 

@@ -1,4 +1,4 @@
-"""A desk made by hand: coupons, runs and drills that stand still, so that a screen is the same every time.
+"""What the console works with, made by hand: nothing moves, so that a screen is the same every time.
 
 What the database does is tested on the database; here it is what the screen makes of it.
 """
@@ -29,8 +29,8 @@ from couponctl.models import (
 )
 from couponctl.service import Attempt
 from couponctl.settings import Embedded, Settings
-from couponctl.tui.dependencies import Desk
-from couponctl.tui.drill_runner import Stage
+from couponctl.tui.dependencies import Dependencies
+from couponctl.tui.drill_runner import DrillRunner
 from couponctl.tui.events import EventLog
 
 if TYPE_CHECKING:
@@ -252,14 +252,14 @@ class StillLeavings:
 
 @dataclass
 class Scene:
-    """A desk, and what a test moves behind it."""
+    """A dependencies, and what a test moves behind it."""
 
     sale: StillSale
     server: StillServer
-    leavings: StillLeavings
+    leftovers: StillLeavings
     clock: Clock
     launched: list[StillDrill]
-    desk: Desk
+    dependencies: Dependencies
 
 
 def scene(
@@ -270,24 +270,24 @@ def scene(
 ) -> Scene:
     """A console's surroundings; kept runs go to the directory `runs`."""
     clock, launched = Clock(), []
-    sale, server, leavings = StillSale(*coupons), StillServer(activity()), StillLeavings()
+    sale, server, leftovers = StillSale(*coupons), StillServer(activity()), StillLeavings()
 
     def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> StillDrill:
         launched.append(StillDrill(drill, parameters, view()))
         return launched[-1]
 
-    desk = Desk(
+    dependencies = Dependencies(
         settings=settings,
         sale=sale,
         look_at_server=server.look,
-        leavings=leavings,
+        leftovers=leftovers,
         runs=RunStore(runs),
-        stage=Stage(launch),
+        runner=DrillRunner(launch),
         events=EventLog(lambda: NOON, prefix),
         clock=clock,
         now=lambda: NOON,
     )
-    return Scene(sale, server, leavings, clock, launched, desk)
+    return Scene(sale, server, leftovers, clock, launched, dependencies)
 
 
 FLASH_SALE = DRILLS[0]
