@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -253,3 +254,17 @@ def _loaded_by(code: str) -> set[str]:
     script = f"import sys\n{code}\nprint(); print('loaded', *{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+OLD_WORDS = (
+    "abreast arena attacker_of attackers desk director director_of fittings gate lay_out leavings poke"
+    " to_its_end witness"
+)
+"""Metaphors of before: couponctl says context, admin and observer connection, queue, leftovers, poller."""
+
+
+@pytest.mark.parametrize("word", OLD_WORDS.split())
+def test_the_old_words_are_gone(word: str) -> None:
+    used = re.compile(rf"(?<![a-z]){word}(?![a-z])", re.IGNORECASE)
+
+    assert [str(path) for path in modules() if used.search(path.read_text("utf-8"))] == []

@@ -129,15 +129,15 @@ class _Run(Generic[P]):
     async def go(self) -> None:
         """Fill the findings; an answer that the server owes ends the run early."""
         async with self._database(admin_of(self.id), connections=ADMIN) as admin:
-            fittings = SandboxOptions(unlogged=self.target.unlogged, triggers=bool(self.drill.faults))
+            options = SandboxOptions(unlogged=self.target.unlogged, triggers=bool(self.drill.faults))
             premises = await admitted(
                 admin,
                 connections_of(self.drill, self.parameters),
-                unlogged=fittings.unlogged,
+                unlogged=options.unlogged,
                 again=f"`couponctl drill {self.drill.name} {AGAIN}`",
             )
             self.findings.server = premises.as_json()
-            async with isolated_schema(admin, self.id, self.progress.on_server, premises, fittings) as schema:
+            async with isolated_schema(admin, self.id, self.progress.on_server, premises, options) as schema:
                 try:
                     await self._in_schema(schema, admin)
                 finally:
@@ -147,10 +147,10 @@ class _Run(Generic[P]):
         before = await footprint(admin, application_of(self.id))
         async with self._under_attack(self.target.server, schema) as service:
             self.progress.watch(service.database)
-            await self._attack(admin, self._arena(service, schema))
+            await self._attack(admin, self._context(service, schema))
         self._found(await leak_checks(admin, application_of(self.id), before))
 
-    def _arena(self, service: CouponService, schema: str) -> DrillContext:
+    def _context(self, service: CouponService, schema: str) -> DrillContext:
         return DrillContext(
             run_id=self.id,
             service=service,

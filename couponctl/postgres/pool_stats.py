@@ -27,7 +27,7 @@ class PoolWatch:
 
     def __init__(self, pool: AsyncAdaptedQueuePool, queue: FairQueue[Any]) -> None:
         self._pool = pool
-        self._gate = queue
+        self._queue = queue
         self._peak_in_use = 0
         self._peak_waiting = 0
         self._acquires = 0
@@ -36,7 +36,7 @@ class PoolWatch:
 
     def queued(self) -> None:
         """Somebody is about to wait, because every connection is lent."""
-        self._peak_waiting = max(self._peak_waiting, self._gate.waiting + 1)
+        self._peak_waiting = max(self._peak_waiting, self._queue.waiting + 1)
 
     def acquired(self, seconds: float) -> None:
         self._acquires += 1
@@ -55,7 +55,7 @@ class PoolWatch:
             size=self._pool.size(),
             in_use=self._pool.checkedout(),
             idle=self._pool.checkedin(),
-            waiting=self._gate.waiting,
+            waiting=self._queue.waiting,
             peak_in_use=self._peak_in_use,
             peak_waiting=self._peak_waiting,
             acquires=self._acquires,

@@ -39,7 +39,7 @@ class SandboxOptions:
 
 
 async def rehearse(
-    admin: Database, schema: str, fittings: SandboxOptions, event_triggers: Sequence[str]
+    admin: Database, schema: str, options: SandboxOptions, event_triggers: Sequence[str]
 ) -> None:
     """Create and drop what a run will, and take it back. Raises Guarded where an event trigger refuses it."""
     try:
@@ -49,7 +49,7 @@ async def rehearse(
             raw = await session.connection.get_raw_connection()
             assert raw.driver_connection is not None
             await raw.driver_connection.execute(schema_sql())
-            for statement in fittings.ddl(schema):
+            for statement in options.ddl(schema):
                 await session.execute(text(statement))
             await session.execute(DropSchema(schema, cascade=True))
     except Unavailable:
@@ -59,7 +59,7 @@ async def rehearse(
             raise
         raise Guarded(
             f"an event trigger of this database ({', '.join(event_triggers)}) refuses what this creates "
-            f"and drops: a schema, tables{', functions and triggers' if fittings.triggers else ''}",
+            f"and drops: a schema, tables{', functions and triggers' if options.triggers else ''}",
             "Have role or schema excepted there, or use another database; nothing was created.",
         ) from exc
 

@@ -49,18 +49,18 @@ class OnServer:
 
 @asynccontextmanager
 async def isolated_schema(
-    admin: Database, run_id: str, on_server: OnServer, premises: Premises, fittings: SandboxOptions
+    admin: Database, run_id: str, on_server: OnServer, premises: Premises, options: SandboxOptions
 ) -> AsyncIterator[str]:
     """A schema with the two tables for this run only. Raises Guarded where an event trigger refuses it."""
     schema = schema_of(run_id)
     if premises.event_triggers:
-        await rehearse(admin, schema, fittings, premises.event_triggers)
+        await rehearse(admin, schema, options, premises.event_triggers)
     on_server.schema = schema
     try:
         async with admin.session() as session:
             await session.execute(CreateSchema(schema))
             await session.commit()
-        await apply_schema(admin, schema=schema, unlogged=fittings.unlogged)
+        await apply_schema(admin, schema=schema, unlogged=options.unlogged)
         yield schema
     finally:
         await shielded(_clean_up(admin, run_id, on_server))

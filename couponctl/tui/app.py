@@ -64,7 +64,7 @@ _HUNG_UP = signals.exit_code(signal.SIGHUP)
 
 
 class CouponApp(KeyByKey):
-    """Four modes over one dependencies."""
+    """Four modes over one service."""
 
     # A relative path would be looked for beside the module of a subclass.
     CSS_PATH = Path(__file__).with_name("couponctl.tcss")

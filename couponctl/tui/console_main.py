@@ -48,8 +48,10 @@ class ServerLeavings:
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings, server: Server, prefix: Sequence[str]) -> AsyncIterator[Dependencies]:
-    """A dependencies on a server; a drill that still runs when it is left is aborted.
+async def open_dependencies(
+    settings: Settings, server: Server, prefix: Sequence[str]
+) -> AsyncIterator[Dependencies]:
+    """What the console works with, on a server; a drill that still runs when it is left is aborted.
 
     `prefix` names the database in the command lines of the event log.
     """
@@ -83,5 +85,5 @@ async def run_console(settings: Settings, server: Server, prefix: Sequence[str],
     """Run the console until it is left; the exit code. Raises whatever fault has ended it."""
     # What is loaded by now stays: each search of it for garbage would hold up the console for 50 ms.
     gc.freeze()
-    async with open_desk(settings, server, prefix) as dependencies:
+    async with open_dependencies(settings, server, prefix) as dependencies:
         return await CouponApp(dependencies, refresh_hz=refresh_hz).run_to_the_end()

@@ -40,7 +40,7 @@ class Poller(Generic[T]):
         self._read_at: float | None = None
         self._asked_at: float | None = None
         self._wanted = asyncio.Event()
-        self._poked = asyncio.Event()
+        self._poll_asked = asyncio.Event()
 
     @property
     def stale(self) -> str:
@@ -64,18 +64,18 @@ class Poller(Generic[T]):
 
     def poll_now(self) -> int:
         """Read at once: something has changed. The version from which on that is in the value."""
-        self._poked.set()
+        self._poll_asked.set()
         return self.version + (1 if self._asked_at is None else 2)
 
     async def follow(self) -> None:
         """Read as long as the task lives."""
         while True:
             await self._wanted.wait()
-            self._poked.clear()
+            self._poll_asked.clear()
             await self.refresh()
             try:
                 async with asyncio.timeout(self._every):
-                    await self._poked.wait()
+                    await self._poll_asked.wait()
             except TimeoutError:
                 continue
 

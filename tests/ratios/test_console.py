@@ -17,7 +17,7 @@ import pytest
 from couponctl.drills.catalog.sale import SCALE
 from couponctl.settings import Settings
 from couponctl.tui.app import CouponApp
-from couponctl.tui.console_main import open_desk
+from couponctl.tui.console_main import open_dependencies
 from tests.support.programs import finished
 from tests.support.tui.windows import Window, window
 
@@ -67,7 +67,7 @@ async def watched_loop() -> AsyncIterator[Heartbeat]:
 async def console(server: Server, limits: Limits) -> AsyncIterator[CouponApp]:
     """Open on the drills, and drawing by itself; the collector spares what is loaded, as in the program."""
     gc.freeze()
-    async with open_desk(Settings(server, limits=limits), server, ()) as dependencies:
+    async with open_dependencies(Settings(server, limits=limits), server, ()) as dependencies:
         app = CouponApp(dependencies)
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.press("2")

@@ -14,7 +14,7 @@ from couponctl.ledger.schema import schema_sql
 from couponctl.server import server_for
 from couponctl.settings import Embedded, Settings
 from couponctl.tui.app import CouponApp
-from couponctl.tui.console_main import open_desk
+from couponctl.tui.console_main import open_dependencies
 from tests.support.clones import Clones
 from tests.support.leftovers import assert_nothing_left
 from tests.support.tui.pictures import Console
@@ -39,7 +39,7 @@ LONG = 20.0
 @asynccontextmanager
 async def opened_on(server: Server, settings: Settings) -> AsyncIterator[Console]:
     """The console with everything behind it that the real one has."""
-    async with open_desk(settings, server, ()) as dependencies:
+    async with open_dependencies(settings, server, ()) as dependencies:
         app = CouponApp(dependencies, refresh_hz=0)
         async with app.run_test(size=(160, 45), notifications=True) as pilot:
             console = Console(app, pilot, _NO_SCENE)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from couponctl.drills.reports.conclusion import LEVEL_GLYPHS, conclusion
 from couponctl.drills.drill import Verdict
+from couponctl.drills.reports.conclusion import LEVEL_GLYPHS, conclusion
 from couponctl.drills.reports.text import UNLOGGED, latency_rows, phase_rows, shown
 from couponctl.present import counted, milliseconds, safe
 

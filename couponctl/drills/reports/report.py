@@ -6,14 +6,14 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from couponctl.drills.reports.check_ids import check_of
 from couponctl.drills.drill import Verdict
+from couponctl.drills.faults.database import Fault
 from couponctl.drills.histogram import BOUNDS_MS, BUCKETS, histogram
-from couponctl.drills.reports.phases import Spread
+from couponctl.drills.reports.check_ids import check_of
 from couponctl.drills.reports.decode import Facts, flat, of, whole
+from couponctl.drills.reports.phases import Spread
 from couponctl.drills.reports.slo import Level
 from couponctl.errors import Invalid
-from couponctl.drills.faults.database import Fault
 from couponctl.models import Outcome, PoolStats
 from couponctl.postgres.pool_stats import nearest_rank
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import operator
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from couponctl.errors import Invalid
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {

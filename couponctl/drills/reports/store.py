@@ -19,8 +19,8 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from couponctl import __version__
-from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.check import some
+from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.reports.decode import Facts
 from couponctl.drills.reports.report import Report
 from couponctl.embedded.directory import write_private

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from couponctl.drills.reports.conclusion import LEVEL_GLYPHS, conclusion
 from couponctl.drills.drill import connections_of
+from couponctl.drills.reports.conclusion import LEVEL_GLYPHS, conclusion
 from couponctl.models import Phases
 from couponctl.present import aligned, milliseconds, safe
 

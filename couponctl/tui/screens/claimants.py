@@ -40,7 +40,7 @@ class ClaimantsScreen(ModalScreen[None]):
 
     def __init__(self, dependencies: Dependencies, coupon: str) -> None:
         super().__init__()
-        self._desk = dependencies
+        self._dependencies = dependencies
         self._coupon = coupon
         self._next: str | None = None
 
@@ -72,7 +72,7 @@ class ClaimantsScreen(ModalScreen[None]):
     async def _show_page(self, after: str | None) -> None:
         stock = self.query_one("#stock", LiveText)
         try:
-            page = await self._desk.sale.show(self._coupon, limit=PAGE, after=after)
+            page = await self._dependencies.sale.show(self._coupon, limit=PAGE, after=after)
         except Exception as error:  # noqa: BLE001 - see sentence_of
             stock.show(literal(sentence_of(error), Tone.WARN))
             return
@@ -89,7 +89,7 @@ class ClaimantsScreen(ModalScreen[None]):
     async def _answer(self, user: str) -> None:
         answer = self.query_one("#answer", LiveText)
         try:
-            claim = await self._desk.sale.find_claim(self._coupon, user)
+            claim = await self._dependencies.sale.find_claim(self._coupon, user)
         except Exception as error:  # noqa: BLE001 - see sentence_of
             answer.show(literal(sentence_of(error), Tone.WARN))
             return
@@ -97,4 +97,4 @@ class ClaimantsScreen(ModalScreen[None]):
         tone = Tone.WARN if claim is None else Tone.GOOD
         answer.show(literal(words, tone))
         command = ("show", "--user", user, *operands(self._coupon))
-        self._desk.events.add(words, command=command, tone=tone)
+        self._dependencies.events.add(words, command=command, tone=tone)

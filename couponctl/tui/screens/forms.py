@@ -149,12 +149,12 @@ class NewCoupon(Form["Coupon"]):
     def __init__(self, dependencies: Dependencies) -> None:
         fields = (Field("name", "Name"), Field("amount", "Units on sale"))
         super().__init__("New coupon", fields, action="Create")
-        self._desk = dependencies
+        self._dependencies = dependencies
 
     async def act(self, values: Mapping[str, str]) -> Coupon:
         name, amount = values["name"], whole_number("amount", values["amount"])
-        coupon = await self._desk.sale.create(name, amount)
-        self._desk.events.add(
+        coupon = await self._dependencies.sale.create(name, amount)
+        self._dependencies.events.add(
             f"{name}: {amount:,} units on sale",
             command=("create", *operands(name, str(amount))),
             tone=Tone.GOOD,
@@ -168,14 +168,14 @@ class ClaimCoupon(Form["Attempt"]):
     def __init__(self, dependencies: Dependencies, coupon: str) -> None:
         fields = (Field("coupon", "Coupon", coupon), Field("user", "User id"))
         super().__init__("Claim", fields, action="Claim")
-        self._desk = dependencies
+        self._dependencies = dependencies
 
     async def act(self, values: Mapping[str, str]) -> Attempt:
         coupon, user = values["coupon"], values["user"]
-        attempt = await self._desk.sale.claim(coupon, user)
+        attempt = await self._dependencies.sale.claim(coupon, user)
         words = f"{user} has claimed {coupon}" if attempt.refusal is None else attempt.refusal.message
         tone = Tone.GOOD if attempt.refusal is None else Tone.WARN
-        self._desk.events.add(words, command=("claim", *operands(coupon, user)), tone=tone)
+        self._dependencies.events.add(words, command=("claim", *operands(coupon, user)), tone=tone)
         if attempt.refusal is not None:
             raise attempt.refusal
         return attempt

@@ -17,7 +17,7 @@ from couponctl import embedded
 from couponctl.server import server_for
 from couponctl.settings import Embedded, Settings
 from couponctl.tui.app import CouponApp
-from couponctl.tui.console_main import open_desk
+from couponctl.tui.console_main import open_dependencies
 from couponctl.tui.theme import DARK
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
 
 
 async def session(settings: Settings, server: Server, directory: Path) -> None:
-    async with open_desk(settings, server, ()) as opened:
+    async with open_dependencies(settings, server, ()) as opened:
         dependencies = replace(
             opened, settings=replace(settings, target=Embedded())
         )  # whose directory is nobody's business

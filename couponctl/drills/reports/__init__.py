@@ -1,0 +1,1 @@
+"""What a drill leaves: its report, in words and files, compared, kept."""
