@@ -1,4 +1,4 @@
-"""The console on a dependencies made by hand, without timers: a picture is drawn when the test says so."""
+"""The console on scenes made by hand, without timers: a picture is drawn when the test says so."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ class StillLeavings:
 
 @dataclass
 class Scene:
-    """A dependencies, and what a test moves behind it."""
+    """What a console works with, and what a test moves behind it."""
 
     sale: StillSale
     server: StillServer
