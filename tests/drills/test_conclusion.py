@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from couponctl.drills.reports.slo_check import held_to
 
 from couponctl.drills.check import Check
 from couponctl.drills.progress import Progress
@@ -17,6 +16,7 @@ from couponctl.drills.reports.conclusion import aborted_words, conclusion
 from couponctl.drills.reports.junit import junit
 from couponctl.drills.reports.markdown import markdown
 from couponctl.drills.reports.slo import parse
+from couponctl.drills.reports.slo_check import held_to
 from couponctl.drills.reports.store import KeptRun, run_rows
 from couponctl.drills.reports.text import progress_words, report_lines, scorecard_lines
 from couponctl.models import Outcome

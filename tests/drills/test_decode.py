@@ -8,7 +8,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from couponctl.drills.reports.slo_check import held_to
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from couponctl.drills.reports.comparison import compare, comparison_lines
 from couponctl.drills.reports.phases import Spread
 from couponctl.drills.reports.report import Latency, Report
 from couponctl.drills.reports.slo import COUNTS, TIMES, parse
+from couponctl.drills.reports.slo_check import held_to
 from couponctl.drills.reports.text import report_lines
 from couponctl.errors import Invalid
 from couponctl.models import Outcome, Phases, PoolStats

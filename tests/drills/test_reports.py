@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
-from couponctl.drills.reports.slo_check import held_to
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from couponctl.drills.reports.journal_jsonl import journal_lines
 from couponctl.drills.reports.junit import CONCLUSION, junit
 from couponctl.drills.reports.markdown import markdown
 from couponctl.drills.reports.slo import parse
+from couponctl.drills.reports.slo_check import held_to
 from couponctl.drills.reports.text import report_lines
 from couponctl.models import Outcome, Phases
 from tests.support.reports import entry, report

@@ -7,11 +7,11 @@ from string import printable
 from typing import TYPE_CHECKING
 
 import pytest
-from couponctl.drills.reports.slo_check import held_to
 from hypothesis import given
 from hypothesis import strategies as st
 
 from couponctl.drills.reports.slo import COUNTS, OPERATORS, TIMES, parse
+from couponctl.drills.reports.slo_check import held_to
 from couponctl.errors import Invalid
 from couponctl.models import Outcome
 from tests.support.reports import entry, report

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from couponctl.drills.reports.slo_check import held_to
 from textual.widgets import Input
 
 from couponctl.drills.reports.conclusion import aborted_words
 from couponctl.drills.reports.slo import parse
+from couponctl.drills.reports.slo_check import held_to
 from couponctl.errors import Unreachable
 from couponctl.postgres.libpq import server_at
 from couponctl.sandbox.schema import Leftover
