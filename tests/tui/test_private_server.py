@@ -23,13 +23,13 @@ import os, signal, sys
 from pathlib import Path
 from couponctl.drills.engine import Target
 from couponctl.drills.catalog.sale import SCALE
-from couponctl.server import kept_up, reached
+from couponctl.server import kept_up, server_for
 from couponctl.postgres.limits import DEFAULT_LIMITS
 from couponctl.settings import Embedded, Settings
 from couponctl.tui.drill_process import DrillProcess, Order
 
 settings = Settings(Embedded(Path(sys.argv[1])))
-with reached(settings) as server:
+with server_for(settings) as server:
     order = Order(SCALE, SCALE.parameters(n=2000), Target(server, DEFAULT_LIMITS), 7)
     with kept_up(settings) as descriptors:
         drill = DrillProcess(order, descriptors)
