@@ -157,7 +157,7 @@ KILLED_BY = {
     "lost batch is failure": killers(
         "connection-drop", checks=("refused-users-with-claim", "lost-answers-claimed")
     ),
-    "late batch is sold out": killers("query-timeout", checks=("timeouts-told", "sold-out-with-units-left")),
+    "late batch is sold out": killers("query-timeout", checks=("timeouts-told", "sold-out-too-early")),
     "locks left": killers("flash-sale", "leak-check"),
     "settings left": killers("flash-sale", "double-dip"),
     "threads left": killers("leak-check", "flash-sale"),
