@@ -231,7 +231,7 @@ def test_a_server_without_any_supervisor_finds_a_new_one(stopped: Path) -> None:
     with embedded.running(stopped):
         server = server_of(stopped)
         assert killed(*supervisors(stopped))
-    assert not embedded.Cluster(stopped).supervised
+    assert soon(lambda: not embedded.Cluster(stopped).supervised)
     with embedded.running(stopped):
         assert server_of(stopped) == server, "it is adopted, not restarted"
         assert embedded.Cluster(stopped).supervised
