@@ -158,7 +158,7 @@ class CouponService:
         check_asked("coupon name", name)
         check_written("user id", user_id)
         try:
-            (outcome, phases), resolved = await self._patiently(self._claim_once, name, user_id)
+            (outcome, phases), resolved = await self._with_retries(self._claim_once, name, user_id)
         except RefusedByDatabase as exc:
             return _refused(exc, name, user_id)
         except Unavailable as exc:
@@ -166,7 +166,7 @@ class CouponService:
         refusal = _refusal(outcome, name, user_id)
         return Attempt(name, user_id, outcome, refusal, phases, resolved=resolved)
 
-    async def _patiently(self, work: Callable[..., Awaitable[R]], *about: object) -> tuple[R, bool]:
+    async def _with_retries(self, work: Callable[..., Awaitable[R]], *about: object) -> tuple[R, bool]:
         """The result of work that may be done again, and whether a lost answer was resolved by that.
 
         Raises Unavailable: OutcomeUnknown where an answer was lost and no try brought another.
@@ -216,7 +216,7 @@ class CouponService:
         answered(before)
 
     async def _claim_chunk(self, name: str, batches: Batches, users: Sequence[str]) -> Sequence[Attempt]:
-        answers, resolved = await self._patiently(_claim_batch, batches, users)
+        answers, resolved = await self._with_retries(_claim_batch, batches, users)
         return [
             _refused(answer, name, user)
             if isinstance(answer, RefusedByDatabase)

@@ -15,7 +15,7 @@ from couponctl.aio.cancellation import task_group
 from couponctl.drills.check import Check, none_of
 from couponctl.drills.journal import Creation, Entry, Journal, Ledger
 from couponctl.errors import CouponctlError, CouponNotFound
-from couponctl.ledger.queries import find_coupon
+from couponctl.ledger.queries import all_claims, find_coupon, in_calendar
 from couponctl.ledger.tables import claims, coupons
 from couponctl.models import Outcome
 
@@ -185,7 +185,7 @@ class DrillContext:
 
     async def _watch_rows(self, coupon: str, watch: RowWatch) -> None:
         per_user = (
-            select(func.count().label("rows"), func.min(claims.c.created_at).label("earliest"))
+            select(func.count().label("rows"), func.min(in_calendar(claims.c.created_at)).label("earliest"))
             .where(claims.c.coupon_name == coupon)
             .group_by(claims.c.user_id)
             .subquery()
@@ -213,15 +213,9 @@ async def ledger_of(observer: Database, coupon: str) -> Ledger:
         found = await find_coupon(session, coupon)
         if found is None:
             raise CouponNotFound(coupon)
-        rows = (
-            select(claims.c.user_id, claims.c.created_at)
-            .where(claims.c.coupon_name == coupon)
-            .order_by(claims.c.user_id)
-        )
-        claimed = (await session.execute(rows)).all()
+        claimed = await all_claims(session, coupon)
         read_at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-        users, times = (tuple(row[column] for row in claimed) for column in (0, 1))
-        return Ledger(found, users, times, read_at)
+        return Ledger(found, claimed, read_at)
 
 
 class RowWatch:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from couponctl.drills.check import Check, equals, none_of
-from couponctl.models import Coupon, Outcome, Phases
+from couponctl.models import Claim, Coupon, Outcome, Phases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,14 +58,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The final read of one coupon: its counter, and a user id for every row of its claims, in order."""
+    """The final read of one coupon: its counter, and every row of its claims, in order of the users."""
 
     coupon: Coupon
-    claimed_by: tuple[str, ...]
-    claimed_at: tuple[datetime, ...]
-    """When each of them claimed, by the server's clock."""
+    claims: tuple[Claim, ...]
     read_at: datetime
-    """By the same clock."""
+    """By the server's clock, as the times of the claims are."""
+
+    @property
+    def claimed_by(self) -> tuple[str, ...]:
+        """A user id for every row."""
+        return tuple(claim.user_id for claim in self.claims)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +146,8 @@ def ledger_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list
         by_user[entry.user_id].append(entry)
     acknowledged = {user for user, theirs in by_user.items() if any(e.acknowledged for e in theirs)}
     unanswered = {user for user, theirs in by_user.items() if any(_unanswered(e) for e in theirs)}
-    told_sold_out = {e.user_id for e in entries if e.outcome is Outcome.SOLD_OUT}
     told_already = {e.user_id for e in entries if e.outcome is Outcome.ALREADY_CLAIMED}
     wins = Counter(e.user_id for e in entries if e.outcome is Outcome.CLAIMED)
-    rows = Counter(ledger.claimed_by)
-    coupon = ledger.coupon
     return [
         none_of(
             "acknowledged-claims-lost",
@@ -174,6 +174,15 @@ def ledger_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list
             'users told "claimed" more than once',
             [user for user, times in wins.items() if times > 1],
         ),
+        *_stock_checks(entries, ledger, amount),
+    ]
+
+
+def _stock_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list[Check]:
+    told_sold_out = {e.user_id for e in entries if e.outcome is Outcome.SOLD_OUT}
+    rows = Counter(ledger.claimed_by)
+    coupon = ledger.coupon
+    return [
         none_of(
             "users-with-two-rows",
             "users with more than one claim in the ledger",
@@ -182,7 +191,7 @@ def ledger_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list
         equals(
             "remaining-matches-claims",
             "remaining = amount - claims in the ledger",
-            coupon.amount - len(ledger.claimed_by),
+            coupon.amount - len(ledger.claims),
             coupon.remaining_amount,
         ),
         equals("amount-as-created", "the amount is as created", amount, coupon.amount),
@@ -192,7 +201,7 @@ def ledger_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list
             'users told "sold out" of a coupon that has units left',
             told_sold_out if coupon.remaining_amount > 0 else (),
         ),
-        equals("oversold", "units oversold", 0, max(0, len(ledger.claimed_by) - coupon.amount)),
+        equals("oversold", "units oversold", 0, max(0, len(ledger.claims) - coupon.amount)),
     ]
 
 

@@ -52,7 +52,7 @@ class Plan:
         if premises is None:
             yield "the private server does not run; it would be started, and was not looked at"
         else:
-            room = premises.narrowest
+            room = premises.facts.narrowest
             yield (
                 f"{safe(premises.where)}: {premises.free} of {room.limit} connections are free "
                 f"({room.limited_by}), {self.connections} are needed"
@@ -71,8 +71,8 @@ class Plan:
             "room": premises
             and {
                 "free": premises.free,
-                "limit": premises.narrowest.limit,
-                "limited_by": premises.narrowest.limited_by,
+                "limit": premises.facts.narrowest.limit,
+                "limited_by": premises.facts.narrowest.limited_by,
             },
             "consent": consent or None,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -16,6 +16,7 @@ from couponctl.models import Outcome, Sort
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+    from datetime import date
 
     from couponctl.drills.journal import Entry, Ledger
     from couponctl.models import Coupon
@@ -30,6 +31,8 @@ _ASKED = 5
 
 _OTHERS = 2
 """Users who have claimed in vain, or another coupon, and are asked about too."""
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 _STRANGER = "a user who has claimed nothing"
 
@@ -92,18 +95,17 @@ def _misplaced(told: Sequence[str], right: Sequence[str]) -> list[str]:
 
 
 def _newest(ledger: Ledger) -> list[str]:
-    made = zip(ledger.claimed_by, ledger.claimed_at, strict=True)
     # In the order of the database where they claimed at the same time: the ledger is.
-    return [user for user, _ in sorted(made, key=lambda claim: claim[1], reverse=True)][:_ASKED]
+    newest_first = sorted(ledger.claims, key=lambda claim: _moment(claim.created_at), reverse=True)
+    return [claim.user_id for claim in newest_first[:_ASKED]]
 
 
 async def _misjudged(service: CouponService, ledger: Ledger, users: Collection[str]) -> AsyncIterator[str]:
-    claims = dict(zip(ledger.claimed_by, ledger.claimed_at, strict=True))
+    claims = {claim.user_id: claim for claim in ledger.claims}
     others = sorted({*users} - {*claims})[:_OTHERS]
     asked = {*ledger.claimed_by[:_ASKED], *ledger.claimed_by[-_ASKED:], *others, _STRANGER}
     for user in sorted(asked):
-        found = await service.find_claim(ledger.coupon.name, user)
-        if (found and found.created_at) != claims.get(user):
+        if await service.find_claim(ledger.coupon.name, user) != claims.get(user):
             yield user
 
 
@@ -120,8 +122,9 @@ async def names_of_coupons(database: Database) -> list[str]:
         return [*(await session.execute(select(coupons.c.name).order_by(coupons.c.name))).scalars()]
 
 
-def _second_of(coupon: Coupon) -> float:
-    return coupon.created_at.timestamp() if isinstance(coupon.created_at, datetime) else 0.0
+def _moment(at: date | None) -> datetime:
+    """The moment, or for what is none, as a database may have it, one before all others."""
+    return at if isinstance(at, datetime) and at.tzinfo else _NEVER
 
 
 _ORDERS: dict[Sort, Callable[[Coupon], Any]] = {
@@ -129,7 +132,7 @@ _ORDERS: dict[Sort, Callable[[Coupon], Any]] = {
     Sort.REMAINING: lambda coupon: coupon.remaining_amount,
     Sort.CLAIMED: lambda coupon: -coupon.claimed_amount,
     Sort.AMOUNT: lambda coupon: -coupon.amount,
-    Sort.CREATED: lambda coupon: -_second_of(coupon),
+    Sort.CREATED: lambda coupon: -_moment(coupon.created_at).timestamp(),
 }
 
 
@@ -167,11 +170,9 @@ def _unlike(listed: list[Coupon], ledger: Coupon) -> list[str]:
 
 def clock_checks(ledger: Ledger, began: datetime) -> list[Check]:
     """Everything in the ledger was made within the drill, by the server's own clock."""
-    made = {f"claim of {user}": at for user, at in zip(ledger.claimed_by, ledger.claimed_at, strict=True)}
-    created = ledger.coupon.created_at
-    outside = [what for what, at in made.items() if not began <= at <= ledger.read_at]
-    if not isinstance(created, datetime) or not began <= created <= ledger.read_at:
-        outside.append("the coupon")
+    made = [(f"claim of {claim.user_id}", claim.created_at) for claim in ledger.claims]
+    made.append(("the coupon", ledger.coupon.created_at))
+    outside = [what for what, at in made if not began <= _moment(at) <= ledger.read_at]
     return [none_of("times-outside-the-drill", "creation times outside the drill", outside)]
 
 
@@ -183,7 +184,7 @@ def sequence_checks(entries: Sequence[Entry], ledger: Ledger) -> list[Check]:
 
 
 def _dated_before(entries: Sequence[Entry], ledger: Ledger) -> Iterator[str]:
-    at = dict(zip(ledger.claimed_by, ledger.claimed_at, strict=True))
+    at = {claim.user_id: _moment(claim.created_at) for claim in ledger.claims}
     won = [entry for entry in entries if entry.outcome is Outcome.CLAIMED and entry.user_id in at]
     answered = deque(sorted(won, key=lambda entry: entry.end))
     latest: datetime | None = None

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from couponctl.errors import ClaimNotSeen, CouponNotFound, CouponNotSeen, SchemaUnfit
 from couponctl.ledger.tables import LikeItsColumn, claims, coupons, qualified
 from couponctl.models import Claim, Claimants, Coupon, CouponPage, Hidden, Sort
-from couponctl.postgres.row_security import hidden_by, hides
+from couponctl.postgres.row_security import hidden_by, sight
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,13 +48,13 @@ _EARLIEST: ColumnElement[Any] = literal_column("'0001-01-02'")
 _LATEST: ColumnElement[Any] = literal_column("'9999-12-30'")
 
 
-def _told(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+def in_calendar(moment: ColumnElement[Any]) -> ColumnElement[Any]:
     """The moment, or NULL for one that Python's calendar has not: infinity, or a year like 20261."""
     return case((moment.between(_EARLIEST, _LATEST), moment)).label("created_at")
 
 
-_COUPON = (coupons.c.name, coupons.c.amount, coupons.c.remaining_amount, _told(coupons.c.created_at))
-_CLAIM = (claims.c.user_id, _told(claims.c.created_at))
+_COUPON = (coupons.c.name, coupons.c.amount, coupons.c.remaining_amount, in_calendar(coupons.c.created_at))
+_CLAIM = (claims.c.user_id, in_calendar(claims.c.created_at))
 
 
 def _coupon_of(row: Row[Any]) -> Coupon:
@@ -89,11 +89,7 @@ async def create_coupon(session: Session, name: str, amount: int) -> Coupon | No
     return None if row is None else _coupon_of(row)
 
 
-_SIGHT = f"""
-    SELECT current_user::text AS role,
-           {hides("to_regclass(:coupons)")} AS hides_coupons,
-           {hides("to_regclass(:claims)")} AS hides_claims
-"""
+_SIGHT = f"SELECT {sight(coupons='to_regclass(:coupons)', claims='to_regclass(:claims)')}"
 
 
 def _sight(schema: str | None) -> TextualSelect:
@@ -109,9 +105,9 @@ async def hidden(session: Session) -> Hidden | None:
 
 async def _seen(session: Session, query: Select[Any], *order: str) -> tuple[list[Row[Any]], Hidden | None]:
     """The rows of a query, and what may be hidden: in one statement, so that it takes no round trip more."""
-    sight = _sight(session.schema).subquery("sight")
+    seen_as = _sight(session.schema).subquery("sight")
     found = query.add_columns(true().label("found")).subquery("page")
-    together = select(sight, found).join_from(sight, found, true(), isouter=True)
+    together = select(seen_as, found).join_from(seen_as, found, true(), isouter=True)
     rows = (await session.execute(together.order_by(*(found.c[key] for key in order)))).all()
     return [row for row in rows if row.found], hidden_by(rows[0])
 
@@ -183,6 +179,12 @@ async def find_claim(session: Session, name: str, user_id: str, hidden: Hidden |
     if row is None and hidden and hidden.claims:
         raise ClaimNotSeen(name, user_id, hidden.role)
     return None if row is None else _claim_of(row)
+
+
+async def all_claims(session: Session, name: str) -> tuple[Claim, ...]:
+    """Every claim of the coupon, by user id."""
+    mine = select(*_CLAIM).where(claims.c.coupon_name == name).order_by(claims.c.user_id)
+    return tuple(_claim_of(row) for row in await session.execute(mine))
 
 
 async def newest_claimants(session: Session, name: str, limit: int) -> tuple[Claim, ...]:

@@ -226,7 +226,7 @@ class Database:
                     # One that is still on its way back when the pool closes would never be closed.
                     await shielded(connection.close())
             finally:
-                self._queue.leave(turn.coupon)
+                self._queue.release(turn.coupon)
         except Exception as exc:
             if (own := self._translated(exc, session)) is None:
                 raise
@@ -254,14 +254,14 @@ class Database:
     async def _take_back(self, direct: Direct, exc: BaseException | None) -> None:
         # Only after a plain answer of the server is it certain how the connection stands.
         if exc is None or (not direct.gone and sqlstate_of(exc) not in {None, READ_ONLY}):
-            self._queue.leave(direct.coupon, direct.fairy)
+            self._queue.release(direct.coupon, direct.fairy)
         else:
             direct.lost = direct.gone
             try:
                 await shielded(greenlet_spawn(direct.fairy.invalidate))
             finally:
                 direct.fairy.close()
-                self._queue.leave(direct.coupon)
+                self._queue.release(direct.coupon)
         if isinstance(exc, Exception) and (own := self._translated(exc, direct)) is not None:
             raise own from exc
 
@@ -286,7 +286,7 @@ class Database:
         if not self._queue.open_to(coupon):
             self._watch.queued()
         try:
-            return Turn(coupon, asked_at, await self._queue.enter(self.limits.acquire_timeout, coupon))
+            return Turn(coupon, asked_at, await self._queue.acquire(self.limits.acquire_timeout, coupon))
         except TimeoutError:
             self._watch.gave_up()
             raise PoolExhausted(self.limits.pool_size, self.limits.acquire_timeout) from None
@@ -306,7 +306,7 @@ class Database:
             fairy: PoolProxiedConnection = await greenlet_spawn(self._pool.connect)
         except BaseException:
             self._terminate_just_opened()
-            self._queue.leave(coupon)
+            self._queue.release(coupon)
             raise
         self._just_opened.pop(asyncio.current_task(), None)
         return fairy

@@ -42,10 +42,15 @@ class ServerFacts:
     """A standby, or set so."""
     rooms: tuple[Room, ...]
     """Every limit that counts for the role; the connection that looked is among those taken."""
-    publications: tuple[str, ...]
+    publications: tuple[str, ...] = ()
     """Those that send new tables to subscribers, which do not have them."""
-    event_triggers: tuple[str, ...]
+    event_triggers: tuple[str, ...] = ()
     """Those that may refuse what is created."""
+
+    @property
+    def narrowest(self) -> Room:
+        """The limit that is reached first."""
+        return min(self.rooms, key=lambda room: room.free)
 
 
 # What is kept back stays so even for roles that may use it: whoever must stop a drill has to get in.

@@ -15,12 +15,12 @@ T = TypeVar("T")
 class FairQueue(Generic[T]):
     """A number of places, and the queues before them.
 
-    Of those who come about one subject only a few are let in at once: they would but wait for each other
-    inside. Subjects take turns.
+    Of those who come about one key only a few are let in at once: they would but wait for each other
+    inside. Keys take turns.
     """
 
     def __init__(self, places: int, *, max_per_key: int, discard: Callable[[T], None]) -> None:
-        """`max_per_key` is how many are let in about one subject; `discard` takes what nobody came for."""
+        """`max_per_key` is how many are let in about one key; `discard` takes what nobody came for."""
         self.waiting = 0
         self._free = places
         self._max_per_key = max_per_key
@@ -28,40 +28,40 @@ class FairQueue(Generic[T]):
         self._inside: Counter[str] = Counter()
         self._queues: dict[str | None, deque[asyncio.Future[T | None]]] = {}
 
-    def open_to(self, subject: str | None) -> bool:
+    def open_to(self, key: str | None) -> bool:
         """Whether somebody would be let in at once."""
-        return self._free > 0 and self._may_enter(subject)
+        return self._free > 0 and self._may_acquire(key)
 
-    async def enter(self, patience: float, subject: str | None = None) -> T | None:
-        """Take a place; what was left in it, or None. Without a subject there is no limit but the places.
+    async def acquire(self, timeout: float, key: str | None = None) -> T | None:
+        """Take a place; what was left in it, or None. Without a key there is no limit but the places.
 
-        Raises TimeoutError after `patience` seconds in the queue.
+        Raises TimeoutError after `timeout` seconds in the queue.
         """
-        if self.open_to(subject):
+        if self.open_to(key):
             self._free -= 1
-            self._count(subject, 1)
+            self._count(key, 1)
             return None
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[T | None] = loop.create_future()
-        self._queues.setdefault(subject, deque()).append(turn)
-        timer = loop.call_later(patience, _give_up, turn)
+        self._queues.setdefault(key, deque()).append(turn)
+        timer = loop.call_later(timeout, _give_up, turn)
         self.waiting += 1
         try:
             return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.leave(subject, turn.result())  # its turn came, and it was cancelled at once
+                self.release(key, turn.result())  # its turn came, and it was cancelled at once
             turn.cancel()
             raise
         finally:
             self.waiting -= 1
             timer.cancel()
 
-    def leave(self, subject: str | None = None, thing: T | None = None) -> None:
+    def release(self, key: str | None = None, thing: T | None = None) -> None:
         """Give the place up, to the next in turn, and the thing with it."""
-        self._count(subject, -1)
+        self._count(key, -1)
         for following in tuple(self._queues):
-            if self._may_enter(following) and (turn := self._next(following)) is not None:
+            if self._may_acquire(following) and (turn := self._next(following)) is not None:
                 self._count(following, 1)
                 turn.set_result(thing)
                 return
@@ -69,23 +69,23 @@ class FairQueue(Generic[T]):
         if thing is not None:
             self._discard(thing)
 
-    def _may_enter(self, subject: str | None) -> bool:
-        return subject is None or self._inside[subject] < self._max_per_key
+    def _may_acquire(self, key: str | None) -> bool:
+        return key is None or self._inside[key] < self._max_per_key
 
-    def _count(self, subject: str | None, more: int) -> None:
-        if subject is not None:
-            self._inside[subject] += more
-            if not self._inside[subject]:
-                del self._inside[subject]
+    def _count(self, key: str | None, more: int) -> None:
+        if key is not None:
+            self._inside[key] += more
+            if not self._inside[key]:
+                del self._inside[key]
 
-    def _next(self, subject: str | None) -> asyncio.Future[T | None] | None:
-        """The first who still waits about the subject; the others about it come after all other subjects."""
-        queue = self._queues.pop(subject)
+    def _next(self, key: str | None) -> asyncio.Future[T | None] | None:
+        """The first who still waits about the key; the others about it come after all other keys."""
+        queue = self._queues.pop(key)
         while queue:
             turn = queue.popleft()
             if not turn.done():
                 if queue:
-                    self._queues[subject] = queue
+                    self._queues[key] = queue
                 return turn
         return None
 

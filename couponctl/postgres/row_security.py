@@ -24,13 +24,17 @@ _HIDES = """
 """
 
 
-def hides(oid: str) -> str:
-    """SQL that is true where rows of the table of that oid may be hidden from the role."""
-    return _HIDES.format(oid=oid)
+def sight(*, coupons: str, claims: str) -> str:
+    """SQL for the columns that `hidden_by` reads, of tables whose oids these expressions are."""
+    return f"""
+        current_user::text AS role,
+        {_HIDES.format(oid=coupons)} AS hides_coupons,
+        {_HIDES.format(oid=claims)} AS hides_claims
+    """
 
 
 def hidden_by(row: Row[Any]) -> Hidden | None:
-    """What the columns `role`, `hides_coupons` and `hides_claims` tell; None where nothing is hidden."""
+    """What the columns of `sight` tell; None where nothing is hidden."""
     if not (row.hides_coupons or row.hides_claims):
         return None
     return Hidden(row.role, coupons=bool(row.hides_coupons), claims=bool(row.hides_claims))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from couponctl.models import ServerStats
-from couponctl.postgres.row_security import hidden_by, hides
+from couponctl.postgres.row_security import hidden_by, sight
 
 if TYPE_CHECKING:
     from couponctl.postgres.database import Session
@@ -28,9 +28,7 @@ _SERVER_STATS = text(f"""
            count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction,
            count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waits,
            count(*) FILTER (WHERE application_name LIKE 'couponctl/%') AS own_backends,
-           current_user::text AS role,
-           {hides("to_regclass('coupons')")} AS hides_coupons,
-           {hides("to_regclass('claims')")} AS hides_claims
+           {sight(coupons="to_regclass('coupons')", claims="to_regclass('claims')")}
     FROM pg_stat_activity
     WHERE datname = current_database() AND {CLIENT_BACKEND}
 """)  # noqa: S608 - a constant

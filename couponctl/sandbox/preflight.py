@@ -13,7 +13,7 @@ from couponctl.postgres.headroom import server_facts
 
 if TYPE_CHECKING:
     from couponctl.postgres.database import Database
-    from couponctl.postgres.headroom import Room
+    from couponctl.postgres.headroom import ServerFacts
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
 
@@ -34,33 +34,20 @@ class Premises:
     """A server as a drill finds it; nothing is changed by looking."""
 
     where: str
-    version: str
-    max_connections: int
-    role: str
-    grant: str
-    """What would let the role create a schema."""
-    may_create: bool
-    read_only: bool
-    """A standby, or set so."""
-    rooms: tuple[Room, ...]
-    publications: tuple[str, ...] = ()
-    """Those that would send a drill's tables to subscribers, which do not have them."""
-    event_triggers: tuple[str, ...] = ()
-    """Those that may refuse what a drill creates."""
-
-    @property
-    def narrowest(self) -> Room:
-        """The limit that is reached first."""
-        return min(self.rooms, key=lambda room: room.free)
+    facts: ServerFacts
 
     @property
     def free(self) -> int:
         """Connections that a drill could have; the one that looked is its admin's, and so among them."""
-        return self.narrowest.free + ADMIN
+        return self.facts.narrowest.free + ADMIN
 
     def as_json(self) -> dict[str, Any]:
         """What a report says of the server."""
-        return {"where": self.where, "version": self.version, "max_connections": self.max_connections}
+        return {
+            "where": self.where,
+            "version": self.facts.version,
+            "max_connections": self.facts.max_connections,
+        }
 
     def admit(self, needed: int, *, unlogged: bool = False, again: str = AGAIN) -> None:
         """Raises ReadOnlyServer, MayNotDrill, Guarded, or NoHeadRoom for so many connections.
@@ -68,18 +55,19 @@ class Premises:
         Guarded where the tables would be replicated, which `unlogged` ones are not; `again` is the command
         that makes them so.
         """
-        if self.read_only:
+        found, narrowest = self.facts, self.facts.narrowest
+        if found.read_only:
             raise ReadOnlyServer
-        if not self.may_create:
-            raise MayNotDrill(self.role, self.grant)
-        if self.publications and not unlogged:
+        if not found.may_create:
+            raise MayNotDrill(found.role, found.grant)
+        if found.publications and not unlogged:
             raise Guarded(
-                f"publication {self.publications[0]} is FOR ALL TABLES, and the first claim of a drill would "
-                "stop its subscribers for good, since they do not have its tables",
+                f"publication {found.publications[0]} is FOR ALL TABLES, and the first claim of a drill "
+                "would stop its subscribers for good, since they do not have its tables",
                 f"{again} keeps them out of it, and then nothing is proven about a crash of the server",
             )
         if self.free < needed:
-            raise NoHeadRoom(needed, self.free, self.narrowest.limit, self.narrowest.limited_by)
+            raise NoHeadRoom(needed, self.free, narrowest.limit, narrowest.limited_by)
 
 
 async def admitted(admin: Database, needed: int, *, unlogged: bool = False, again: str = AGAIN) -> Premises:
@@ -110,15 +98,4 @@ async def inspect(server: Server, limits: Limits, needed: int, *, unlogged: bool
 async def _look(database: Database) -> Premises:
     async with database.session("AUTOCOMMIT") as session:
         found = await server_facts(session)
-    return Premises(
-        where=database.server.where,
-        version=found.version,
-        max_connections=found.max_connections,
-        role=found.role,
-        grant=found.grant,
-        may_create=found.may_create,
-        read_only=found.read_only,
-        rooms=found.rooms,
-        publications=found.publications,
-        event_triggers=found.event_triggers,
-    )
+    return Premises(database.server.where, found)

@@ -35,7 +35,7 @@ def application_of(run_id: str) -> str:
 
 
 def admin_of(run_id: str) -> str:
-    """The application_name of the connections that set the stage; while one is there, the run is alive."""
+    """The application_name of those that make and drop the schema; while one is there, the run is alive."""
     return f"couponctl/admin-{run_id}"
 
 
@@ -53,8 +53,8 @@ async def isolated_schema(
 ) -> AsyncIterator[str]:
     """A schema with the two tables for this run only. Raises Guarded where an event trigger refuses it."""
     schema = schema_of(run_id)
-    if premises.event_triggers:
-        await rehearse(admin, schema, options, premises.event_triggers)
+    if premises.facts.event_triggers:
+        await rehearse(admin, schema, options, premises.facts.event_triggers)
     on_server.schema = schema
     try:
         async with admin.session() as session:

@@ -35,7 +35,7 @@ _CONNECTIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class ServerLeavings:
+class ServerLeftovers:
     """What drills have left, asked for through the console's own pool."""
 
     database: Database
@@ -61,7 +61,7 @@ async def open_dependencies(
         with kept_up(settings) as descriptors:
             return DrillProcess(Order(drill, parameters, target, seed), descriptors)
 
-    stage = DrillRunner(launch)
+    runner = DrillRunner(launch)
     own = replace(settings.limits, pool_size=min(_CONNECTIONS, settings.limits.pool_size))
     async with (
         open_service(replace(settings, limits=own), server, application="couponctl/tui") as service,
@@ -72,13 +72,13 @@ async def open_dependencies(
                 settings=settings,
                 sale=service,
                 look_at_server=watch.look,
-                leftovers=ServerLeavings(service.database),
+                leftovers=ServerLeftovers(service.database),
                 runs=RunStore(default_directory()),
-                runner=stage,
+                runner=runner,
                 events=EventLog(datetime.now, tuple(prefix)),
             )
         finally:
-            stage.end()
+            runner.end()
 
 
 async def run_console(settings: Settings, server: Server, prefix: Sequence[str], refresh_hz: float) -> int:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from couponctl.drills.journal import Entry, Ledger, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.errors import AlreadyClaimed, SoldOut
-from couponctl.models import Coupon, Outcome, Phases
+from couponctl.models import Claim, Coupon, Outcome, Phases
 
 CLAIMED, ALREADY, SOLD_OUT, UNKNOWN, NOT_FOUND = (
     Outcome.CLAIMED,
@@ -33,7 +33,7 @@ def said(
 
 def ledger(*users: str, amount: int = 2, remaining: int | None = None) -> Ledger:
     left = amount - len(users) if remaining is None else remaining
-    return Ledger(Coupon("X", amount, left, None), users, (NOON,) * len(users), NOON)
+    return Ledger(Coupon("X", amount, left, None), tuple(Claim(user, NOON) for user in users), NOON)
 
 
 def broken(entries: list[Entry], final: Ledger) -> list[str]:

@@ -71,16 +71,18 @@ async def held(server: Server, limits: Limits, application: str) -> AsyncIterato
     helpers = [asyncio.get_running_loop().run_in_executor(None, wait) for _ in range(3)]
     everyone_in.wait()
     task = asyncio.create_task(ended.wait())
-    with tempfile.TemporaryFile(), tempfile.TemporaryFile():
-        async with open_database(server, limits, application=application) as database:
-            async with database.session() as session:
-                await session.execute(text("SELECT 1"))
-            yield
-    go_on.set()
-    ended.set()
-    await asyncio.gather(task, *helpers)
-    for thread in threads:
-        thread.join()
+    try:
+        with tempfile.TemporaryFile(), tempfile.TemporaryFile():
+            async with open_database(server, limits, application=application) as database:
+                async with database.session() as session:
+                    await session.execute(text("SELECT 1"))
+                yield
+    finally:
+        go_on.set()
+        ended.set()
+        await asyncio.gather(task, *helpers)
+        for thread in threads:
+            thread.join()
 
 
 async def test_a_footprint_is_all_that_is_held_but_for_what_asyncio_works_with(

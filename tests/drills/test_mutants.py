@@ -165,6 +165,7 @@ KILLED_BY = {
         "leak-check", checks=("memory-left",), why_one="it alone goes round until a megabyte a claim shows"
     ),
     "claims vanish": killers("flash-sale", "connection-drop"),
+    "claims dated for ever": killers("flash-sale", "leak-check", checks=("times-outside-the-drill",)),
     "claims backdated": killers("flash-sale", "double-dip"),
     "two of very many taken": killers(
         "input-boundary", checks=("remaining-matches-claims", "audit-findings")

@@ -9,12 +9,13 @@ import pytest
 
 from couponctl.drills.journal import Entry, Ledger
 from couponctl.drills.reading_back import clock_checks, created_checks, sequence_checks
-from couponctl.models import Coupon, Outcome
+from couponctl.models import Claim, Coupon, Outcome
 
 BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+NO_ZONE = (BEGAN + SECOND).replace(tzinfo=None)
 
-HONEST = Ledger(Coupon("X", 2, 1, BEGAN), ("alice",), (BEGAN + SECOND,), BEGAN + SECOND)
+HONEST = Ledger(Coupon("X", 2, 1, BEGAN), (Claim("alice", BEGAN + SECOND),), BEGAN + SECOND)
 
 
 def test_what_was_made_within_the_drill_holds() -> None:
@@ -24,10 +25,12 @@ def test_what_was_made_within_the_drill_holds() -> None:
 @pytest.mark.parametrize(
     ("ledger", "found"),
     [
-        (replace(HONEST, claimed_at=(BEGAN - SECOND,)), "1: claim of alice"),
-        (replace(HONEST, claimed_at=(BEGAN + 2 * SECOND,)), "1: claim of alice"),
+        (replace(HONEST, claims=(Claim("alice", BEGAN - SECOND),)), "1: claim of alice"),
+        (replace(HONEST, claims=(Claim("alice", BEGAN + 2 * SECOND),)), "1: claim of alice"),
         (replace(HONEST, coupon=Coupon("X", 2, 1, BEGAN - SECOND)), "1: the coupon"),
         (replace(HONEST, coupon=Coupon("X", 2, 1, None)), "1: the coupon"),
+        (replace(HONEST, claims=(Claim("alice", None),)), "1: claim of alice"),
+        (replace(HONEST, claims=(Claim("alice", NO_ZONE),)), "1: claim of alice"),
     ],
 )
 def test_times_before_and_after_it_are_found(ledger: Ledger, found: str) -> None:
@@ -47,7 +50,7 @@ def won(user: str, start: float, end: float) -> Entry:
     ],
 )
 def test_who_claims_after_an_answer_to_another_has_the_later_time(second: datetime, found: object) -> None:
-    ledger = replace(HONEST, claimed_by=("alice", "bob"), claimed_at=(BEGAN + SECOND, second))
+    ledger = replace(HONEST, claims=(*HONEST.claims, Claim("bob", second)))
     one_after_the_other = [won("alice", 0.0, 1.0), won("bob", 1.5, 2.0)]
     at_once = [won("alice", 0.0, 1.0), won("bob", 0.5, 2.0)]
 

@@ -14,16 +14,16 @@ def discarded() -> list[str]:
 
 @pytest.fixture
 def queue(discarded: list[str]) -> FairQueue[str]:
-    """Four places, two of them for one subject."""
+    """Four places, two of them for one key."""
     return FairQueue(4, max_per_key=2, discard=discarded.append)
 
 
 async def queued(
-    queue: FairQueue[str], subject: str | None = None, *, patience: float = 10
+    queue: FairQueue[str], key: str | None = None, *, timeout: float = 10
 ) -> asyncio.Task[str | None]:
     """Somebody who has come to the queue."""
     before = queue.waiting
-    task = asyncio.create_task(queue.enter(patience, subject))
+    task = asyncio.create_task(queue.acquire(timeout, key))
     while queue.waiting == before:
         await asyncio.sleep(0)
     return task
@@ -31,34 +31,34 @@ async def queued(
 
 async def fill(queue: FairQueue[str]) -> None:
     for _ in range(4):
-        assert await queue.enter(10) is None
+        assert await queue.acquire(10) is None
 
 
 async def test_who_comes_first_is_let_in_first_and_gets_what_was_left(queue: FairQueue[str]) -> None:
     await fill(queue)
     first, second = await queued(queue), await queued(queue)
 
-    queue.leave(thing="a connection")
+    queue.release(thing="a connection")
 
     assert await first == "a connection"
     assert not second.done()
-    queue.leave()
+    queue.release()
     assert await second is None
     assert queue.waiting == 0
 
 
 async def test_only_a_few_are_let_in_about_one_subject_and_others_pass_them(queue: FairQueue[str]) -> None:
-    await queue.enter(10, "hot")
-    await queue.enter(10, "hot")
+    await queue.acquire(10, "hot")
+    await queue.acquire(10, "hot")
     third = await queued(queue, "hot")
 
-    assert await queue.enter(10, "cool") is None
+    assert await queue.acquire(10, "cool") is None
     assert not queue.open_to("hot")
     assert queue.open_to("cool")
-    queue.leave("cool", "not for the hot one")
+    queue.release("cool", "not for the hot one")
     await asyncio.sleep(0)
     assert not third.done()
-    queue.leave("hot", "for it")
+    queue.release("hot", "for it")
     assert await third == "for it"
 
 
@@ -68,7 +68,7 @@ async def test_subjects_take_turns(queue: FairQueue[str]) -> None:
     order: list[str] = []
 
     for _ in range(4):
-        queue.leave()
+        queue.release()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         order += [name for name, task in tasks.items() if task.done() and name not in order]
@@ -78,11 +78,11 @@ async def test_subjects_take_turns(queue: FairQueue[str]) -> None:
 
 async def test_who_waits_too_long_gives_up_and_the_next_is_served(queue: FairQueue[str]) -> None:
     await fill(queue)
-    impatient, patient = await queued(queue, patience=0.01), await queued(queue)
+    impatient, patient = await queued(queue, timeout=0.01), await queued(queue)
 
     with pytest.raises(TimeoutError):
         await impatient
-    queue.leave()
+    queue.release()
 
     assert await patient is None
 
@@ -91,7 +91,7 @@ async def test_a_turn_that_comes_with_the_cancellation_goes_on_to_the_next(queue
     await fill(queue)
     cancelled, following = await queued(queue, "x"), await queued(queue)
 
-    queue.leave(thing="a connection")
+    queue.release(thing="a connection")
     cancelled.cancel()
 
     with pytest.raises(asyncio.CancelledError):
@@ -109,7 +109,7 @@ async def test_what_nobody_waits_for_is_discarded_and_the_place_is_free(
     with pytest.raises(asyncio.CancelledError):
         await cancelled
 
-    queue.leave(thing="a connection")
+    queue.release(thing="a connection")
 
     assert discarded == ["a connection"]
     assert queue.open_to(None)

@@ -14,7 +14,7 @@ from couponctl.drills.drill import Verdict, connections_of
 from couponctl.drills.engine import Target, run_drill
 from couponctl.errors import CouponctlError, MayNotDrill, NoHeadRoom, ReadOnlyServer
 from couponctl.postgres.database import open_database
-from couponctl.postgres.headroom import Room
+from couponctl.postgres.headroom import Room, ServerFacts
 from couponctl.postgres.libpq import Server, server_at
 from couponctl.sandbox.preflight import Premises, admitted, inspect
 from tests.support.leftovers import assert_nothing_left
@@ -148,7 +148,7 @@ async def test_a_superuser_is_exempt_from_these_limits(
     name = await other_session.fetchval("SELECT quote_ident(current_database())")
     await other_session.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 1")
 
-    rooms = (await inspect(server, limits, NEEDED)).rooms
+    rooms = (await inspect(server, limits, NEEDED)).facts.rooms
 
     assert [room.limited_by for room in rooms] == ["max_connections"]
 
@@ -161,9 +161,9 @@ async def test_a_role_without_statistics_counts_the_backends_of_others_too(
     theirs = await inspect(seller.server, limits, NEEDED)
 
     async def all_there_is() -> bool:
-        return (await inspect(server, limits, NEEDED)).rooms[0].taken == theirs.rooms[0].taken
+        return (await inspect(server, limits, NEEDED)).facts.rooms[0].taken == theirs.facts.rooms[0].taken
 
-    assert theirs.rooms[0].taken >= 2
+    assert theirs.facts.rooms[0].taken >= 2
     await until(all_there_is, expected=True)
 
 
@@ -196,7 +196,8 @@ async def _looks(observer: asyncpg.Connection) -> bool:
 
 def test_the_narrowest_room_decides() -> None:
     rooms = (Room("max_connections", 97, 50), Room("the role's CONNECTION LIMIT", 10, 12))
-    premises = Premises("x", "18", 100, "r", "GRANT;", may_create=True, read_only=False, rooms=rooms)
+    facts = ServerFacts("18", 100, "r", "GRANT;", may_create=True, read_only=False, rooms=rooms)
+    premises = Premises("x", facts)
 
     assert premises.free == 1
     with pytest.raises(NoHeadRoom) as refusal:

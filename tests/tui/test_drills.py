@@ -238,7 +238,7 @@ async def test_leaving_while_a_drill_runs_aborts_it_first(shop: Scene, opened: O
         assert console.app.return_value == 0
 
 
-async def test_leavings_are_removed_only_on_consent(shop: Scene, opened: Opened) -> None:
+async def test_leftovers_are_removed_only_on_consent(shop: Scene, opened: Opened) -> None:
     shop.leftovers.found = (DEAD, ALIVE)
     async with opened(shop) as console:
         await console.until(lambda: asks(console))
@@ -251,7 +251,7 @@ async def test_leavings_are_removed_only_on_consent(shop: Scene, opened: Opened)
         assert shop.leftovers.removed == [DEAD]
 
 
-async def test_leavings_stay_without_consent(shop: Scene, opened: Opened) -> None:
+async def test_leftovers_stay_without_consent(shop: Scene, opened: Opened) -> None:
     shop.leftovers.found = (DEAD,)
     async with opened(shop) as console:
         await console.until(lambda: asks(console))
@@ -268,7 +268,7 @@ async def test_a_drill_that_is_alive_is_nobodys_leaving(shop: Scene, opened: Ope
         assert ALIVE.schema not in console.picture
 
 
-async def test_who_types_into_a_form_is_not_asked_about_leavings(shop: Scene, opened: Opened) -> None:
+async def test_who_types_into_a_form_is_not_asked_about_leftovers(shop: Scene, opened: Opened) -> None:
     shop.leftovers.failure = Unreachable("connection refused")
     async with opened(shop) as console:
         await console.press("n")
@@ -282,7 +282,7 @@ async def test_who_types_into_a_form_is_not_asked_about_leavings(shop: Scene, op
         assert shop.leftovers.removed == []
 
 
-async def test_leavings_on_production_want_the_name_of_its_database(
+async def test_leftovers_on_production_want_the_name_of_its_database(
     production_shop: Scene, opened: Opened
 ) -> None:
     production_shop.leftovers.found = (DEAD,)

@@ -101,20 +101,16 @@ async def _terminate_at(point: Point, context: DrillContext, observer: Database)
 
 async def _lose_commits(context: DrillContext) -> None:
     async with wire_proxy(context.service.database.server) as proxy, context.through(proxy.server) as service:
-        for lost in Lost:
-            user = f"lost {lost.name.lower()}"
-            context.faults.append(fault := Fault(f"{user} of the commit"))
+        rounds = [(lost, (user := f"lost {lost.name.lower()}", f"beside {user}")) for lost in Lost]
+        if service.strategy is STATEMENT:  # the others read first, and a lost read leaves nothing in doubt
+            rounds.append((Lost.ANSWER, ("lost answer", "beside lost answer")))  # once more: both have one
+        for lost, users in rounds:
+            context.faults.append(fault := Fault(f"{users[0]} of the commit"))
             # One statement commits itself, and is known by the user who is bound to it.
             by_itself = service.strategy is not TRANSACTION
-            proxy.lose(lost, user.encode() if by_itself else b"COMMIT;")
+            proxy.lose(lost, users[0].encode() if by_itself else b"COMMIT;")
             before = proxy.losses
-            await gather_all(*(context.claim(COUPON, each, service) for each in (user, f"beside {user}")))
-            fault.happened = proxy.losses - before
-        if service.strategy is STATEMENT:  # the others read first, and a lost read leaves nothing in doubt
-            context.faults.append(fault := Fault("lost answer of the commit"))
-            proxy.lose(Lost.ANSWER, b"lost answer")
-            before = proxy.losses
-            await context.claim(COUPON, "lost answer", service)
+            await gather_all(*(context.claim(COUPON, user, service) for user in users))
             fault.happened = proxy.losses - before
 
 

@@ -44,12 +44,15 @@ async def _mix(context: DrillContext, mixture: Mixture) -> list[Check]:
         return await _operate(context, mixture.stock, *operation)
 
     answers = Counter(await gather_all(*(do(operation) for operation in drawn)))
+    more = [*await _sell_what_is_drawn(context), *await _claim_lists(context), *await _ask_meanwhile(context)]
+    return [*more, *_mixture_checks(drawn, answers)]
+
+
+def _mixture_checks(drawn: list[tuple[str, str, str]], answers: Counter[str]) -> list[Check]:
     claims = {operation for operation in drawn if operation[0] == "claim"}
     creates = {operation for operation in drawn if operation[0] == "create"}
     expected = Counter(operation[0] for operation in drawn)
-    more = [*await _sell_what_is_drawn(context), *await _claim_lists(context), *await _ask_meanwhile(context)]
     return [
-        *more,
         equals("creates-won", "new coupons created", len(creates), answers["created"]),
         equals(
             "creates-refused",
@@ -143,10 +146,8 @@ async def _ask_meanwhile(context: DrillContext) -> list[Check]:
         left = len(users) - number
         before = await _told(context, user)
         await context.claim("ASKED", user)
-        if (before, await _told(context, user)) != (
-            (left, left, *[False] * 2),
-            (left - 1, left - 1, *[True] * 2),
-        ):
+        after = await _told(context, user)
+        if (before, after) != ((left, left, False, False), (left - 1, left - 1, True, True)):
             stale.append(user)
     return [none_of("answers-stale", "users told of the time before their claim", stale)]
 

@@ -49,7 +49,7 @@ def drills(visit: Visit) -> Iterator[Diagnosis]:
 
 async def limits(session: Session, visit: Visit) -> list[Diagnosis]:
     """The connections that this role can really have, this one included."""
-    narrowest = min((await server_facts(session)).rooms, key=lambda room: room.free)
+    narrowest = (await server_facts(session)).narrowest
     free = narrowest.free + 1
     detail = f"{free} of the {narrowest.limit} that {narrowest.limited_by} allows are free"
     if free >= visit.pool_size:

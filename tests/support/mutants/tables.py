@@ -103,7 +103,14 @@ class _WithoutReferences(_Damaged):
     """
 
 
+class _Endless(_Damaged):
+    """Claims are dated where no calendar has a day."""
+
+    damage = "ALTER TABLE {schema}.claims ALTER created_at SET DEFAULT 'infinity'"
+
+
 MUTANTS = (
+    Mutant("claims dated for ever", sale=_Endless),
     Mutant("claims vanish", sale=_Vanishing),
     Mutant("no check constraint", sale=_WithoutCheck),
     Mutant("foreign keys asleep", sale=_WithoutReferences),

@@ -234,7 +234,7 @@ def activity(*backends: Backend, at: float = 1.0, commits: int = 100) -> Activit
 
 
 @dataclass
-class StillLeavings:
+class StillLeftovers:
     """Schemas that drills have left, as the test says."""
 
     found: tuple[Leftover, ...] = ()
@@ -256,7 +256,7 @@ class Scene:
 
     sale: StillSale
     server: StillServer
-    leftovers: StillLeavings
+    leftovers: StillLeftovers
     clock: Clock
     launched: list[StillDrill]
     dependencies: Dependencies
@@ -270,7 +270,7 @@ def scene(
 ) -> Scene:
     """A console's surroundings; kept runs go to the directory `runs`."""
     clock, launched = Clock(), []
-    sale, server, leftovers = StillSale(*coupons), StillServer(activity()), StillLeavings()
+    sale, server, leftovers = StillSale(*coupons), StillServer(activity()), StillLeftovers()
 
     def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> StillDrill:
         launched.append(StillDrill(drill, parameters, view()))
