@@ -50,6 +50,6 @@ def may_attack(settings: Settings, *, confirmed: str | None, agreed: bool) -> No
         return
     database = settings.target.database
     if name_to_type(settings) not in {"", confirmed}:
-        raise Guarded(f"{settings.target.where} is production", f"If you mean it: --confirm {database}")
+        raise Guarded(f"{settings.target.where} is production", f"To confirm: --confirm {database}")
     if not agreed and confirmed != database:
-        raise Guarded(f"nobody has agreed to this on {settings.target.where}", "If you mean it: --yes")
+        raise Guarded(f"confirmation required on {settings.target.where}", "To confirm: --yes")

@@ -29,7 +29,7 @@ def check_written(what: str, value: str) -> None:
     if not value.strip():
         raise Invalid(what, "is blank")
     if len(value) > MAX_LENGTH:
-        raise Invalid(what, f"has {len(value)} characters, {MAX_LENGTH} is the most")
+        raise Invalid(what, f"has {len(value)} characters; the maximum is {MAX_LENGTH}")
     _refuse(what, value, {"Cc", "Zl", "Zp"}, "")
     if value != value.strip():
         raise Invalid(what, "begins or ends with a space")

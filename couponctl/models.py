@@ -89,7 +89,7 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class CouponPage:
-    """Coupons in the order asked for; `next` goes into `after` for the page behind it."""
+    """Coupons in the order asked for; `next` goes into `after` for the page after it."""
 
     coupons: tuple[Coupon, ...]
     next: str | None
@@ -273,7 +273,7 @@ class Audit:
     claims: int
     findings: tuple[Finding, ...]
     not_told: tuple[str, ...] = ()
-    """Rules of the tables of which it cannot be told whether they hold, and why."""
+    """Rules of the tables of which unknown whether they hold, and why."""
     hidden: Hidden | None = None
     """The role saw a part of the ledger only: what balances needs all of it and was not judged."""
 

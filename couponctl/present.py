@@ -128,7 +128,7 @@ def audit_words(audit: Audit) -> str:
     if audit.findings:
         word = f"the ledger does not balance: {counted(len(audit.findings), 'finding')}"
     elif audit.hidden:
-        word = "nothing is wrong with these; whether the ledger balances cannot be told"
+        word = "no finding in these; whether the whole ledger balances is unknown"
     else:
         word = "the ledger balances"
     return f"{scope}: {word}"
@@ -138,7 +138,7 @@ def sight_words(hidden: Hidden) -> str:
     """Why what was said is not all there may be."""
     kept = {(True, False): "coupons", (False, True): "claims"}.get((hidden.coupons, hidden.claims))
     kept = kept or "coupons and claims"
-    return f"as far as role {safe(hidden.role)} may see: row-level security keeps {kept} from it"
+    return f"as far as role {safe(hidden.role)} may see: row-level security hides {kept} from it"
 
 
 def stats_lines(pool: PoolStats, server: ServerStats) -> Iterator[str]:
@@ -226,7 +226,7 @@ def blocking_line(row: Blocking, query_width: int = 60) -> str:
     """Who blocks or waits, for how long and at what, indented by its depth; one line of safe text."""
     indent = "  " * row.depth
     if row.backend is None:
-        return f"{indent}{_process(row.pid)}{', which has left meanwhile' if row.pid else ''}"
+        return f"{indent}{_process(row.pid)}{', which has disconnected' if row.pid else ''}"
     backend = row.backend
     user = f"({safe(backend.user)})" if backend.user else ""
     words = [str(row.pid), safe(backend.application), user, _doing(row, backend)]
@@ -246,7 +246,7 @@ def _doing(row: Blocking, backend: Backend) -> str:
     blockers = sorted(backend.blocked_by, key=lambda pid: pid != row.below)
     names = ", ".join(_process(pid) for pid in blockers[:_NAMED]) or "a lock"
     more = f" and {len(blockers) - _NAMED} more" if len(blockers) > _NAMED else ""
-    return f"waits{lasted} for {names}{more}{', in a circle' if row.circular else ''}"
+    return f"waits{lasted} for {names}{more}{', in a cycle' if row.circular else ''}"
 
 
 def _process(pid: int) -> str:

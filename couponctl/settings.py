@@ -167,7 +167,7 @@ def _contexts(config: Path) -> dict[str, dict[str, object]]:
     except (OSError, ValueError) as exc:
         place = re.search(r"(?<=at )line \d+", str(exc)) if isinstance(exc, ValueError) else None
         problem = f"{config} cannot be read" + (f" at {place[0]}" if place else "")
-        raise BadSettings(problem, "Mend its TOML or its permissions.") from None
+        raise BadSettings(problem, "Correct its TOML or its permissions.") from None
     refuse_unknown(tables, ("contexts",), str(config))
     contexts = tables.get("contexts", {})
     if not isinstance(contexts, dict) or not all(isinstance(table, dict) for table in contexts.values()):
@@ -179,7 +179,7 @@ def _typed(table: Table, key: str, kind: type[_T], origin: str) -> _T:
     value = table.get(key, kind())
     if not isinstance(value, kind):
         raise BadSettings(
-            f"{origin}: {key} must be {'a text' if kind is str else 'true or false'}", "Mend it there."
+            f"{origin}: {key} must be {'a text' if kind is str else 'true or false'}", "Correct it there."
         )
     return value
 
@@ -227,5 +227,5 @@ def _on_server(params: Params, source: str, environ: Environment, table: Table, 
 
 def _seconds(value: object, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.01 <= value <= 3600:
-        raise BadSettings(f"{what} must be a number of seconds from 0.01 to 3600", "Mend it there.")
+        raise BadSettings(f"{what} must be a number of seconds from 0.01 to 3600", "Correct it there.")
     return float(value)

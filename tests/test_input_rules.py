@@ -37,7 +37,7 @@ def test_whatever_is_visible_may_be_written(value: str) -> None:
         ("", "is blank"),
         ("   ", "is blank"),
         ("\u2003", "is blank"),
-        ("x" * 256, "has 256 characters, 255 is the most"),
+        ("x" * 256, "has 256 characters; the maximum is 255"),
         (" a", "begins or ends with a space"),
         ("a\u00a0", "begins or ends with a space"),
         ("ab\0c", "NUL at character 3"),

@@ -153,7 +153,7 @@ def waiter(pid: int, *blocked_by: int) -> Backend:
         ),
         (
             (waiter(9, 3),),
-            ["3, which has left meanwhile", "  9 couponctl/claim (shop) waits 0.8 s for 3: UPDATE"],
+            ["3, which has disconnected", "  9 couponctl/claim (shop) waits 0.8 s for 3: UPDATE"],
         ),
         (
             (waiter(9, 0),),
@@ -166,18 +166,18 @@ def waiter(pid: int, *blocked_by: int) -> Backend:
         (
             (waiter(1, 2), waiter(2, 1)),
             [
-                "1 couponctl/claim (shop) waits 0.8 s for 2, in a circle: UPDATE",
+                "1 couponctl/claim (shop) waits 0.8 s for 2, in a cycle: UPDATE",
                 "  2 couponctl/claim (shop) waits 0.8 s for 1: UPDATE",
             ],
         ),
         (
             (HOLDER, waiter(9, 1, 2, 3, 4, 7)),
             [
-                "1, which has left meanwhile",
+                "1, which has disconnected",
                 "  9 couponctl/claim (shop) waits 0.8 s for 1, 2, 3 and 2 more: UPDATE",
-                "2, which has left meanwhile",
-                "3, which has left meanwhile",
-                "4, which has left meanwhile",
+                "2, which has disconnected",
+                "3, which has disconnected",
+                "4, which has disconnected",
                 "7 psql (shop) idle in transaction 2.1 s, last: SELECT 1 FOR UPDATE",
             ],
         ),

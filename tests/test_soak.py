@@ -95,7 +95,7 @@ async def storm(sea: Sea, names: Sequence[str], chance: random.Random) -> list[A
     """Claims that are cancelled at any moment while their connections break; the ends of all of them."""
     breakage = chance.choices(list(Breakage), weights=[6, 3, 1])[0]
     if breakage is Breakage.FREEZE:
-        sea.proxy.lose(Lost.PATIENCE, names[0].encode(), times=chance.randint(1, 3))
+        sea.proxy.lose(Lost.HANG, names[0].encode(), times=chance.randint(1, 3))
     claims: list[asyncio.Task[Attempt]] = []
     for number in range(_CLAIMS):
         claims.append(asyncio.create_task(sea.service.claim(chance.choice(names), f"user-{number}")))
@@ -113,7 +113,7 @@ async def storm(sea: Sea, names: Sequence[str], chance: random.Random) -> list[A
                 await sea.kill(chance)
     _, hanging = await asyncio.wait(claims, timeout=_END)
     assert not hanging, f"{len(hanging)} claims have no end"
-    sea.proxy.lose(Lost.PATIENCE, b"what nobody sends")  # the storm is over, for what it has not frozen too
+    sea.proxy.lose(Lost.HANG, b"what nobody sends")  # the storm is over, for what it has not frozen too
     return await asyncio.gather(*claims, return_exceptions=True)
 
 

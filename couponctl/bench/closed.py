@@ -26,11 +26,11 @@ class Closed:
     in_flight: tuple[int, ...]
     coupons: tuple[int, ...]
     seconds: float
-    """Of one measurement."""
+    """Duration of one measurement."""
     rounds: int
     pgbench: bool
 
-    words = "claim as fast as the server lets it, which is all the load that it bears"
+    words = "claim as fast as the server can, which loads it fully"
 
     @property
     def clients(self) -> int:

@@ -82,7 +82,7 @@ class Open:
 
     @property
     def words(self) -> str:
-        return f"claim for {self.load.rate:,.0f} users a second, as far as the server bears that"
+        return f"claim for {self.load.rate:,.0f} users per second, as far as the server can"
 
     @property
     def duration(self) -> float:

@@ -44,7 +44,7 @@ _OF_CLOSED_ONLY = ("in_flight", "rounds", "pgbench")
 def _numbers(_context: click.Context, _option: click.Parameter, given: str) -> tuple[int, ...]:
     words = given.split(",")
     if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= 10_000 for word in words):
-        raise click.BadParameter(f"{given!r} is no list of numbers from 1 to 10000, such as 1,50,500")
+        raise click.BadParameter(f"{given!r} is not a list of numbers from 1 to 10000, such as 1,50,500")
     return tuple(dict.fromkeys(int(word) for word in words))
 
 
@@ -75,14 +75,16 @@ class _Wishes:
 
 
 @click.command("bench")
-@click.option("--strategy", multiple=True, type=click.Choice(_NAMES), help="One of them; may be repeated.")
+@click.option(
+    "--strategy", multiple=True, type=click.Choice(_NAMES), help="Measure this strategy; may be repeated."
+)
 @click.option(
     "--in-flight",
     default="1,50,500",
     show_default=True,
     metavar="N,…",
     callback=_numbers,
-    help="Claims at once.",
+    help="Claims in flight.",
 )
 @click.option(
     "--coupons",
@@ -90,17 +92,23 @@ class _Wishes:
     show_default=True,
     metavar="N,…",
     callback=_numbers,
-    help="Coupons they are for.",
+    help="Number of coupons that the claims are for.",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(0.5, 600), default=2.0, show_default=True, help="Of one measurement."
+    "--seconds",
+    type=click.FloatRange(0.5, 600),
+    default=2.0,
+    show_default=True,
+    help="Duration of one measurement.",
 )
 @click.option(
-    "--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="Of all measurements."
+    "--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="Rounds of all measurements."
 )
-@click.option("--pgbench/--no-pgbench", default=True, help="With the yardstick, where it is installed.")
-@click.option("--rate", type=click.FloatRange(1, 1_000_000), help="Users a second, who do not wait in turn.")
-@click.option("--seed", type=click.IntRange(min=0), help="Repeat the arrivals of --rate.")
+@click.option("--pgbench/--no-pgbench", default=True, help="Measure pgbench too, if it is installed.")
+@click.option(
+    "--rate", type=click.FloatRange(1, 1_000_000), help="Users per second, who do not wait for each other."
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Repeat the random arrivals of --rate.")
 @click.option(
     "--markdown", type=click.Path(allow_dash=True), metavar="FILE", help="Write the table; - is stdout."
 )
@@ -110,13 +118,14 @@ class _Wishes:
 @pass_invocation
 @click.pass_context
 def command(context: click.Context, invocation: Invocation, /, **given: Any) -> ExitCode:
-    """Measure the strategies side by side, with pgbench as the yardstick.
+    """Measure the strategies side by side, with pgbench as the baseline.
 
-    Closed, it has a number of claims in flight, each followed by the next. With --rate users come whether
-    or not those before them have an answer, and their wait counts from the moment at which they came.
+    Without --rate (closed loop) a fixed number of claims is in flight, each followed by the next. With
+    --rate (open loop) users arrive whether or not earlier ones have an answer, and latency counts from
+    their arrival.
 
-    It works in a schema of its own, which it drops however it ends, and takes all the load that the
-    server bears. The ledger is read after every measurement: wrong claims end the bench with exit code 20.
+    It works in a schema of its own, which it drops however it ends, and loads the server
+    fully. The ledger is read after every measurement: wrong claims end the bench with exit code 20.
     """
     wishes = _Wishes(**given)
     _check_together(context, wishes)
@@ -124,7 +133,7 @@ def command(context: click.Context, invocation: Invocation, /, **given: Any) -> 
     settings = settings_of(invocation)
     course = wishes.course()
     if isinstance(course, Closed) and wishes.pgbench and not course.pgbench:
-        invocation.say("couponctl: pgbench is not installed, so there is no yardstick")
+        invocation.say("couponctl: pgbench is not installed, so there is no baseline")
     ask(invocation, settings, _plan(course, settings.limits, wishes), yes=wishes.yes, confirm=wishes.confirm)
     result = _carry_out(invocation, settings, course, wishes)
     for output in outputs:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from couponctl.cli.closest_name import with_closest_name
 from couponctl.cli.completion import coupon_names
 from couponctl.cli.documents import attempt_document
 from couponctl.cli.exit_codes import ExitCode, exit_code_for, exit_code_for_many
@@ -16,6 +17,7 @@ from couponctl.cli.named_files import check_named_files
 from couponctl.cli.opened import with_service
 from couponctl.cli.to_file import AnswerOptions, answer_options
 from couponctl.cli.user_file import claim_for_many
+from couponctl.errors import CouponNotFound
 from couponctl.input_rules import check_written
 from couponctl.lists.answers import STDOUT
 from couponctl.models import Outcome
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from couponctl.lists.answers import AnswerFile
-    from couponctl.service import Attempt
+    from couponctl.service import Attempt, CouponService
 
 
 @click.command("claim")
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 def command(invocation: Invocation, /, name: str, users: tuple[str, ...], **given: Any) -> ExitCode:
     """Claim one unit of a coupon for a user, or for each of many.
 
-    Safe to repeat: who has claimed already is told so, and nothing is taken from the stock.
+    Safe to repeat: users who have claimed already get that answer, and nothing is taken from the stock.
     """
     to = AnswerOptions(**{each.name: given.pop(each.name) for each in fields(AnswerOptions)})
     listing = ListOptions(**given)
@@ -56,7 +58,13 @@ def command(invocation: Invocation, /, name: str, users: tuple[str, ...], **give
 
 
 def _claim_for_one(invocation: Invocation, name: str, user_id: str) -> ExitCode:
-    attempt = with_service(invocation, "claim", lambda service: service.claim(name, user_id))
+    async def claim(service: CouponService) -> Attempt:
+        attempt = await service.claim(name, user_id)
+        if not isinstance(attempt.refusal, CouponNotFound):
+            return attempt
+        return attempt._replace(refusal=await with_closest_name(service, attempt.refusal))
+
+    attempt = with_service(invocation, "claim", claim)
     refusal = attempt.refusal
     if invocation.json:
         document = {"name": name, **attempt_document(attempt)}

@@ -1,4 +1,4 @@
-"""Completion of coupon names and of kept runs in the shell."""
+"""Completion of coupon names and of saved runs in the shell."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from couponctl import embedded
+from couponctl.cli.closest_name import read_names
 from couponctl.cli.invocation import Invocation
 from couponctl.cli.opened import settings_of, with_service
 from couponctl.errors import CouponctlError
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from couponctl.service import CouponService
 
 _MOST = 50
-_PAGE, _PAGES = 1000, 10
-"""How much is looked through for names that begin with what was typed; a Tab must not take long."""
-
 _HARMLESS = re.compile(r"\w[\w.:@%+=,/-]*")
 """What a shell takes literally: bash would run `$(...)` in a name that it has completed."""
 
@@ -31,14 +29,12 @@ def coupon_names(context: click.Context, _parameter: click.Parameter, incomplete
 
     async def look(service: CouponService) -> list[str]:
         names: list[str] = []
-        after = None
-        for _ in range(_PAGES):
-            page = await service.list(matching=incomplete, limit=_PAGE, after=after)
-            names += [coupon.name for coupon in page.coupons if _offers(coupon.name, incomplete)]
-            after = page.next
-            if after is None or len(names) >= _MOST:
+        async for name in read_names(service, incomplete):
+            if _offers(name, incomplete):
+                names.append(name)
+            if len(names) == _MOST:
                 break
-        return names[:_MOST]
+        return names
 
     try:
         return [] if _is_yet_to_be_made(invocation) else with_service(invocation, "completion", look)
@@ -47,7 +43,7 @@ def coupon_names(context: click.Context, _parameter: click.Parameter, incomplete
 
 
 def run_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Kept runs, newest first, whose name begins with what was typed."""
+    """Saved runs, newest first, whose name begins with what was typed."""
     from couponctl.drills.reports.store import RunStore, default_directory  # noqa: PLC0415 - it loads SQLAlchemy
 
     try:

@@ -21,8 +21,10 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 def consent_options(function: F) -> F:
     """Give a command the ways to agree without being asked."""
-    name_it = click.option("--confirm", metavar="DATABASE", help="Name the database: production wants that.")
-    agree = click.option("--yes", is_flag=True, help="Agree, where the server is not the embedded one.")
+    name_it = click.option(
+        "--confirm", metavar="DATABASE", help="Confirm by the name of the database; required for production."
+    )
+    agree = click.option("--yes", is_flag=True, help="Confirm, for a server that is not the embedded one.")
     return agree(name_it(function))
 
 
@@ -51,7 +53,7 @@ def ask(
         for line in plan:
             invocation.say(f"  {line}")
         if name_to_type(settings):
-            confirm = click.prompt("This is PRODUCTION. The database's name, to go on", err=True)
+            confirm = click.prompt("This is PRODUCTION. Type the database's name to continue", err=True)
         else:
-            agreed = click.confirm("Go on?", err=True)
+            agreed = click.confirm("Continue?", err=True)
     may_attack(settings, confirmed=confirm, agreed=agreed)

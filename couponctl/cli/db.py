@@ -30,17 +30,17 @@ _EMBEDDED_DATABASE = "couponctl"
 @click.group("db")
 @common_options
 def command() -> None:
-    """The tables, and the private PostgreSQL that couponctl runs where no other is named."""
+    """Create the tables; run the private PostgreSQL that couponctl uses when no database is named."""
 
 
 @command.command("init")
-@click.option("--schema", metavar="NAME", help="Make them there, whatever other schema has some.")
+@click.option("--schema", metavar="NAME", help="Create them in this schema, even if another one has some.")
 @common_options
 @pass_invocation
 def init(invocation: Invocation, schema: str | None) -> None:
-    """Create the tables that are missing; what is there stays as it is.
+    """Create missing tables; existing ones stay as they are.
 
-    Where another schema has them already, a second pair is made only in one that is named.
+    Where another schema has the tables already, a second pair is created only in a schema that is named.
     """
     from couponctl.ledger.setting_up import set_up  # noqa: PLC0415 - only this needs SQLAlchemy
 
@@ -52,28 +52,30 @@ def init(invocation: Invocation, schema: str | None) -> None:
     for table in applied.created:
         invocation.print(f"created table {table}")
     for table in applied.found:
-        invocation.print(f"table {table} is there already, and stays as it is")
+        invocation.print(f"table {table} exists already and was left as it is")
 
 
 @command.command("start")
 @common_options
 @pass_invocation
 def start(invocation: Invocation) -> None:
-    """Start the embedded server and keep it up until `db stop`."""
+    """Start the embedded server and keep it running until `db stop`."""
     base = _embedded_base(invocation)
     started = embedded.start(base)
     if invocation.json:
         invocation.print_json({"started": started, "url": embedded.status(base).url})
     else:
-        invocation.print("started, and stays up until `couponctl db stop`" if started else "is up already")
+        invocation.print("started; it runs until `couponctl db stop`" if started else "is already running")
 
 
 @command.command("stop")
-@click.option("--now", is_flag=True, help="Even while other commands use it: they lose their connections.")
+@click.option(
+    "--now", is_flag=True, help="Stop it even while other commands use it: they lose their connections."
+)
 @common_options
 @pass_invocation
 def stop(invocation: Invocation, now: bool) -> None:
-    """Stop the embedded server, or let it stop with its last user."""
+    """Stop the embedded server, or let it stop after its last command."""
     stopped = embedded.stop(_embedded_base(invocation), now=now)
     if invocation.json:
         invocation.print_json({"stopped": stopped.value})
@@ -82,7 +84,7 @@ def stop(invocation: Invocation, now: bool) -> None:
             {
                 embedded.Stopped.STOPPED: "stopped",
                 embedded.Stopped.WAS_NOT_RUNNING: "was not running",
-                embedded.Stopped.IN_USE: "in use: it stops with its last user, or `db stop --now`",
+                embedded.Stopped.IN_USE: "in use: stops after its last command, or now with `db stop --now`",
             }[stopped]
         )
 
@@ -106,7 +108,7 @@ def status(invocation: Invocation) -> None:
         invocation.print_json({"embedded": True, **document})
         return
     running = f"runs, process {state.pid}" if state.running else "is not running"
-    kept = ", and stays up until `couponctl db stop`" if state.kept else ""
+    kept = ", until `couponctl db stop`" if state.kept else ""
     invocation.print(f"embedded PostgreSQL {state.version} {running}{kept}".replace("  ", " "))
     invocation.print(f"data in {safe(str(state.base))}, log in {safe(str(state.log))}")
 
@@ -149,7 +151,7 @@ def psql(invocation: Invocation, arguments: tuple[str, ...]) -> int:
 
 
 @command.command("reset")
-@click.option("--confirm", metavar="DATABASE", help="Agree, with the name of the database.")
+@click.option("--confirm", metavar="DATABASE", help="Confirm by the name of the database.")
 @common_options
 @pass_invocation
 def reset(invocation: Invocation, confirm: str | None) -> None:
@@ -158,10 +160,10 @@ def reset(invocation: Invocation, confirm: str | None) -> None:
     may_write(settings_of(invocation))
     if confirm is None and sys.stdin.isatty():
         invocation.say(f"This deletes {base} with every coupon and claim in it, for good.")
-        confirm = click.prompt(f"Type {_EMBEDDED_DATABASE} to go on", err=True)
+        confirm = click.prompt(f"Type {_EMBEDDED_DATABASE} to continue", err=True)
     if confirm != _EMBEDDED_DATABASE:
         raise Guarded(
-            f"nobody has agreed to delete {base}", f"If you mean it: --confirm {_EMBEDDED_DATABASE}"
+            f"confirmation required to delete {base}", f"To confirm: --confirm {_EMBEDDED_DATABASE}"
         )
     embedded.reset(base)
     if invocation.json:

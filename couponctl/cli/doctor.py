@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @common_options
 @pass_invocation
 def command(invocation: Invocation) -> ExitCode:
-    """Go from the settings to the tables and say what is wrong, and how to mend it.
+    """Check everything from the settings to the tables: what is wrong, and how to fix it.
 
     Exit code 0: every command works; 3: the server cannot be reached; 2: anything else is wrong.
     """

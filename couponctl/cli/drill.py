@@ -90,7 +90,7 @@ _WISHES = {each.name for each in fields(Wishes)}
 @click.group("drill")
 @common_options
 def command() -> None:
-    """Attack the claim path of the database and hear a verdict.
+    """Run load and fault tests against the claim path of the database.
 
     Every drill works in a schema of its own, which it drops however it ends; your coupons and claims are
     neither read nor written. Exit code 0 is PASS, 20 FAIL, 22 INCONCLUSIVE, 21 PASS with a service level
@@ -105,7 +105,7 @@ def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
         common_options,
         consent_options,
         click.option(
-            "--dry-run", is_flag=True, help="Say what would be done, look at the server, do nothing."
+            "--dry-run", is_flag=True, help="Check the server and say what the drill would do; do nothing."
         ),
         unlogged_option,
         output_options,
@@ -114,7 +114,7 @@ def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             metavar="EXPR",
             callback=lambda _context, _option, given: tuple(map(parse, given)),
-            help="Want a service level, such as claimed.p99<250ms or errors=0; may be repeated.",
+            help="Require a service level, such as claimed.p99<250ms or errors=0; may be repeated.",
         ),
         click.option("--strategy", type=click.Choice(names), default=names[0], show_default=True),
         click.option("--seed", type=click.IntRange(min=0), help="Repeat the random choices of a run."),
@@ -139,7 +139,7 @@ def _command_for(drill: Drill[Any]) -> click.Command:
 
         return _carry_out(invocation, plan, wishes, show)
 
-    sentences = (drill.title, f"Promise: {drill.promise}", f"Blast radius: {drill.blast_radius}")
+    sentences = (drill.title, f"Expectation: {drill.promise}", f"Blast radius: {drill.blast_radius}")
     text = "\n\n".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
     made = click.command(drill.name, help=text, short_help=drill.title)(run_it)
     made.params = [*map(_option_for, drill.parameters.described()), *made.params]
@@ -175,8 +175,8 @@ for _drill in DRILLS:
 def run_every_drill(invocation: Invocation, /, **given: Any) -> ExitCode:
     """Run every drill with its defaults, one after the other.
 
-    Each verdict is told on stderr as it comes. Whatever a drill ends in, the next one follows; when the
-    server goes away, or Ctrl-C is pressed, what has ended is reported.
+    Each verdict is shown on stderr as it comes. The next drill follows whatever the verdict; when the
+    server is lost, or Ctrl-C is pressed, the drills that have ended are reported.
     """
     wishes = Wishes(**given)
     drills = tuple((drill, drill.parameters()) for drill in DRILLS)
@@ -353,7 +353,7 @@ async def _progress_bar(name: str, progress: Progress) -> AsyncIterator[None]:
 @common_options
 @pass_invocation
 def list_drills(invocation: Invocation) -> None:
-    """Name every drill, its promise, blast radius, faults and parameters."""
+    """List every drill with its expectation, blast radius, faults and parameters."""
     if invocation.json:
         invocation.print_json({"drills": [drill_document(drill) for drill in DRILLS]})
     else:
@@ -371,7 +371,7 @@ def clean(invocation: Invocation, yes: bool, confirm: str | None) -> None:
     dead = [leftover for leftover in found if not leftover.running]
     for leftover in found:
         if leftover.running:
-            invocation.say(f"{leftover.schema} belongs to a drill that is running, and stays")
+            invocation.say(f"{leftover.schema} belongs to a running drill and was left as it is")
     if dead:
         ask(invocation, settings, [f"drop {one.schema}" for one in dead], yes=yes, confirm=confirm)
         with_database(invocation, "drill-clean", lambda admin: remove_all(admin, dead))
@@ -380,4 +380,4 @@ def clean(invocation: Invocation, yes: bool, confirm: str | None) -> None:
         return
     invocation.print_lines(f"removed {leftover.schema}" for leftover in dead)
     if not dead:
-        invocation.say("nothing was left behind")
+        invocation.say("no leftover drill schemas")

@@ -45,20 +45,22 @@ class ListOptions:
 def list_options(function: F) -> F:
     """Give a command the options of a list; they come as the fields of `ListOptions`."""
     for option in (
-        click.option("--allow-empty", is_flag=True, help="A list without anybody in it is no mistake."),
-        click.option("--plain", is_flag=True, help="Every line is a name, also where it looks like a table."),
+        click.option("--allow-empty", is_flag=True, help="Accept an empty list."),
+        click.option(
+            "--plain", is_flag=True, help="Read every line as a name, even if it looks like a table."
+        ),
         click.option(
             "--format",
             "layout",
             type=click.Choice([Layout.CSV.value, Layout.JSONL.value]),
-            help="What the list is, where its name and first line do not tell.",
+            help="The format of the list, if its name and first line do not tell.",
         ),
         click.option("--column", metavar="NAME", help="The column of the table that holds the names."),
         click.option(
             "--from",
             "source",
             metavar="FILE",
-            help="A name a line, a table with a heading (CSV), or JSON lines; - reads standard input.",
+            help="One name per line, a table with a heading (CSV), or JSON lines; - reads standard input.",
         ),
     ):
         function = option(function)
@@ -71,9 +73,9 @@ def listed(invocation: Invocation, options: ListOptions, *, usual_column: str) -
     assert options.source is not None
     with NameList(options.source, options.asked(), usual_column=usual_column) as names:
         if not len(names) and not options.allow_empty:
-            raise Invalid(names.where, "holds no names; --allow-empty says that this is no mistake")
+            raise Invalid(names.where, "holds no names; --allow-empty accepts that")
         if names.remark:
             invocation.say(f"couponctl: {names.where}: {names.remark}")
         yield names
         if names.grew:
-            invocation.say(f"couponctl: lines have been added to {names.where} meanwhile; they were not read")
+            invocation.say(f"couponctl: lines were added to {names.where} during the run; they were not read")

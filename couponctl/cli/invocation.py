@@ -113,9 +113,9 @@ def _context_names(_context: click.Context, _parameter: click.Parameter, incompl
 _option = functools.partial(click.option, expose_value=False, callback=_remember)
 
 _COMMON_OPTIONS = (
-    _option("--url", metavar="URL", help="The database; without a password, which `ps` would show."),
+    _option("--url", metavar="URL", help="The database's URL, without a password: `ps` would show it."),
     _option("--context", metavar="NAME", help="A database from config.toml.", shell_complete=_context_names),
     _option("--json", is_flag=True, help="Answer with one JSON document on stdout."),
     _option("--no-color", is_flag=True, help="No colours; NO_COLOR=1 does the same."),
-    _option("-v", "--verbose", is_flag=True, help="Say more when something unexpected happens."),
+    _option("-v", "--verbose", is_flag=True, help="Show the traceback of an unexpected error."),
 )

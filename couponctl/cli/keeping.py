@@ -24,5 +24,5 @@ class Keeper:
             RunStore(default_directory()).keep(report, made_by="cli")
         except CouponctlError as error:
             if not self._refused:
-                self._invocation.say(f"couponctl: this run is not kept: {error}")
+                self._invocation.say(f"couponctl: this run was not saved: {error}")
             self._refused = True

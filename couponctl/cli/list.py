@@ -7,6 +7,7 @@ import click
 from couponctl.cli.documents import coupon_document, sight
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
+from couponctl.cli.same_command import next_page
 from couponctl.models import Sort
 from couponctl.present import coupon_table
 
@@ -17,9 +18,9 @@ _SORTS = [sort.value for sort in Sort]
 @click.option("--filter", "matching", metavar="TEXT", default="", help="Only names that contain this.")
 @click.option("--sort", type=click.Choice(_SORTS), default=Sort.NAME.value, show_default=True)
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Coupons a page."
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Coupons per page."
 )
-@click.option("--after", metavar="NAME", help="The page behind this coupon.")
+@click.option("--after", metavar="NAME", help="Start after this coupon.")
 @common_options
 @pass_invocation
 def command(invocation: Invocation, matching: str, sort: str, limit: int, after: str | None) -> None:
@@ -47,4 +48,4 @@ def command(invocation: Invocation, matching: str, sort: str, limit: int, after:
     for line in coupon_table(page.coupons):
         invocation.print(line)
     if page.next is not None:
-        invocation.say("more: the same with --after and the last name above")
+        invocation.say(f"more: {next_page(invocation.arguments, after, page.next)}")

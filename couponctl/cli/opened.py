@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from couponctl import settings as settings_module
+from couponctl.cli.closest_name import with_closest_name
 from couponctl.cli.running import run
+from couponctl.errors import CouponNotFound
 from couponctl.postgres.libpq import Server
 from couponctl.postgres.passfile import complaint
 
@@ -35,13 +37,19 @@ def settings_of(invocation: Invocation) -> Settings:
 def with_service(
     invocation: Invocation, command: str, use: Callable[[CouponService], Coroutine[Any, Any, T]]
 ) -> T:
-    """Open the service, let `use` work with it, close it. Raises whatever the service raises."""
+    """Open the service, let `use` work with it, close it. Raises whatever the service raises.
+
+    A coupon that is not found is told with the one that may have been meant.
+    """
     # SQLAlchemy and the driver take a quarter of a second to import: only who needs them pays.
     from couponctl.service import open_service  # noqa: PLC0415
 
     async def work(settings: Settings, server: Server) -> T:
         async with open_service(settings, server, application=f"couponctl/{command}") as service:
-            return await use(service)
+            try:
+                return await use(service)
+            except CouponNotFound as error:
+                raise await with_closest_name(service, error) from None
 
     return _on_server(invocation, work)
 

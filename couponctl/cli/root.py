@@ -26,12 +26,12 @@ _SUMMARIES = {
     "list": "List coupons with their stock.",
     "verify": "Audit the ledger: counters against claims.",
     "stats": "Show the pool and the server.",
-    "drill": "Attack the claim path and hear a verdict.",
-    "runs": "List kept drill runs, show one, compare two.",
+    "drill": "Run load and fault tests against the claim path.",
+    "runs": "List saved drill runs, show one, compare two.",
     "bench": "Measure the strategies against pgbench.",
-    "db": "Make the tables; run the embedded server.",
+    "db": "Create the tables; run the embedded server.",
     "tui": "Open the console.",
-    "doctor": "Say what is wrong and how to mend it.",
+    "doctor": "Find what is wrong and how to fix it.",
 }
 """Every command; the module couponctl.cli.NAME holds it, and is imported only when it is called."""
 
@@ -46,6 +46,16 @@ class _Commands(click.Group):
         command = importlib.import_module(f"couponctl.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            raise click.exceptions.NoSuchCommand(
+                error.command_name, possibilities=_SUMMARIES, ctx=ctx
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -111,7 +121,7 @@ def _without_output(invocation: Invocation, why: OSError) -> int:
     if isinstance(why, BrokenPipeError):  # whoever read it has seen enough
         return ExitCode.BROKEN_PIPE
     reason = "stdout is closed" if why.errno == errno.EBADF else why.strerror
-    invocation.say(f"couponctl: the answer cannot be written: {reason}; what the command has changed stands")
+    invocation.say(f"couponctl: the answer cannot be written: {reason}; what the command has changed remains")
     return ExitCode.INVALID
 
 

@@ -84,7 +84,9 @@ class _Interruptible:
             case 1:
                 task.cancel()
                 if self._left_behind():
-                    self._invocation.say("couponctl: stopping and cleaning up; Ctrl-C again to skip that")
+                    self._invocation.say(
+                        "couponctl: stopping and cleaning up; Ctrl-C again to skip the clean-up"
+                    )
             case 2:
                 asyncio.get_running_loop().call_later(_GRACE, self._give_up)
             case _:

@@ -9,6 +9,7 @@ import click
 from couponctl.cli.completion import run_names
 from couponctl.cli.documents import run_document
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
+from couponctl.cli.same_command import same_command
 from couponctl.present import aligned, counted
 
 if TYPE_CHECKING:
@@ -18,19 +19,21 @@ if TYPE_CHECKING:
 @click.group("runs")
 @common_options
 def command() -> None:
-    """List the drill runs that are kept, show one, compare two.
+    """List saved drill runs, show one, compare two.
 
-    Every run of `couponctl drill` is kept as it ends, whatever its verdict.
+    Every run of `couponctl drill` is saved when it ends, whatever its verdict.
     """
 
 
 @command.command("list")
 @click.option("--drill", metavar="NAME", help="Only runs of this drill.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Runs at most.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Maximum number of runs."
+)
 @common_options
 @pass_invocation
 def list_runs(invocation: Invocation, drill: str | None, limit: int) -> None:
-    """List kept runs, the newest first.
+    """List saved runs, the newest first.
 
     P50 and P99 are of claims won, or of the most frequent answer where nobody won.
     """
@@ -43,13 +46,16 @@ def list_runs(invocation: Invocation, drill: str | None, limit: int) -> None:
     elif listing.runs:
         invocation.print_lines(aligned(list(run_rows(listing.runs)), "<<<<>>><>"))
     elif drill is not None:
-        invocation.say(f'no run of "{drill}" is kept; `couponctl drill list` names the drills')
+        invocation.say(f'there is no saved run of "{drill}"; `couponctl drill list` names the drills')
     elif not listing.skipped:
-        invocation.say("no runs are kept yet: `couponctl drill scale` makes one")
+        invocation.say("there are no saved runs yet: `couponctl drill scale` makes one")
     if listing.skipped:
-        invocation.say(f"{counted(listing.skipped, 'file')} skipped: broken, or of another couponctl")
+        invocation.say(
+            f"{counted(listing.skipped, 'file')} skipped: broken, or of another version of couponctl"
+        )
     if listing.more and not invocation.json:
-        invocation.say("more: the same with a higher --limit")
+        more = ("--limit", str(min(10 * limit, 10_000)))
+        invocation.say(f"more: {same_command(invocation.arguments, (('--limit', str(limit)),), more)}")
 
 
 @command.command("show")
@@ -57,7 +63,7 @@ def list_runs(invocation: Invocation, drill: str | None, limit: int) -> None:
 @common_options
 @pass_invocation
 def show(invocation: Invocation, name: str) -> None:
-    """Show a kept run as its drill did.
+    """Show a saved run as its drill did.
 
     RUN is the beginning of its id, or last, last~1 (the one before), last~2 and so on.
     """
@@ -78,7 +84,7 @@ def show(invocation: Invocation, name: str) -> None:
 @common_options
 @pass_invocation
 def diff(invocation: Invocation, before: str, after: str) -> None:
-    """Compare two kept runs, the earlier one first.
+    """Compare two saved runs, the earlier one first.
 
     RUN is named as for `couponctl runs show`. One alone is compared with the last one; without any, the
     last two are compared.

@@ -11,6 +11,7 @@ from couponctl.cli.documents import claim_document, coupon_document, sight
 from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
+from couponctl.cli.same_command import next_page
 from couponctl.present import claim_words, safe, stock_line
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("name", shell_complete=coupon_names)
 @click.option("--user", metavar="USER", help="Say whether this user got it; exit code 12 if not.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Users a page.")
-@click.option("--after", metavar="USER", help="The page behind this user.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Users per page."
+)
+@click.option("--after", metavar="USER", help="Start after this user.")
 @common_options
 @pass_invocation
 def command(invocation: Invocation, name: str, user: str | None, limit: int, after: str | None) -> ExitCode:
@@ -29,7 +32,7 @@ def command(invocation: Invocation, name: str, user: str | None, limit: int, aft
     if user is not None:
         return _show_claim(invocation, name, user)
     page = with_service(invocation, "show", lambda service: service.show(name, limit=limit, after=after))
-    _show_page(invocation, page)
+    _show_page(invocation, page, after)
     return ExitCode.OK
 
 
@@ -42,7 +45,7 @@ def _show_claim(invocation: Invocation, name: str, user: str) -> ExitCode:
     return ExitCode.NOT_FOUND if claim is None else ExitCode.OK
 
 
-def _show_page(invocation: Invocation, page: Claimants) -> None:
+def _show_page(invocation: Invocation, page: Claimants, after: str | None) -> None:
     invocation.say_how_far(page.hidden)
     if invocation.json:
         claimants = {"claimed_by": list(page.claimed_by), "next": page.next}
@@ -52,4 +55,4 @@ def _show_page(invocation: Invocation, page: Claimants) -> None:
     for user in page.claimed_by:
         invocation.print(f"  {safe(user)}")
     if page.next is not None:
-        invocation.say("more: the same with --after and the last user above")
+        invocation.say(f"more: {next_page(invocation.arguments, after, page.next)}")

@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 
 
 @click.command("stats")
-@click.option(
-    "--watch", is_flag=True, help="Again and again, until Ctrl-C; a server that goes is waited for."
-)
+@click.option("--watch", is_flag=True, help="Repeat until Ctrl-C; reconnect when a lost server is back.")
 @click.option("--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds.")
 @common_options
 @pass_invocation
 def command(invocation: Invocation, watch: bool, interval: float) -> None:
-    """Show the pool and the server: connections in use, idle and waiting, backends, who waits for a lock."""
+    """Show the pool and the server: connections in use, idle and waiting, backends, lock waits."""
 
     async def look(service: CouponService) -> None:
         activity = await service.activity()

@@ -43,8 +43,10 @@ class AnswerOptions:
 def answer_options(function: F) -> F:
     """Give a command the options of its answers; they come as the fields of `AnswerOptions`."""
     for option in (
-        click.option("--overwrite", is_flag=True, help="Begin the file of --results anew."),
-        click.option("--resume", is_flag=True, help="Go on behind the answers in the file of --results."),
+        click.option("--overwrite", is_flag=True, help="Overwrite the --results file."),
+        click.option(
+            "--resume", is_flag=True, help="Continue after the answers that the --results file holds."
+        ),
         click.option(
             "--results", metavar="FILE", help="Write every user's answer as a line of JSON; - is stdout."
         ),

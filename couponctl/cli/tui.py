@@ -19,21 +19,21 @@ from couponctl.errors import Invalid
     type=click.FloatRange(0.5, 20),
     default=4.0,
     show_default=True,
-    help="Pictures a second; fewer on a slow line.",
+    help="Frames per second; fewer on a slow line.",
 )
 @common_options
 @pass_invocation
 def command(invocation: Invocation, refresh_hz: float) -> int:
-    """Open the console: coupons, drills, the pool and the kept runs, live.
+    """Open the console: coupons, drills, the pool and saved runs, live.
 
     Press ? in it for its keys, q to leave. TEXTUAL_THEME names a theme to start with.
     """
     if invocation.json:
         raise click.UsageError("the console has no --json; `couponctl stats --watch --json` has")
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
-        raise Invalid("tui", "wants a terminal; `couponctl list` and `couponctl stats --watch` do without")
+        raise Invalid("tui", "needs a terminal; `couponctl list` and `couponctl stats --watch` do without")
     if os.environ.get("TERM", "dumb") in {"dumb", ""}:
-        raise Invalid("tui", "wants a terminal that can place its cursor, and TERM says that this one cannot")
+        raise Invalid("tui", "needs a terminal that can place its cursor, and TERM says that this one cannot")
     settings = settings_of(invocation)
     from couponctl.server import server_for  # noqa: PLC0415 - only who goes on pays for these
     from couponctl.tui.console_main import run_console  # noqa: PLC0415

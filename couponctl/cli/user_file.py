@@ -12,9 +12,10 @@ import click
 from couponctl.aio.signals import Interrupted
 from couponctl.cli.documents import attempt_document
 from couponctl.cli.opened import with_service
+from couponctl.cli.same_command import same_command
 from couponctl.errors import CouponctlError, RefusedByDatabase, Unavailable
 from couponctl.models import Outcome
-from couponctl.present import command_line, counted
+from couponctl.present import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -100,18 +101,11 @@ def _how_far(
     if not (tally or passing):
         return
     resumable = answers is not None and answers.resumable
-    rest = "; the same command does the rest" if passing and not resumable else ""
+    rest = "; the same command continues" if passing and not resumable else ""
     yield f"{tally.total():,} of {number:,} answered{rest}"
     if unwritable:
         stand = tally[Outcome.CLAIMED]
-        yield f"{counted(stand, 'claim')} of this run {'stands' if stand == 1 else 'stand'} in the database"
+        yield f"{counted(stand, 'claim')} of this run {'remains' if stand == 1 else 'remain'} in the database"
     if resumable:
-        yield f"to go on: {_resuming(invocation.arguments)}"
-
-
-def _resuming(arguments: Sequence[str]) -> str:
-    """The same command line, as it goes on where the last run ended."""
-    options = [each for each in takewhile(lambda each: each != "--", arguments) if each != "--overwrite"]
-    operands = arguments[arguments.index("--") :] if "--" in arguments else ()
-    resume = () if "--resume" in options else ("--resume",)
-    return command_line(("couponctl", *options, *resume, *operands))
+        command = same_command(invocation.arguments, (("--overwrite",), ("--resume",)), ("--resume",))
+        yield f"to continue: {command}"

@@ -20,7 +20,7 @@ def command(invocation: Invocation, names: tuple[str, ...]) -> ExitCode:
     """Audit the ledger: every counter against its claims, in one snapshot.
 
     Finds oversold coupons, lost stock, negative stock, duplicates, claims without a coupon, and rules that
-    the tables lack. Exit code 20 when something is found; 22 when nothing is, and row-level security keeps
+    the tables lack. Exit code 20 when something is found; 22 when nothing is, and row-level security hides
     a part of the ledger from the role.
     """
     audit = with_service(invocation, "verify", lambda service: service.verify(names))

@@ -47,10 +47,8 @@ def parameter(default: float | None, meaning: str, *, at_least: float = 1, at_mo
 class Parameters:
     """What every drill can be given; each drill adds its own."""
 
-    pool_size: int = parameter(None, "connections in the drill's pool; those of the settings unless given")
-    timeout: float = parameter(
-        30.0, "seconds after which the drill is broken off and has failed", at_least=0.1
-    )
+    pool_size: int = parameter(None, "connections in the drill's pool; default as in the settings")
+    timeout: float = parameter(30.0, "seconds after which the drill is aborted and fails", at_least=0.1)
 
     def _derive(self, **values: float) -> None:
         """Fill in the fields that were not given and follow from others."""

@@ -198,9 +198,9 @@ class _Run(Generic[P]):
                 raise
             unanswered = sorted(e.user_id for e in self.journal.entries if e.sentence == CANCELLED)
             still = f"still {self.progress.stage}, without an answer: {some(unanswered)}"
-            return [in_time("an answer for everybody", still, held=False)]
+            return [in_time("every attempt answered", still, held=False)]
         except _GONE as exc:
-            self.findings.lost = f"the attack was broken off: {exc}"
+            self.findings.lost = f"the attack was aborted: {exc}"
             return []
         except (CouponctlError, ServiceFailed) as exc:
             return [errors([str(exc)])]

@@ -47,10 +47,10 @@ class Plan:
 
     def dry_run_lines(self, premises: Premises | None, consent: str) -> Iterator[str]:
         """The same, and whether it could begin; `premises` is None where no server runs yet."""
-        yield "a dry run: nothing is created, claimed or broken; for real this would"
+        yield "dry run: nothing is created, claimed or broken; a real run would"
         yield from (f"  {line}" for line in self.lines())
         if premises is None:
-            yield "the private server does not run; it would be started, and was not looked at"
+            yield "the private server is not running; it would be started, and was not checked"
         else:
             room = premises.facts.narrowest
             yield (
@@ -58,7 +58,7 @@ class Plan:
                 f"({room.limited_by}), {self.connections} are needed"
             )
         if consent:
-            yield f"on this server it wants {consent}"
+            yield f"this server requires {consent}"
 
     def as_json(self, premises: Premises | None, consent: str) -> dict[str, Any]:
         """The documented shape of a dry run."""

@@ -51,20 +51,18 @@ async def reading_checks(service: CouponService, ledger: Ledger, users: Collecti
     with service_call("newest_claimants"):
         newest = await service.newest_claimants(ledger.coupon.name, limit=_ASKED)
     return [
-        none_of("show-wrong", "facts that show tells otherwise", _differences(shown, ledger.coupon)),
-        none_of(
-            "claimants-wrong", "claimants that show leaves out or adds", {*claimants} ^ {*ledger.claimed_by}
-        ),
+        none_of("show-wrong", "facts that are wrong in show", _differences(shown, ledger.coupon)),
+        none_of("claimants-wrong", "claimants that show omits or adds", {*claimants} ^ {*ledger.claimed_by}),
         none_of(
             "claimants-misplaced",
-            "claimants that show repeats or puts elsewhere",
+            "claimants that show repeats or misplaces",
             _misplaced(claimants, ledger.claimed_by),
         ),
-        none_of("find-claim-wrong", "users whose claim is told otherwise", misjudged),
-        none_of("list-wrong", "coupons that list tells otherwise", _unlike(listed, ledger.coupon)),
+        none_of("find-claim-wrong", "users whose claim is wrong in find_claim", misjudged),
+        none_of("list-wrong", "coupons that are wrong in list", _unlike(listed, ledger.coupon)),
         none_of(
             "newest-wrong",
-            "users taken for the newest claimants",
+            "users wrongly among the newest claimants",
             _misplaced([claim.user_id for claim in newest], _newest(ledger)),
         ),
     ]
@@ -73,7 +71,7 @@ async def reading_checks(service: CouponService, ledger: Ledger, users: Collecti
 def created_checks(told: Coupon, ledger: Coupon) -> list[Check]:
     """Hold the answer of `create` against the ledger, in which claims have taken units since."""
     as_created = replace(ledger, remaining_amount=ledger.amount)
-    return [none_of("create-wrong", "facts that create told otherwise", _differences(told, as_created))]
+    return [none_of("create-wrong", "facts that are wrong in create", _differences(told, as_created))]
 
 
 async def _show(service: CouponService, ledger: Ledger) -> tuple[Coupon, list[str]]:
@@ -145,7 +143,7 @@ async def order_checks(service: CouponService, known: Mapping[str, Coupon], name
             listed = [name for name in await _names_listed(service, sort, len(names)) if name in known]
             if listed != [coupon.name for coupon in sorted(by_name, key=key)]:
                 wrong.append(sort.value)
-    return [none_of("list-orders-wrong", "orders in which list puts coupons wrongly", wrong)]
+    return [none_of("list-orders-wrong", "orders of list that are wrong", wrong)]
 
 
 async def _names_listed(service: CouponService, sort: Sort, number: int) -> list[str]:

@@ -216,7 +216,7 @@ class Cluster:
     def _require_version(self, major: str) -> None:
         if self.major != major:
             raise BadSettings(
-                problem=f"{self.data} was made by PostgreSQL {self.major or 'of no known version'}, "
+                problem=f"{self.data} was made by PostgreSQL {self.major or 'of an unknown version'}, "
                 f"but this is PostgreSQL {major}",
                 way_out="Save its coupons with the old version's pg_dump and load them into a new database: "
                 "set COUPONCTL_DATA_DIR to another directory, or delete this one with `couponctl db reset`.",

@@ -68,7 +68,7 @@ def prepare(base: Path) -> None:
         raise BadSettings(problem=f"{base} is not a directory", way_out=OTHER_PLACE)
     if facts.st_uid not in {0, os.geteuid()} or facts.st_mode & stat.S_IWOTH:
         raise BadSettings(
-            problem=f"{base} belongs to another account or is writable for everybody", way_out=OTHER_PLACE
+            problem=f"{base} belongs to another account or is writable by others", way_out=OTHER_PLACE
         )
 
 

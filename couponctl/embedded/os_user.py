@@ -95,7 +95,7 @@ def _oneself(uid: int) -> Account:
         name = pwd.getpwuid(uid).pw_name
     except KeyError as error:
         raise BadSettings(
-            problem=f"PostgreSQL wants to know the name of its account, and user {uid} has none here",
+            problem=f"PostgreSQL needs the name of its account, and user {uid} has none here",
             way_out="Run couponctl as a user that has one (as in /etc/passwd), or name a running server in "
             "COUPONCTL_URL.",
         ) from error

@@ -1,17 +1,18 @@
 """Everything that couponctl raises on purpose, grouped by who must act.
 
 CouponctlError
-├── Refused             the sale said no
+├── Refused             a claim or a create is refused
 │   ├── CouponNotFound
+│   │   ├── CouponMisnamed
 │   │   └── CouponNotSeen
 │   ├── ClaimNotSeen
 │   ├── CouponExists
 │   ├── SoldOut
 │   └── AlreadyClaimed
-├── RefusedByDatabase   the database said no: a rule of its own
+├── RefusedByDatabase   the database refuses it by a rule of its own
 │   └── KeyTaken
 ├── Invalid             the input is wrong
-├── RunNotFound         no kept run is named so
+├── RunNotFound         there is no saved run of this name
 ├── Unavailable         the database cannot answer now
 │   ├── Unreachable
 │   │   ├── HostUnknown
@@ -95,6 +96,7 @@ from couponctl.errors.refused import (
     AlreadyClaimed,
     ClaimNotSeen,
     CouponExists,
+    CouponMisnamed,
     CouponNotFound,
     CouponNotSeen,
     KeyTaken,
@@ -122,6 +124,7 @@ __all__ = [
     "ClaimNotSeen",
     "Contended",
     "CouponExists",
+    "CouponMisnamed",
     "CouponNotFound",
     "CouponNotSeen",
     "CouponctlError",

@@ -77,7 +77,7 @@ class Invalid(CouponctlError):
 
 @dataclass(eq=False)
 class RunNotFound(CouponctlError):
-    """There is no kept run "{name}".
+    """There is no saved run "{name}".
 
     `couponctl runs list` shows what there is; `couponctl drill scale` makes one.
     """

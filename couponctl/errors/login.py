@@ -11,7 +11,7 @@ from couponctl.errors.unavailable import Unreachable
 class HostUnknown(Unreachable):
     """The database cannot be reached: {reason}.
 
-    Mend the name of the host, or the name service that should know it; `couponctl doctor` looks closer.
+    Correct the host name, or the name service that should know it; `couponctl doctor` looks closer.
     """
 
 
@@ -60,7 +60,7 @@ class MayNotLogIn(LoginRefused):
 
 @dataclass(eq=False)
 class NotAdmitted(LoginRefused):
-    """The server refuses the login: its pg_hba.conf admits no role {role} to database {database} {way}.
+    """The server refuses the login: its pg_hba.conf does not admit role {role} to database {database} {way}.
 
     Try another sslmode, or ask its administrator for a line there.
     """
@@ -73,7 +73,7 @@ class NotAdmitted(LoginRefused):
 
 @dataclass(eq=False)
 class CertificateWanted(LoginRefused):
-    """The server refuses the login: it wants a client certificate from role {role}, and was given none.
+    """The server refuses the login: it requires a client certificate from role {role}, and got none.
 
     Name its files: sslcert and sslkey, or PGSSLCERT and PGSSLKEY.
     """
@@ -95,7 +95,7 @@ class CertificateRefused(LoginRefused):
 class UnknownDatabase(LoginRefused):
     """The server refuses the login: it has no database {database}.
 
-    Check the database name; who may, makes it: {statement}
+    Check the database name, or create it: {statement}
     """
 
     database: str
@@ -126,9 +126,9 @@ class ServerNotTrusted(Misconfigured):
 
 @dataclass(eq=False)
 class TlsNotOffered(Misconfigured):
-    """The server at {where} offers no TLS, and sslmode={mode} wants it.
+    """The server at {where} offers no TLS, and sslmode={mode} requires it.
 
-    Have TLS switched on there; where plain text will do, take sslmode=prefer.
+    Switch TLS on there; where plain text is acceptable, use sslmode=prefer.
     """
 
     where: str
@@ -137,7 +137,7 @@ class TlsNotOffered(Misconfigured):
 
 @dataclass(eq=False)
 class TlsNotAgreed(Misconfigured):
-    """No encrypted connection was agreed on with {where}: {why}.
+    """No encrypted connection could be agreed with {where}: {why}.
 
     Check sslmode, the TLS versions that both sides allow, and the certificates.
     """

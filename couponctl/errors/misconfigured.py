@@ -39,7 +39,7 @@ class SchemaMissing(Misconfigured):
 class SchemaUnfit(Misconfigured):
     """The tables coupons and claims are not of the types that couponctl works with.
 
-    Names and user ids want varchar, text or citext, amounts a number; `couponctl doctor` names the columns.
+    Names and user ids must be varchar, text or citext, amounts numbers; `couponctl doctor` names the columns.
     """
 
     code = "schema_unfit"

@@ -1,4 +1,4 @@
-"""The sale, or the database, said no."""
+"""Refusals: by the sale, and by the database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from couponctl.models import Outcome
 
 
 class Refused(CouponctlError):
-    """The sale said no."""
+    """A claim, or the creation of a coupon, was refused."""
 
 
 @dataclass(eq=False)
@@ -24,10 +24,20 @@ class CouponNotFound(Refused):
 
 
 @dataclass(eq=False)
+class CouponMisnamed(CouponNotFound):
+    """There is no coupon "{name}".
+
+    Did you mean "{closest}"? `couponctl list` shows what there is.
+    """
+
+    closest: str
+
+
+@dataclass(eq=False)
 class CouponNotSeen(CouponNotFound):
     """There is no coupon "{name}" as far as role {role} may see.
 
-    Row-level security keeps coupons from it; the owner of the tables, or a role with BYPASSRLS, sees all.
+    Row-level security hides coupons from it; the owner of the tables, or a role with BYPASSRLS, sees all.
     """
 
     role: str
@@ -37,7 +47,7 @@ class CouponNotSeen(CouponNotFound):
 class ClaimNotSeen(Refused):
     """ "{user_id}" has not claimed "{name}" as far as role {role} may see.
 
-    Row-level security keeps claims from it; the owner of the tables, or a role with BYPASSRLS, sees all.
+    Row-level security hides claims from it; the owner of the tables, or a role with BYPASSRLS, sees all.
     """
 
     code = "claim_not_seen"
@@ -63,7 +73,7 @@ class CouponExists(Refused):
 class SoldOut(Refused):
     """ "{name}" is sold out: "{user_id}" got none.
 
-    `couponctl show NAME` lists who did.
+    `couponctl show NAME` lists the users who have one.
     """
 
     outcome = Outcome.SOLD_OUT
@@ -75,7 +85,7 @@ class SoldOut(Refused):
 class AlreadyClaimed(Refused):
     """ "{user_id}" has claimed "{name}" already.
 
-    One claim a user: nothing was taken from the stock this time.
+    One claim per user: nothing was taken from the stock this time.
     """
 
     outcome = Outcome.ALREADY_CLAIMED

@@ -30,7 +30,7 @@ class Unreachable(Unavailable):
 
 
 class TooFewFiles(Unavailable):
-    """This process may open no more files: too many open files for its limit.
+    """This process has too many open files for its limit.
 
     Raise it, as with `ulimit -n 1024`, and try again.
     """
@@ -71,7 +71,7 @@ class TimedOut(Unavailable):
 
 
 class Contended(Unavailable):
-    """The database broke this work off in favour of another that ran against it; it was rolled back.
+    """The database rolled this work back because it conflicted with concurrent work.
 
     Try again.
     """

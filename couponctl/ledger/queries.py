@@ -134,7 +134,7 @@ def not_found(name: str, hidden: Hidden | None) -> CouponNotFound:
 async def coupon_page(
     session: Session, *, matching: str, sort: Sort, limit: int, after: str | None
 ) -> CouponPage:
-    """Coupons whose name contains `matching`, case ignored; the page behind the coupon `after`.
+    """Coupons whose name contains `matching`, case ignored; the page after the coupon `after`.
 
     Raises CouponNotFound when `after` is gone and its place in the order with it; by name it still has one.
     """
@@ -161,7 +161,7 @@ async def coupon_page(
 async def claimants(
     session: Session, coupon: Coupon, hidden: Hidden | None, *, limit: int, after: str | None
 ) -> Claimants:
-    """Who claimed the coupon, by user id; the page behind the user `after`."""
+    """Who claimed the coupon, by user id; the page after the user `after`."""
     query = select(claims.c.user_id).where(claims.c.coupon_name == coupon.name)
     if after is not None:
         query = query.where(claims.c.user_id > _as_column(after))

@@ -74,10 +74,10 @@ class AnswerFile:
                 user = next(remaining)
             except StopIteration:
                 words = f"{self.path} has {self.answered:,} answers, and the list {number - 1:,} users"
-                raise Invalid("--resume", f"{words}: it is of another list") from None
+                raise Invalid("--resume", f"{words}: it belongs to another list") from None
         if user != self._last:
             words = f'the last answer in {self.path} is for "{self._last}", number {self.answered:,} of the'
-            raise Invalid("--resume", f'{words} list is "{user}": it is of another list')
+            raise Invalid("--resume", f'{words} list is "{user}": it belongs to another list')
         return remaining
 
     def write(self, answers: Iterable[dict[str, Any]]) -> None:
@@ -105,7 +105,7 @@ class AnswerFile:
     def _find_the_end(self, existing: Existing) -> None:
         if not self.resumable:
             if existing is Existing.RESUME:
-                raise Invalid("--resume", f"{self.path} is no file that answers could be read from")
+                raise Invalid("--resume", f"{self.path} is not a file of answers")
             return
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,7 +116,7 @@ class AnswerFile:
             return
         match existing:
             case Existing.REFUSE:
-                way_out = "--resume goes on behind what it holds, --overwrite begins anew"
+                way_out = "--resume continues after what it holds, --overwrite replaces it"
                 raise Invalid("--results", f"{self.path} is not empty: {way_out}")
             case Existing.OVERWRITE:
                 self._kept = 0
@@ -143,7 +143,7 @@ class AnswerFile:
         try:
             self._last = str(json.loads(lines[-1])["user_id"])
         except (ValueError, LookupError, TypeError, RecursionError):
-            reason = f"{self.path} line {self.answered:,} is no answer: it is another file"
+            reason = f"{self.path} line {self.answered:,} is not an answer: this is another file"
             raise Invalid("--resume", reason) from None
 
     def _cannot(self, be: str, exc: OSError) -> Invalid:

@@ -72,7 +72,7 @@ def reader_for(where: str, first_line: str, asked: Asked, usual_column: str) -> 
     wanted = asked.layout is Layout.CSV or asked.column is not None
     table = _table_named_by(where, first_line, column, least_columns=1 if wanted else 2)
     if table is None and wanted:
-        raise Invalid(f"{where} line 1", f'names no column "{column}"')
+        raise Invalid(f"{where} line 1", f'has no column "{column}"')
     return table or _Unmistakable(where)
 
 
@@ -188,5 +188,5 @@ class _JsonLines:
             return Entry(line, "", f"has no {self.key}")
         value = document[self.key]
         if isinstance(value, bool) or not isinstance(value, str | int):
-            return Entry(line, "", f"has a {self.key} that is no text")
+            return Entry(line, "", f"has a {self.key} that is not text")
         return Entry(line, str(value))

@@ -49,7 +49,7 @@ _ALTERED_MEANWHILE = (
 
 _BY_SQLSTATE: dict[str, Callable[[Limits], CouponctlError]] = {
     "08P01": lambda _: BadSettings(
-        "the server does not take couponctl's session settings, which is how PgBouncer answers",
+        "the server does not accept couponctl's session settings, as PgBouncer does not",
         "Connect to PostgreSQL itself, or name them in PgBouncer's ignore_startup_parameters",
     ),
     "25006": lambda _: ReadOnlyServer(),
@@ -98,7 +98,7 @@ def sqlstate_of(exc: BaseException) -> str | None:
 class Stage(Enum):
     """How far the work had come when the error was raised."""
 
-    CONNECTING = "no connection was had yet"
+    CONNECTING = "no connection had been made"
     WORKING = "what was done is rolled back"
     COMMITTING = "a connection lost now leaves the outcome unknown"
 
@@ -117,7 +117,7 @@ def translated(
     if stage is Stage.CONNECTING and isinstance(exc, ValueError | AssertionError):
         # How the libraries trip over a greeting, most of all over a version that they cannot read.
         return BadSettings(
-            f"what answers there is no PostgreSQL that couponctl understands ({server.where})",
+            f"the server there is not a PostgreSQL that couponctl understands ({server.where})",
             "Connect to PostgreSQL itself: check host and port, and what stands in between",
         )
     state, lost = sqlstate_of(exc), lost or _connection_lost(exc)
@@ -131,7 +131,7 @@ def translated(
     if isinstance(exc, UnicodeDecodeError):
         return BadSettings(
             "the database holds text that is not UTF-8, as one with the encoding SQL_ASCII may",
-            "Mend those rows, or make a database with the encoding UTF8",
+            "Correct those rows, or use a database with the encoding UTF8",
         )
     return None if state is None else error_for(_said(exc, state, in_function=in_function))
 

@@ -24,7 +24,7 @@ _EACH = 128
 _length_at = Struct("!I").unpack_from
 
 
-FLOODED = "what answers there sends more than any answer holds, and was hung up on"
+FLOODED = "the server there sends more than any answer holds, so the connection was closed"
 
 
 class Flood(ConnectionError):

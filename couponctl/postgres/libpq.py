@@ -161,7 +161,7 @@ def server_of(params: Params, source: str, environ: Environment) -> tuple[Server
     for key in ("sslcert", "sslkey", "sslrootcert", "sslcrl"):
         # Later it would look like a server that cannot be reached.
         if filled.get("sslmode") != "disable" and not os.access(filled.get(key, "/"), os.R_OK):
-            raise BadSettings(f"{source}: the file of {key} cannot be read", "Mend its path or its mode.")
+            raise BadSettings(f"{source}: the file of {key} cannot be read", "Correct its path or its mode.")
     user = filled.get("user") or _os_user()
     database = filled.get("dbname", user)
     login = ":".join(quote(word, safe="") for word in (user, filled.get("password")) if word)
@@ -212,7 +212,7 @@ def _without_them(params: Params, environ: Environment) -> Params:
     if params.get("sslmode", "prefer") in {"disable", "allow", "prefer"}:
         return params | {"sslmode": "disable"}
     directory = _own_file(".postgresql", environ)
-    raise BadSettings(f"{directory} cannot be looked into for certificates", "Mend its permissions, or HOME.")
+    raise BadSettings(f"{directory} cannot be searched for certificates", "Correct its permissions, or HOME.")
 
 
 def holds_secret(params: Params) -> bool:
@@ -239,13 +239,15 @@ def _service(name: str, environ: Environment) -> Params:
         try:
             text = "\n".join(line.strip() for line in ("\n" + file.read_text("utf-8")).split("\n"))
         except (OSError, ValueError):
-            raise BadSettings(f"the service file {file} cannot be read", "Mend its permissions.") from None
+            raise BadSettings(f"the service file {file} cannot be read", "Correct its permissions.") from None
         _, found, rest = text.partition(f"\n[{name}]\n")
         if found:
             lines = [line for line in rest.partition("\n[")[0].split("\n") if line and line[0] != "#"]
             pairs = [line.partition("=") for line in reversed(lines)]  # to libpq the first of two counts
             return checked({key: value for key, _, value in pairs}, f'service "{name}" in {file}')
-    raise BadSettings(f'there is no service "{name}"', f"Define it in {own}, or mend PGSERVICE or the URL.")
+    raise BadSettings(
+        f'there is no service "{name}"', f"Define it in {own}, or correct PGSERVICE or the URL."
+    )
 
 
 def _is_there(file: Path) -> bool:
@@ -263,8 +265,8 @@ def checked(params: Params, origin: str) -> Params:
             raise BadSettings(f"{origin}: {key} holds an impossible character", "Leave it out.")
         if not re.fullmatch(_PARAMETERS[key], value, re.DOTALL):
             words = _PARAMETERS[key].split("|")
-            way_out = f"It may be {', '.join(words)}." if len(words) > 1 else "Mend it, or leave it out."
-            raise BadSettings(f"{origin}: {key} has a value that cannot be honoured", way_out)
+            way_out = f"It may be {', '.join(words)}." if len(words) > 1 else "Correct it, or leave it out."
+            raise BadSettings(f"{origin}: {key} has a value that couponctl cannot use", way_out)
     return params
 
 
@@ -285,7 +287,7 @@ def _host(name: str, digits: str, source: str) -> Host:
         beside = (one for one in _SOCKET_DIRECTORIES if os.access(f"{one}/.s.PGSQL.{port}", os.F_OK))
         return Host(next(beside, "localhost"), port)
     if not re.fullmatch(r"/.*|[\w%:-]{1,63}(\.[\w%:-]{1,63})*\.?", name, re.ASCII):
-        raise BadSettings(f"{source}: a host is no name, address or directory", "Mend it there.")
+        raise BadSettings(f"{source}: a host is not a name, address or directory", "Correct it there.")
     return Host(name, port)
 
 
@@ -335,5 +337,5 @@ def refuse_unknown(keys: Iterable[str], known: Collection[str], origin: str) -> 
 def whole_number(value: object, what: str, most: int) -> int:
     digits = re.fullmatch(r" *0*([0-9]{1,9}) *", str(value))
     if not digits or not 1 <= int(digits[1]) <= most:
-        raise BadSettings(f"{what} must be a whole number from 1 to {most}", "Mend it there.")
+        raise BadSettings(f"{what} must be a whole number from 1 to {most}", "Correct it there.")
     return int(digits[1])

@@ -43,7 +43,7 @@ def complaint(file: str) -> str:
     except (OSError, ValueError):
         return ""
     if not stat.S_ISREG(mode):
-        return f"the password file {file} is no plain file and is ignored"
+        return f"the password file {file} is not a regular file and is ignored"
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         return f"the password file {file} can be reached by others and is ignored; run: chmod 600 {file}"
     return ""

@@ -109,7 +109,7 @@ class CouponApp(KeyByKey):
         names = list(filter(None, map(str.strip, wishes)))
         wished = next((name for name in names if name in self.available_themes), "")
         if names and not wished:
-            self.dependencies.events.add(f"no theme is called {names[0]}", tone=Tone.WARN)
+            self.dependencies.events.add(f"there is no theme {names[0]}", tone=Tone.WARN)
         return first_theme(self.console.color_system, no_color=self.no_color, wished=wished)
 
     def tick(self) -> None:
@@ -176,7 +176,7 @@ class CouponApp(KeyByKey):
         try:
             await asyncio.to_thread(self.dependencies.runs.keep, report, made_by="console")
         except Exception as error:  # noqa: BLE001 - see sentence_of
-            self.dependencies.events.add(f"this run is not kept: {sentence_of(error)}", tone=Tone.WARN)
+            self.dependencies.events.add(f"this run was not saved: {sentence_of(error)}", tone=Tone.WARN)
 
     def say(self, words: str, *, severity: SeverityLevel = "information") -> None:
         """A toast; whatever is in the words is shown literally."""
@@ -196,13 +196,15 @@ class CouponApp(KeyByKey):
         if not dead:
             return
         for leftover in dead:
-            self.dependencies.events.add(f"{leftover.schema} is left of a drill that crashed", tone=Tone.WARN)
+            self.dependencies.events.add(
+                f"{leftover.schema} was left by a drill that crashed", tone=Tone.WARN
+            )
         while len(self.screen_stack) > 1:
             await asyncio.sleep(0.1)  # nobody who types into a form may answer this by accident
         settings = self.dependencies.settings
         word = name_to_type(settings)
         question = Confirm(
-            "A drill has left something", [f"drop {one.schema}" for one in dead], word=word, action="Remove"
+            "Leftover drill schemas found", [f"drop {one.schema}" for one in dead], word=word, action="Remove"
         )
         consent = await self.push_screen_wait(question)
         if consent.agreed:
@@ -212,7 +214,7 @@ class CouponApp(KeyByKey):
             except CouponctlError as error:
                 self.dependencies.events.add(error.message, tone=Tone.WARN)
             else:
-                self.dependencies.events.add("removed what drills had left", command=("drill", "clean"))
+                self.dependencies.events.add("removed leftover drill schemas", command=("drill", "clean"))
 
     def action_mode(self, mode: str) -> None:
         self.switch_mode(mode)
@@ -234,7 +236,9 @@ class CouponApp(KeyByKey):
         if not self.dependencies.runner.running:
             self.exit(0)
             return
-        question = Confirm("Quit?", ["A drill runs. It is aborted, and its schema dropped."], action="Quit")
+        question = Confirm(
+            "Quit?", ["A drill is running. Quitting aborts it and drops its schema."], action="Quit"
+        )
         self.push_screen(question, self._quit_agreed)
 
     def _quit_agreed(self, consent: Consent | None) -> None:

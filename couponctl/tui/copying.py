@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from textual.app import App
 
 _BETWEEN = {
-    "TMUX": "tmux passes it on only with: set -s set-clipboard on",
-    "STY": "screen keeps it to itself: select the text with Shift and the mouse",
+    "TMUX": "tmux passes it on only after: set -s set-clipboard on",
+    "STY": "screen does not pass it on: select the text with Shift and the mouse",
 }
 """Programs between the console and the terminal, by the variable that they set."""
 

@@ -120,7 +120,7 @@ def test_without_pgbench_there_is_no_yardstick(couponctl: Couponctl, monkeypatch
 
     assert (answer.exit_code, answer.err) == (
         0,
-        "couponctl: pgbench is not installed, so there is no yardstick\n",
+        "couponctl: pgbench is not installed, so there is no baseline\n",
     )
     assert [line.split()[0] for line in answer.out.splitlines()] == ["SUBJECT", "batched"]
 
@@ -128,9 +128,9 @@ def test_without_pgbench_there_is_no_yardstick(couponctl: Couponctl, monkeypatch
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        (["--in-flight", "0"], "'0' is no list of numbers"),
-        (["--in-flight", "5,,7"], "'5,,7' is no list of numbers"),
-        (["--coupons", "10001"], "'10001' is no list of numbers"),
+        (["--in-flight", "0"], "'0' is not a list of numbers"),
+        (["--in-flight", "5,,7"], "'5,,7' is not a list of numbers"),
+        (["--coupons", "10001"], "'10001' is not a list of numbers"),
         (["--seconds", "0.1"], "0.1 is not in the range"),
         (["--strategy", "magic"], "'magic' is not one of"),
         (["--seed", "1"], "--seed is for --rate"),
@@ -156,8 +156,8 @@ def test_a_server_of_others_wants_yes_and_production_its_name(couponctl: Couponc
     production = couponctl("bench", "--yes")
 
     assert without_yes.exit_code == production.exit_code == 23
-    assert without_yes.err.endswith(". If you mean it: --yes\n")
-    assert " is production. If you mean it: --confirm " in production.err
+    assert without_yes.err.endswith(". To confirm: --yes\n")
+    assert " is production. To confirm: --confirm " in production.err
 
 
 def test_a_read_only_context_is_not_benched(couponctl: Couponctl, context: Context) -> None:
@@ -181,7 +181,10 @@ def test_an_interrupted_bench_leaves_no_pgbench_and_no_schema(
         code, out, err = ended(process)
 
     assert (code, out) == (130 if number is signal.SIGINT else 143, "")
-    assert err == "couponctl: stopping and cleaning up; Ctrl-C again to skip that\ncouponctl: interrupted\n"
+    assert (
+        err
+        == "couponctl: stopping and cleaning up; Ctrl-C again to skip the clean-up\ncouponctl: interrupted\n"
+    )
     assert not is_alive(pgbench)
     watch.until(TRACES, found=False)
 

@@ -106,7 +106,7 @@ def test_duplicates_and_a_second_run_take_nothing_more(couponctl: Couponctl, use
         (b"a\0b", "has a NUL at character 2, which PostgreSQL cannot hold"),
         (b" carol", "begins or ends with a space"),
         (b"   ", "is blank"),
-        (b"c" * 300, "has 300 characters, 255 is the most"),
+        (b"c" * 300, "has 300 characters; the maximum is 255"),
     ],
     ids=ascii,
 )
@@ -150,9 +150,7 @@ def test_a_list_that_names_nobody_is_a_mistake_unless_it_is_said_to_be_none(
     meant = couponctl("claim", "SPRING", "--from", str(users), "--allow-empty")
 
     assert (refused.exit_code, refused.out) == (2, "")
-    assert refused.err == (
-        f"couponctl: {users}: holds no names; --allow-empty says that this is no mistake.\n"
-    )
+    assert refused.err == (f"couponctl: {users}: holds no names; --allow-empty accepts that.\n")
     assert (meant.exit_code, meant.out) == (0, "SPRING: no user, nothing claimed\n")
 
 
@@ -242,7 +240,7 @@ def test_a_list_that_grows_is_used_as_far_as_it_was_checked(
     answer = couponctl("claim", "SPRING", "--from", str(users))
 
     assert answer.out == "SPRING: 2 claimed\n"
-    assert f"lines have been added to {users} meanwhile; they were not read" in answer.err
+    assert f"lines were added to {users} during the run; they were not read" in answer.err
     assert claimants(sql) == ["alice", "bob"]
 
 

@@ -109,7 +109,7 @@ def test_a_drill_that_fails_is_written_too(couponctl: Couponctl, files: dict[str
     assert answer.exit_code == 20
     assert "✘ FAIL" in answer.out
     failures = parsed(files["junit"].read_text("utf-8")).findall(".//failure")
-    assert "expected an answer for everybody, observed still " in str([each.attrib for each in failures])
+    assert "expected every attempt answered, observed still " in str([each.attrib for each in failures])
     assert files["markdown"].read_text("utf-8").startswith("## ✘ FAIL")
     assert len(files["journal"].read_text("utf-8").splitlines()) == 2
 
@@ -201,9 +201,9 @@ def test_a_dry_run_does_nothing(
     until_at_rest(sql)
     assert not any(path.exists() for path in files.values())
     first, *_rest, room, consent = answer.out.splitlines()
-    assert first.startswith("a dry run: nothing is created")
+    assert first.startswith("dry run: nothing is created")
     assert "connections are free (max_connections), " in room
-    assert consent == "on this server it wants --yes"
+    assert consent == "this server requires --yes"
 
 
 def test_a_dry_run_says_what_a_run_would_take_and_break(answered: Json) -> None:
@@ -241,7 +241,7 @@ def test_production_is_told_how_to_agree(couponctl: Couponctl, context: Context,
     context('environment = "production"')
     ((database,),) = sql("SELECT current_database()")
 
-    assert couponctl(*SALE, "--dry-run").out.endswith(f"on this server it wants --confirm {database}\n")
+    assert couponctl(*SALE, "--dry-run").out.endswith(f"this server requires --confirm {database}\n")
 
 
 def test_a_dry_run_starts_no_private_server(
@@ -253,7 +253,7 @@ def test_a_dry_run_starts_no_private_server(
     answer = couponctl(*SALE, "--dry-run")
 
     assert answer.exit_code == 0
-    assert answer.out.endswith("it would be started, and was not looked at\n")
+    assert answer.out.endswith("it would be started, and was not checked\n")
     assert not (tmp_path / "data").exists()
 
 
@@ -272,7 +272,7 @@ def test_the_list_names_promise_blast_radius_and_faults(couponctl: Couponctl) ->
     listed = couponctl("drill", "list").out
 
     for drill in DRILLS:
-        assert f"  promise       {drill.promise}\n  blast radius  {drill.blast_radius}\n" in listed
+        assert f"  expectation   {drill.promise}\n  blast radius  {drill.blast_radius}\n" in listed
     assert "  faults        drained pool\n" in listed
 
 

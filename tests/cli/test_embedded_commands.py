@@ -37,13 +37,13 @@ def test_the_life_of_a_private_server(couponctl: Couponctl, answered: Json, base
     assert couponctl("db", "status").out.startswith("embedded PostgreSQL is not running\n")
     assert answered("db", "stop") == {"stopped": "was_not_running"}
 
-    assert couponctl("db", "start").out == "started, and stays up until `couponctl db stop`\n"
-    assert couponctl("db", "start").out == "is up already\n"
+    assert couponctl("db", "start").out == "started; it runs until `couponctl db stop`\n"
+    assert couponctl("db", "start").out == "is already running\n"
     status = answered("db", "status")
     assert (status["embedded"], status["running"], status["kept"]) == (True, True, True)
     assert couponctl("db", "status").out == (
         f"embedded PostgreSQL {status['version']} runs, process {status['pid']}, "
-        f"and stays up until `couponctl db stop`\ndata in {base}, log in {base}/postgres.log\n"
+        f"until `couponctl db stop`\ndata in {base}, log in {base}/postgres.log\n"
     )
     assert couponctl("create", "SPRING", "3").exit_code == 0
 
@@ -127,7 +127,7 @@ def test_reset_deletes_everything_and_only_when_it_is_meant(couponctl: Couponctl
         refused = couponctl("db", "reset", *too_little)
         assert refused.exit_code == 23
         assert refused.err == (
-            f"couponctl: nobody has agreed to delete {base}. If you mean it: --confirm couponctl\n"
+            f"couponctl: confirmation required to delete {base}. To confirm: --confirm couponctl\n"
         )
 
     assert couponctl("db", "reset", "--confirm", "couponctl").out == f"deleted {base}\n"
@@ -138,7 +138,7 @@ def test_reset_on_a_terminal_has_the_name_typed_out(couponctl: Couponctl, base: 
     couponctl("create", "SPRING", "3")
     for typed, exit_code in (("y", 23), ("couponctl", 0)):
         with terminal("db", "reset", environment={"COUPONCTL_DATA_DIR": str(base)}) as window:
-            window.read_until(lambda seen: b"Type couponctl to go on: " in seen)
+            window.read_until(lambda seen: b"Type couponctl to continue: " in seen)
             window.type(f"{typed}\n")
             answer = window.finish()
 
@@ -148,7 +148,7 @@ def test_reset_on_a_terminal_has_the_name_typed_out(couponctl: Couponctl, base: 
 
 def test_drills_on_a_private_server_ask_nobody(couponctl: Couponctl, base: Path) -> None:
     assert couponctl("drill", "flash-sale", "--n", "4", "--stock", "2").exit_code == 0
-    assert couponctl("drill", "clean").err == "nothing was left behind\n"
+    assert couponctl("drill", "clean").err == "no leftover drill schemas\n"
 
 
 def test_the_doctor_finds_a_private_server_healthy(couponctl: Couponctl, answered: Json, base: Path) -> None:

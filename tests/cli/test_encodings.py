@@ -44,7 +44,7 @@ def test_a_character_that_it_has_not_is_refused(couponctl: Couponctl, encoded: s
     created = couponctl("create", "春節", "2")
 
     if encoded == "LATIN1":
-        why = "it has a character that the database's encoding has not"
+        why = "it has a character that the database's encoding does not have"
         assert (claimed.exit_code, claimed.out) == (2, "春節  refused\nalice  claimed\n")
         assert f'couponctl: The database refused "春節" for "X": {why}.\n' in claimed.err
         assert (

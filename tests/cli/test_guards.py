@@ -94,8 +94,8 @@ def test_without_a_terminal_a_server_of_others_wants_yes(
     answer = couponctl(*command)
 
     assert answer.exit_code == 23
-    assert answer.err.startswith("couponctl: nobody has agreed to this on couponctl@")
-    assert answer.err.endswith(". If you mean it: --yes\n")
+    assert answer.err.startswith("couponctl: confirmation required on couponctl@")
+    assert answer.err.endswith(". To confirm: --yes\n")
     assert schemas(sql) == [leftover]
     if command != ALL_DRILLS:  # with --yes they run where their reports are tested
         assert couponctl(*command, "--yes").exit_code == 0
@@ -110,7 +110,7 @@ def test_production_wants_its_name(
     for too_little in (["--yes"], [], ["--confirm", "shop"], ["--confirm", database_name.upper(), "--yes"]):
         answer = couponctl(*command, *too_little)
         assert answer.exit_code == 23
-        assert answer.err.endswith(f" is production. If you mean it: --confirm {database_name}\n")
+        assert answer.err.endswith(f" is production. To confirm: --confirm {database_name}\n")
 
     assert couponctl(*command, "--confirm", database_name).exit_code == 0
 
@@ -149,7 +149,7 @@ def test_who_has_agreed_already_is_not_asked(database_url: str) -> None:
     answer = shown(*DRILL, "--yes", environment={"COUPONCTL_URL": database_url})
 
     assert answer.exit_code == 0
-    assert b"Go on?" not in answer.out
+    assert b"Continue?" not in answer.out
 
 
 def test_ctrl_c_at_the_question_is_a_no(database_url: str) -> None:
@@ -171,7 +171,7 @@ def test_on_a_terminal_production_has_its_name_typed_out(
     environment = {"XDG_CONFIG_HOME": str(tmp_path), "COUPONCTL_CONTEXT": "shop"}
     for typed, exit_code in (("y", 23), (database_name, 0)):
         with terminal(*DRILL, environment=environment) as window:
-            window.read_until(lambda seen: b"The database's name, to go on: " in seen)
+            window.read_until(lambda seen: b"Type the database's name to continue: " in seen)
             window.type(f"{typed}\n")
 
             assert window.finish().exit_code == exit_code

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MEGABYTES_MORE = 100
 """What a flood may cost beside what the program takes anyway."""
 
-FLOOD = "what answers there sends more than any answer holds, and was hung up on"
-NO_POSTGRES = "what answers there is no PostgreSQL that couponctl understands"
+FLOOD = "the server there sends more than any answer holds, so the connection was closed"
+NO_POSTGRES = "the server there is not a PostgreSQL that couponctl understands"
 
 
 class Weighed(NamedTuple):

@@ -80,8 +80,14 @@ def assert_ends_at(stages: Stages, stage: str) -> None:
 
 
 LOGINS = {
-    "no line in pg_hba.conf": (NO_ENTRY, 2, "login_refused", "its pg_hba.conf admits no role shop", "login"),
-    "a client certificate": (WANTS_CERTIFICATE, 2, "login_refused", "wants a client certificate", "tls"),
+    "no line in pg_hba.conf": (
+        NO_ENTRY,
+        2,
+        "login_refused",
+        "its pg_hba.conf does not admit role shop",
+        "login",
+    ),
+    "a client certificate": (WANTS_CERTIFICATE, 2, "login_refused", "requires a client certificate", "tls"),
     "no role": (NO_ROLE, 2, "login_refused", "there is no role shop", "login"),
     "a wrong password": (WRONG_PASSWORD, 2, "login_refused", "wrong password for role shop", "login"),
     "no database": (NO_DATABASE, 2, "login_refused", "it has no database sale", "database"),
@@ -179,7 +185,7 @@ def test_a_server_without_tls_where_it_is_wanted(
     with greeting(WRONG_PASSWORD) as port:
         at(port, f"sslmode={mode}&sslrootcert={certificates.authority}")
 
-        assert f"offers no TLS, and sslmode={mode} wants it" in refused(
+        assert f"offers no TLS, and sslmode={mode} requires it" in refused(
             "list", exit_code=2, code="misconfigured"
         )
         assert_ends_at(stages(2), "tls")
@@ -191,7 +197,7 @@ def test_a_server_that_wants_a_certificate_is_believed_before_the_fallback_to_pl
     with greeting(NO_ENTRY, certificates, over_tls=WANTS_CERTIFICATE) as port:
         at(port)
 
-        assert "wants a client certificate" in refused("list", exit_code=2, code="login_refused")
+        assert "requires a client certificate" in refused("list", exit_code=2, code="login_refused")
 
 
 WAYS = {

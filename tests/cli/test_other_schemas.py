@@ -142,7 +142,7 @@ def test_complete_tables_want_no_right_to_make_some(couponctl: Couponctl, clerk:
     answer = couponctl("db", "init")
 
     assert (answer.exit_code, answer.err) == (0, "")
-    assert answer.out.count("is there already, and stays as it is") == 2
+    assert answer.out.count("exists already and was left as it is") == 2
 
 
 MISSING = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,11 +93,29 @@ def test_all_pages_of_claimants_together_are_everybody(answered: Json) -> None:
     assert len(whole) == 17
 
 
-def test_people_are_told_that_there_is_more(couponctl: Couponctl) -> None:
-    assert couponctl("list", "--limit", "2").err == "more: the same with --after and the last name above\n"
-    assert couponctl("show", "c0", "--limit", "2").err == (
-        "more: the same with --after and the last user above\n"
-    )
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["list", "--limit", "5"],
+        ["list", "--sort=remaining", "--limit=3"],
+        ["show", "--limit", "4", "--", "c0"],
+        ["show", "c0", "--limit", "4", "--after=user-1"],
+    ],
+    ids=" ".join,
+)
+def test_each_page_names_the_command_for_the_next(couponctl: Couponctl, command: list[str]) -> None:
+    whole = couponctl(*command, "--limit", "100") if "--" not in command else couponctl("show", "c0")
+    rows = [line.split("  ")[0] or line for line in whole.out.splitlines()[1:]]
+
+    seen: list[str] = []
+    while command:
+        page = couponctl(*command)
+        seen += [line.split("  ")[0] or line for line in page.out.splitlines()[1:]]
+        _, _, following = page.err.partition("more: couponctl ")
+        command = shlex.split(following)
+
+    assert seen == rows
+    assert len(rows) > 15
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,10 @@ def test_a_sold_out_coupon_is_told_to_who_comes_late(couponctl: Couponctl) -> No
 
     answer = couponctl("claim", "GONE", "late")
 
-    assert sentence_of(answer) == '"GONE" is sold out: "late" got none. `couponctl show NAME` lists who did.'
+    assert (
+        sentence_of(answer)
+        == '"GONE" is sold out: "late" got none. `couponctl show NAME` lists the users who have one.'
+    )
     assert answer.exit_code == 10
 
 
@@ -80,7 +83,7 @@ def test_a_name_that_is_taken_cannot_be_created_again(couponctl: Couponctl) -> N
         ("   ", "coupon name: is blank."),
         (" SPRING", "coupon name: begins or ends with a space."),
         ("SPRING\u00a0", "coupon name: begins or ends with a space."),
-        ("x" * 256, "coupon name: has 256 characters, 255 is the most."),
+        ("x" * 256, "coupon name: has 256 characters; the maximum is 255."),
         ("a\nb", "coupon name: has U+000A (a control character) at character 2."),
         ("a\x1b[31mb", "coupon name: has U+001B (a control character) at character 2."),
         ("ab\u2028", "coupon name: has U+2028 (line separator) at character 3."),

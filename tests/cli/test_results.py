@@ -82,13 +82,13 @@ def test_broken_off_it_names_the_command_that_goes_on(
     assert process.returncode == 130
     assert err.decode().splitlines() == [
         "couponctl: 1,000 of 3,500 answered",
-        f"couponctl: to go on: {going_on}",
+        f"couponctl: to continue: {going_on}",
         "couponctl: interrupted",
     ]
 
     again = finished(*command, environment=environment)
     assert again.exit_code == 2
-    assert b"is not empty: --resume goes on behind what it holds" in again.err
+    assert b"is not empty: --resume continues after what it holds" in again.err
     assert len(answered(results)) == 1000
 
     rest = finished(*shlex.split(going_on)[1:], environment=environment)
@@ -136,7 +136,7 @@ def test_answers_of_another_list_are_left_alone(couponctl: Couponctl, users: Pat
     assert (answer.exit_code, answer.out) == (2, "")
     assert answer.err == (
         f'couponctl: --resume: the last answer in {results} is for "bob", number 2 of the list is "user-1": '
-        "it is of another list.\n"
+        "it belongs to another list.\n"
     )
     assert answered(results) == [("alice", "claimed"), ("bob", "claimed")]
 
@@ -202,8 +202,8 @@ def test_a_full_disk_says_what_stands_and_how_to_go_on(couponctl: Couponctl, use
     (stand,) = sql("SELECT count(*) FROM claims")[0]
     assert (answer.exit_code, answer.out) == (2, "")
     assert answer.err.splitlines() == [
-        f"couponctl: {stand:,} of 3,500 answered; the same command does the rest",
-        f"couponctl: {stand:,} claims of this run stand in the database",
+        f"couponctl: {stand:,} of 3,500 answered; the same command continues",
+        f"couponctl: {stand:,} claims of this run remain in the database",
         "couponctl: --results: /dev/full cannot be written (No space left on device).",
     ]
     assert 0 < stand < len(MANY)
@@ -213,7 +213,7 @@ def test_one_claim_stands_when_its_answer_cannot_be_written(couponctl: Couponctl
     answer = couponctl("claim", "EVERYBODY", "alice", "--results", "/dev/full")
 
     assert answer.exit_code == 2
-    assert "couponctl: 1 claim of this run stands in the database\n" in answer.err
+    assert "couponctl: 1 claim of this run remains in the database\n" in answer.err
 
 
 def test_a_disk_that_is_full_only_for_a_while_loses_nothing(
@@ -231,7 +231,7 @@ def test_a_disk_that_is_full_only_for_a_while_loses_nothing(
     )
 
     assert done.returncode == 2
-    assert f"to go on: {shlex.join(['couponctl', *command, '--resume'])}" in done.stderr
+    assert f"to continue: {shlex.join(['couponctl', *command, '--resume'])}" in done.stderr
     assert "cannot be written (File too large)" in done.stderr
     assert not results.read_text().endswith("\n")
     assert couponctl(*command, "--resume").exit_code == 0
@@ -251,7 +251,7 @@ def test_a_reader_that_goes_away_is_told_of(users: Path, environment: dict[str, 
 
     (stand,) = sql("SELECT count(*) FROM claims")[0]
     assert code == 2
-    assert f"couponctl: {stand:,} claims of this run stand in the database\n" in err
+    assert f"couponctl: {stand:,} claims of this run remain in the database\n" in err
     assert err.endswith("couponctl: --results: standard output cannot be written (Broken pipe).\n")
 
 

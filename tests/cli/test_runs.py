@@ -30,7 +30,7 @@ SALE = ("drill", "flash-sale", "--n", "6", "--stock", "2", "--pool-size", "3", "
 FAILING = ("drill", "pool-exhaustion", "--n", "2", "--wait", "5", "--timeout", "0.2", "--yes")
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 
-NOT_KEPT = "couponctl: this run is not kept: "
+NOT_KEPT = "couponctl: this run was not saved: "
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_kept_run_is_shown_in_the_words_of_its_drill(couponctl: Couponctl) -> 
 
     assert shown == fresh
     assert re.match(
-        r"  run [0-9a-f]{8}, kept \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ by the cli \(couponctl ", origin
+        r"  run [0-9a-f]{8}, finished \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ by the cli \(couponctl ", origin
     )
 
 
@@ -143,7 +143,9 @@ def test_a_run_that_cannot_be_kept_ends_as_it_would_have(
 
     assert answer.exit_code == exit_code
     assert answer.out.splitlines()[0].startswith(command[1])
-    assert said_once(answer).startswith(f"{NOT_KEPT}{state_directory}/couponctl/runs cannot hold kept runs: ")
+    assert said_once(answer).startswith(
+        f"{NOT_KEPT}{state_directory}/couponctl/runs cannot hold saved runs: "
+    )
 
 
 def test_of_many_runs_that_cannot_be_kept_it_is_said_once(
@@ -164,7 +166,7 @@ def test_the_list_is_a_table(couponctl: Couponctl, sold: Callable[..., str]) -> 
     answer = couponctl("runs", "list")
 
     head, newest, oldest = answer.out.splitlines()
-    assert head.split() == ["KEPT", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S"]
+    assert head.split() == ["FINISHED", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S"]
     time = r"[\d.,]+ ms"
     row = rf"{MOMENT}  (\w+)  flash-sale  ✔ PASS +(\d+) +{time} +{time}  claimed +[\d,]+"
     assert [re.findall(row, line) for line in (newest, oldest)] == [[(second, "7")], [(first, "6")]]
@@ -178,7 +180,7 @@ def test_the_list_can_be_narrowed(couponctl: Couponctl, sold: Callable[..., str]
     one = couponctl("runs", "list", "--drill", "flash-sale", "--limit", "1")
 
     assert [line.split()[2] for line in one.out.splitlines()[1:]] == [second]
-    assert one.err == "more: the same with a higher --limit\n"
+    assert one.err == "more: couponctl runs list --drill flash-sale --limit 10\n"
     document = answered("runs", "list", "--drill", "flash-sale")
     assert [run["run_id"] for run in document["runs"]] == [second, first]
     assert (document["skipped"], document["more"]) == (0, False)
@@ -207,12 +209,16 @@ def test_the_list_answers_with_what_the_report_says(answered: Json) -> None:
 
 
 def test_where_nothing_is_kept_the_way_out_is_said(couponctl: Couponctl, answered: Json) -> None:
-    assert couponctl("runs", "list") == (0, "", "no runs are kept yet: `couponctl drill scale` makes one\n")
+    assert couponctl("runs", "list") == (
+        0,
+        "",
+        "there are no saved runs yet: `couponctl drill scale` makes one\n",
+    )
     assert answered("runs", "list") == {"runs": [], "skipped": 0, "more": False}
     assert couponctl("runs", "list", "--drill", "nope") == (
         0,
         "",
-        'no run of "nope" is kept; `couponctl drill list` names the drills\n',
+        'there is no saved run of "nope"; `couponctl drill list` names the drills\n',
     )
 
 
@@ -224,7 +230,9 @@ def test_a_run_that_is_not_there_is_an_error_of_its_own(
     document = json.loads(couponctl("runs", *arguments, "--json").out)
 
     assert (answer.exit_code, answer.out) == (12, "")
-    assert re.match(r'couponctl: There is no kept run "(last|ff|last~1)"\. `couponctl runs list`', answer.err)
+    assert re.match(
+        r'couponctl: There is no saved run "(last|ff|last~1)"\. `couponctl runs list`', answer.err
+    )
     assert document["error"]["code"] == "run_not_found"
 
 
@@ -288,7 +296,7 @@ def test_a_broken_file_is_skipped_and_said(
     listed, shown = couponctl("runs", "list"), couponctl("runs", "show", second)
 
     assert [line.split()[2] for line in listed.out.splitlines()[1:]] == [first]
-    assert listed.err == "1 file skipped: broken, or of another couponctl\n"
+    assert listed.err == "1 file skipped: broken, or of another version of couponctl\n"
     assert (shown.exit_code, shown.out) == (2, "")
     assert said_once(shown).startswith(f"couponctl: run {second}: {directory}")
 
@@ -299,7 +307,11 @@ def test_where_all_is_broken_it_is_not_said_that_there_is_nothing(
     sold()
     tampered(directory, dict.clear)
 
-    assert couponctl("runs", "list") == (0, "", "1 file skipped: broken, or of another couponctl\n")
+    assert couponctl("runs", "list") == (
+        0,
+        "",
+        "1 file skipped: broken, or of another version of couponctl\n",
+    )
 
 
 def test_a_verdict_that_somebody_wrote_into_the_file_is_not_believed(

@@ -137,8 +137,8 @@ def test_a_database_without_tables_is_mended_by_db_init(
 
     assert couponctl("db", "init").out == "created table coupons\ncreated table claims\n"
     assert couponctl("db", "init").out == (
-        "table coupons is there already, and stays as it is\n"
-        "table claims is there already, and stays as it is\n"
+        "table coupons exists already and was left as it is\n"
+        "table claims exists already and was left as it is\n"
     )
     assert json.loads(couponctl("db", "init", "--json").out) == {
         "created": [],
@@ -219,7 +219,7 @@ def test_many_claims_on_a_held_row_say_how_far_they_came(
     answer = couponctl("claim", locked_coupon, "alice", "bob")
 
     assert (answer.exit_code, answer.out) == (4, "")
-    assert answer.err.startswith("couponctl: 0 of 2 answered; the same command does the rest\n")
+    assert answer.err.startswith("couponctl: 0 of 2 answered; the same command continues\n")
     assert "Try again" in answer.err
 
 

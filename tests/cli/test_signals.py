@@ -110,7 +110,7 @@ def test_who_does_not_wait_for_the_clean_up_is_told_what_is_left(
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert process.stderr.readline() == (
-            b"couponctl: stopping and cleaning up; Ctrl-C again to skip that\n"
+            b"couponctl: stopping and cleaning up; Ctrl-C again to skip the clean-up\n"
         )
         process.send_signal(signal.SIGINT)
 
@@ -123,7 +123,7 @@ def test_who_does_not_wait_for_the_clean_up_is_told_what_is_left(
     )
     watch.until("SELECT FROM pg_stat_activity WHERE application_name LIKE 'couponctl/%'", found=False)
     assert couponctl("drill", "clean", "--yes").out == f"removed {schema}\n"
-    assert couponctl("drill", "clean", "--yes") == (0, "", "nothing was left behind\n")
+    assert couponctl("drill", "clean", "--yes") == (0, "", "no leftover drill schemas\n")
 
 
 def test_a_drill_survives_the_loss_of_all_its_backends(
@@ -165,7 +165,7 @@ def test_a_drill_whose_server_dies_says_what_is_left_and_clean_removes_it(
     cleaned = couponctl("drill", "clean")
     assert cleaned.exit_code == 0
     assert cleaned.out.startswith("removed couponctl_drill_")
-    assert couponctl("drill", "clean").err == "nothing was left behind\n"
+    assert couponctl("drill", "clean").err == "no leftover drill schemas\n"
     embedded.stop(base)
 
 
@@ -211,7 +211,7 @@ def test_claims_for_many_that_are_interrupted_say_how_far_they_came(
         code, _, err = ended(process)
 
     assert code == 130
-    assert err == ("couponctl: 0 of 2 answered; the same command does the rest\ncouponctl: interrupted\n")
+    assert err == ("couponctl: 0 of 2 answered; the same command continues\ncouponctl: interrupted\n")
     watch.until(waiting, found=False)
     holder.close()
     assert couponctl("claim", "SPRING", "alice", "bob").exit_code == 0

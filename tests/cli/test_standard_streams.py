@@ -24,7 +24,7 @@ CLOSED = ("<&-", ">&-", "2>&-", "<&- >&- 2>&-")
 
 DRILL = ("drill", "flash-sale", "--n", "4", "--stock", "2", "--yes")
 
-STANDS = "; what the command has changed stands\n"
+STANDS = "; what the command has changed remains\n"
 
 FULL = f"couponctl: the answer cannot be written: No space left on device{STANDS}".encode()
 
@@ -98,7 +98,7 @@ def test_the_console_wants_all_three(environment: dict[str, str], streams: str) 
     answer = redirected(streams, "tui", environment=environment)
 
     assert (answer.exit_code, answer.out) == (2, b"")
-    assert (b"wants a terminal" in answer.err) is ("2>&-" not in streams)
+    assert (b"needs a terminal" in answer.err) is ("2>&-" not in streams)
 
 
 @pytest.mark.parametrize("streams", CLOSED)

@@ -151,7 +151,7 @@ def test_a_change_is_in_percent_of_what_was(
         (Row("run", "timeout", 30.0, 0.25), ("timeout", "30", "0.25", "-99.2 %")),
         (Row("outcomes", "sold_out", 450_000, 450_000), ("sold out", "450,000", "450,000", "")),
         (Row("checks", "v1.2 a_b", "held", "broken"), ("v1.2 a_b", "held", "broken", "✘ broke")),
-        (Row("checks", "x", "broken", "held"), ("x", "broken", "held", "✔ mended")),
+        (Row("checks", "x", "broken", "held"), ("x", "broken", "held", "✔ fixed")),
         (Row("checks", "x", None, "broken"), ("x", "-", "broken", "")),
         (Row("run", "\x1b[2J", "\u202e", "b"), (r"\u{1b}[2J", r"\u{202e}", "b", "")),
     ],
@@ -166,7 +166,7 @@ def test_in_words_the_checks_that_held_in_both_runs_are_only_counted() -> None:
     assert lines[:2] == ["before 0badcafe flash-sale ✘ FAIL", "after 1badcafe flash-sale ✘ FAIL"]
     assert "before after change" in lines
     assert "no longer held broken ✘ broke" in lines
-    assert "again broken held ✔ mended" in lines
+    assert "again broken held ✔ fixed" in lines
     assert "never broken broken" in lines
     assert "new - held" in lines
     assert lines[-1] == "1 check passed in both runs"

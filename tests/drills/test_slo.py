@@ -83,7 +83,7 @@ def test_nonsense_is_refused_and_nothing_else_happens(expression: str) -> None:
         ("zzz=0", "the closest is "),
         ("claimed.p99<250", "is a time: give it ms or s"),
         ("claimed.p99<250us", "is a time: give it ms or s"),
-        ("errors=0ms", "is no time and has no unit"),
+        ("errors=0ms", "is not a time and has no unit"),
         ("errors", "write METRIC OP VALUE"),
         ("errors=-1", "write METRIC OP VALUE"),
         ("errors==0", "write METRIC OP VALUE"),

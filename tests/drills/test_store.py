@@ -226,7 +226,7 @@ def test_a_run_that_cannot_be_written_leaves_no_half_of_it(
 def test_a_place_of_no_use_is_said_in_a_sentence(tmp_path: Path, use: Any) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(BadSettings, match=r"cannot hold kept runs: .*Set XDG_STATE_HOME"):
+    with pytest.raises(BadSettings, match=r"cannot hold saved runs: .*Set XDG_STATE_HOME"):
         use(RunStore(tmp_path / "file"))
 
 
@@ -262,7 +262,7 @@ def test_what_is_no_run_is_skipped_and_counted(store: RunStore, how: str) -> Non
     assert [run.report.run_id for run in listing.runs] == ["0c", "0a"]
     assert listing.skipped == 1
     assert store.find("last~1").as_json() == first.as_json()
-    with pytest.raises(Invalid, match=r"run 0b: .* is broken, or of another couponctl"):
+    with pytest.raises(Invalid, match=r"run 0b: .* is broken, or of another version of couponctl"):
         store.find("0b")
 
 
@@ -316,7 +316,7 @@ def test_what_is_not_there_is_not_found(store: RunStore, name: str) -> None:
 def test_a_beginning_of_several_is_refused_with_their_ids(store: RunStore) -> None:
     keep(store, "0a1", "0a2", "0b1")
 
-    with pytest.raises(Invalid, match='run "0a": 2 runs begin so: 0a2, 0a1'):
+    with pytest.raises(Invalid, match='run "0a": 2 runs begin like that: 0a2, 0a1'):
         store.find("0a")
 
 
@@ -337,7 +337,7 @@ def test_a_table_shows_who_heard_what_how_fast(store: RunStore) -> None:
 
     header, *rows = run_rows(store.list().runs)
 
-    assert header == ("KEPT", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S")
+    assert header == ("FINISHED", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S")
     assert [row[1:] for row in rows] == [
         ("0c", "flash-sale", "? INCONCLUSIVE", "0", "", "", "", ""),
         ("0b", "scale", "✔ PASS", "1,200", "250 ms", "250 ms", "sold out", "0"),

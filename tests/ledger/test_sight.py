@@ -68,7 +68,7 @@ def test_whatever_is_read_is_as_far_as_the_role_may_see(
 
     plain, document = clerk.run(*command), clerk.run(*command, "--json")
 
-    words = f"as far as role {clerk.name} may see: row-level security keeps coupons and claims from it"
+    words = f"as far as role {clerk.name} may see: row-level security hides coupons and claims from it"
     assert plain.err.count(words) == document.err.count(words) == 1
     assert json.loads(document.out)["visible"] == "partly"
     assert plain.exit_code == document.exit_code == (22 if command == ("verify",) else 0)

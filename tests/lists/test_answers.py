@@ -57,7 +57,7 @@ def test_answers_are_not_overwritten_unasked(two_answers: Path) -> None:
 
     assert str(refused.value) == (
         f"--results: {two_answers} is not empty: "
-        "--resume goes on behind what it holds, --overwrite begins anew."
+        "--resume continues after what it holds, --overwrite replaces it."
     )
     assert two_answers.read_text() == lines_for(USERS[:2])
 
@@ -127,7 +127,7 @@ def test_answers_of_another_list_are_not_gone_on_with(two_answers: Path, users: 
 def test_another_file_is_not_gone_on_with(file: Path, content: str) -> None:
     file.write_text(content)
 
-    with pytest.raises(Invalid, match="is no answer: it is another file"):
+    with pytest.raises(Invalid, match="is not an answer: this is another file"):
         AnswerFile(str(file), Existing.RESUME)
     assert file.read_text() == content
 

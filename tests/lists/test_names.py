@@ -126,7 +126,7 @@ def test_a_row_that_cannot_be_told_is_refused(file: Path, table: str, why: str) 
 
 @pytest.mark.parametrize("asked", [CSV, Asked(column="user_id")], ids=["--format csv", "--column"])
 def test_a_table_without_the_column_is_refused(file: Path, asked: Asked) -> None:
-    assert refusal_of(file, "id,email\na,x\n", asked) == 'line 1: names no column "user_id".'
+    assert refusal_of(file, "id,email\na,x\n", asked) == 'line 1: has no column "user_id".'
 
 
 def test_json_lines_by_the_files_name_or_when_asked_for(file: Path, tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_json_lines_by_the_files_name_or_when_asked_for(file: Path, tmp_path: Pa
         ("9" * 5000, "is not JSON"),
         ('"alice"', "has no user_id"),
         ('{"User_Id": "a"}', "has no user_id"),
-        ('{"user_id": true}', "has a user_id that is no text"),
-        ('{"user_id": 1.5}', "has a user_id that is no text"),
+        ('{"user_id": true}', "has a user_id that is not text"),
+        ('{"user_id": 1.5}', "has a user_id that is not text"),
         ('{"user_id": "a\\u0000"}', "has a NUL at character 2, which PostgreSQL cannot hold"),
         ('{"user_id": "\\ud800"}', "is not UTF-8 text"),
         ('{"user_id": ""}', "is blank"),

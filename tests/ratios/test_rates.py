@@ -28,7 +28,7 @@ pytestmark = pytest.mark.benchmark
 
 ROUNDS = 7
 SECONDS = 1.5
-"""Of one measurement."""
+"""Duration of one measurement."""
 BATCH = 500
 """Users of one INSERT of the limit."""
 STORMS = 5

@@ -43,7 +43,7 @@ def locked_out(reader: str, sql: Sql) -> str:
 
 def test_the_right_password_is_shown_nowhere(reader: str) -> None:
     with window(environment={"COUPONCTL_URL": reader}) as console:
-        console.see("nobody has claimed it yet")
+        console.see("no claims yet")
         console.type("n")
         console.see("Units on sale")
         console.settle()
@@ -95,7 +95,7 @@ def test_a_console_that_breaks_says_so_and_shows_details_to_those_who_ask(
     with window(*arguments, environment={"COUPONCTL_URL": reader}, program=program) as console:
         before = console.attributes
         if method == "action_new":
-            console.see("nobody has claimed it yet")
+            console.see("no claims yet")
             console.type("n")
         done = console.finish()
 

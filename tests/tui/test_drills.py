@@ -173,7 +173,7 @@ async def test_a_missed_level_is_amber_wherever_it_is_said(shop_with_runs: Scene
 async def test_x_without_a_drill_says_so(shop: Scene, opened: Opened) -> None:
     async with opened(shop) as console:
         await console.press("2", "x")
-        assert "no drill runs" in console.picture
+        assert "no drill is running" in console.picture
 
 
 async def test_checks_turn_one_by_one(shop: Scene, opened: Opened) -> None:

@@ -32,7 +32,7 @@ def console(plant: Callable[..., None], environment: dict[str, str]) -> Iterator
     """Shows one coupon, and nothing runs."""
     plant("SPRING", 5)
     with window(environment=environment) as console:
-        console.see("nobody has claimed it yet")
+        console.see("no claims yet")
         yield console
 
 
@@ -168,9 +168,9 @@ def test_what_a_killed_drill_has_left_is_removed_by_the_next_console_where_that_
     leftover: str, environment: dict[str, str], watch: Watch, answer: str, *, stays: bool
 ) -> None:
     with window(environment=environment, size=(200, 36)) as console:
-        console.see("A drill has left something", f"drop {leftover}")
+        console.see("Leftover drill schemas found", f"drop {leftover}")
         console.type(answer)
-        console.see("couponctl_drill_" if stays else "removed what", gone="A drill has left something")
+        console.see("couponctl_drill_" if stays else "removed what", gone="Leftover drill schemas found")
         console.type("q")
 
         assert console.finish().exit_code == 0

@@ -124,7 +124,7 @@ async def one_run_marked(console: Console) -> None:
 
 async def runs_out_of_reach(console: Console) -> None:
     def refuse() -> None:
-        raise BadSettings("/var/lib/couponctl cannot hold kept runs: Permission denied", "")
+        raise BadSettings("/var/lib/couponctl cannot hold saved runs: Permission denied", "")
 
     console.scene.dependencies.runs.run_ids = refuse  # type: ignore[method-assign, assignment]
     await console.press("4")

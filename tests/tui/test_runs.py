@@ -136,6 +136,6 @@ async def test_unreadable_runs_are_not_blamed_on_the_database(shop: Scene, opene
     shop.dependencies.runs.directory.write_text("a file where the directory should be")
     async with opened(shop, (250, 36)) as console:
         await console.press("4")
-        await console.until(lambda: "cannot hold kept runs" in console.picture)
+        await console.until(lambda: "cannot hold saved runs" in console.picture)
 
         assert "■ stale" not in console.lines[0]

@@ -37,7 +37,7 @@ def busy_console(
     plant("SPRING", 1000)
     plant("SUMMER", 1000)
     with window("--refresh-hz", "20", environment=environment) as console:
-        console.see("nobody has claimed it yet")
+        console.see("no claims yet")
         yield console
 
 

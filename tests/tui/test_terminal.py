@@ -61,7 +61,7 @@ def hostile_runs(state_directory: Path) -> None:
 
 
 def assert_harmless(seen: bytes) -> None:
-    """The bytes are UTF-8, and all in them that is no text is what the console itself has to say."""
+    """The bytes are UTF-8, and all in them that is not text is what the console itself has to say."""
     text = unspoken(seen).replace("\r\n", "")
     assert {hex(ord(c)) for c in text if unicodedata.category(c) in {"Cc", "Cf", "Zl"}} == set()
 
@@ -125,7 +125,7 @@ def test_names_cannot_command_the_terminal(
 def test_names_are_no_obstacle_to_copying(plant: Callable[..., None], environment: dict[str, str]) -> None:
     plant(HOSTILE[0])
     with window(environment=environment) as console:
-        console.see("nobody has claimed it yet")
+        console.see("no claims yet")
         console.type("y")
         console.see("Sent to the terminal's clipboard")
         copied = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07", console.seen)
@@ -138,7 +138,7 @@ def test_a_burst_means_what_its_keys_mean_one_by_one(
 ) -> None:
     plant("SPRING", 5)
     with window(environment=environment) as console:
-        console.see("nobody has claimed it yet")
+        console.see("no claims yet")
         console.type("c")
         console.see("User id")
         console.settle()
@@ -175,7 +175,7 @@ def test_no_colour_is_sent_that_the_terminal_cannot_show_or_nobody_wants(
 ) -> None:
     plant("SPRING", 5)
     with window(environment=environment | wish) as console:
-        console.see("nobody has claimed it yet")
+        console.see("no claims yet")
         for key, title in (("2", "Drills"), ("3", "Backends"), ("4", "Runs")):
             console.type(key)
             console.see(f"─ {title} ─")
@@ -202,13 +202,13 @@ def test_the_theme_that_was_wished_for_is_shown(
 
 def test_a_theme_that_nobody_knows_is_told_of(environment: dict[str, str]) -> None:
     with window(environment=environment | {"TEXTUAL_THEME": "nope"}) as console:
-        console.see("no theme is called nope")
+        console.see("there is no theme nope")
 
         assert any("48;2;22;22;30" in each for each in colours(console.seen))
 
 
 WANTS_A_TERMINAL = (
-    b"couponctl: tui: wants a terminal; `couponctl list` and `couponctl stats --watch` do without."
+    b"couponctl: tui: needs a terminal; `couponctl list` and `couponctl stats --watch` do without."
 )
 
 

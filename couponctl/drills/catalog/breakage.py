@@ -105,7 +105,7 @@ async def _lose_commits(context: DrillContext) -> None:
         if service.strategy is STATEMENT:  # the others read first, and a lost read leaves nothing in doubt
             rounds.append((Lost.ANSWER, ("lost answer", "beside lost answer")))  # once more: both have one
         for lost, users in rounds:
-            context.faults.append(fault := Fault(f"{users[0]} of the commit"))
+            context.faults.append(fault := Fault(f"commit {lost.value}"))
             # One statement commits itself, and is known by the user who is bound to it.
             by_itself = service.strategy is not TRANSACTION
             proxy.lose(lost, users[0].encode() if by_itself else b"COMMIT;")
@@ -331,14 +331,14 @@ async def _cancelled(claims: list[asyncio.Task[Outcome]], at_once: float) -> flo
 
 CONNECTION_DROP = Drill(
     name="connection-drop",
-    title="backends are terminated in mid-claim, commits and their answers get lost",
+    title="backends are terminated mid-claim, commits and their answers are lost",
     promise="no claim is half done, no answer is a guess, and the next claims find healthy connections",
     blast_radius="its own schema, pool and backends, which it terminates; a proxy on a private socket",
     parameters=Drops,
     attack=_drop_connections,
     faults=(
         *(f"stopped {point.words}" for point in INSIDE),
-        *(f"lost {lost.name.lower()} of the commit" for lost in Lost),
+        *(f"commit {lost.value}" for lost in Lost),
         "stopped commit",
     ),
     pools=2,

@@ -56,7 +56,7 @@ async def _claim_from_a_drained_pool(context: DrillContext, exhaustion: Exhausti
         ),
         Check(
             "failures-counted",
-            "waits in vain that the pool counts",
+            "acquire timeouts that the pool counts",
             "at least 1",
             failures,
             held=failures > 0,

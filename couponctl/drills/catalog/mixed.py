@@ -149,7 +149,7 @@ async def _ask_meanwhile(context: DrillContext) -> list[Check]:
         after = await _told(context, user)
         if (before, after) != ((left, left, False, False), (left - 1, left - 1, True, True)):
             stale.append(user)
-    return [none_of("answers-stale", "users told of the time before their claim", stale)]
+    return [none_of("answers-stale", "users whose claim list, show or find_claim did not know yet", stale)]
 
 
 async def _told(context: DrillContext, user: str) -> tuple[int, ...]:
@@ -193,7 +193,7 @@ async def _operate(context: DrillContext, stock: int, verb: str, coupon: str, us
 
 @dataclass(frozen=True, kw_only=True)
 class Birth(Parameters):
-    n: int = parameter(30, "who come at the same instant: half create the coupon, half claim it", at_least=2)
+    n: int = parameter(30, "users at the same instant: half create the coupon, half claim it", at_least=2)
     stock: int = parameter(50, "units on sale")
 
 

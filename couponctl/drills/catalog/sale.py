@@ -47,10 +47,10 @@ class Guarded(Sale):
 @dataclass(frozen=True, kw_only=True)
 class Scale(Sale):
     n: int = parameter(100, "users who claim at the same instant")
-    stock: int = parameter(None, "units on sale; a tenth of n unless given")
+    stock: int = parameter(None, "units on sale; default a tenth of n")
     timeout: float = parameter(
         None,
-        "seconds after which the drill is broken off; 60 unless given, 120 from 500 users on",
+        "seconds after which the drill is aborted; default 60, from 500 users on 120",
         at_least=0.1,
     )
 

@@ -28,9 +28,12 @@ _CHUNK = 65536
 class Lost(Enum):
     """What becomes of the message that is waited for."""
 
-    REQUEST = "it never reaches the server, and the connection breaks"
-    ANSWER = "the server acts on it, and the connection breaks before the answer"
-    PATIENCE = "the server acts on it, and the answer never comes"
+    REQUEST = "request lost"
+    """It never reaches the server, and the connection breaks."""
+    ANSWER = "answer lost"
+    """The server acts on it, and the connection breaks before the answer."""
+    HANG = "timeout"
+    """The server acts on it, and the answer never comes."""
 
 
 @dataclass
@@ -90,7 +93,7 @@ class WireProxy:
             return
         to_server.write(data)
         await to_server.drain()
-        if lost is Lost.PATIENCE:
+        if lost is Lost.HANG:
             while await client.read(_CHUNK):
                 pass  # until the client gives up
 

@@ -71,7 +71,7 @@ class Row:
         if self.before == self.after:
             return ""
         if self.section == _CHECKS and None not in (self.before, self.after):
-            return "✘ broke" if self.after == BROKEN else "✔ mended"
+            return "✘ broke" if self.after == BROKEN else "✔ fixed"
         return "" if self.percent is None else f"{self.percent:+,.1f} %"
 
     def _shown(self, value: Any) -> str:

@@ -149,7 +149,7 @@ class Report:
         """
         facts = Facts(document)
         if facts.one("schema", int) != SCHEMA_VERSION:
-            raise Invalid("report", "it is of another couponctl")
+            raise Invalid("report", "another version of couponctl wrote it")
         pool = facts.perhaps("pool", dict)
         return cls(
             drill=facts.one("drill", str),
@@ -180,7 +180,7 @@ def _by_outcome(facts: Facts, field: str) -> Iterator[tuple[Outcome, Any]]:
         try:
             yield Outcome(name), value
         except ValueError as exc:
-            raise Invalid("report", f"{field} is of an outcome that there is not") from exc
+            raise Invalid("report", f"{field} is of an unknown outcome") from exc
 
 
 def _spreads(phases: object) -> dict[str, Spread]:

@@ -114,7 +114,7 @@ def parse(expression: str) -> Objective:
     if metric in TIMES and unit not in _MILLISECONDS:
         raise _bad(expression, f"{metric} is a time: give it ms or s")
     if metric in COUNTS and unit:
-        raise _bad(expression, f"{metric} is no time and has no unit")
+        raise _bad(expression, f"{metric} is not a time and has no unit")
     limit = float(match["value"]) * _MILLISECONDS.get(unit, 1.0)
     return Objective("".join(expression.split()), metric, match["operator"], limit)
 

@@ -82,11 +82,11 @@ class KeptRun:
         """The run that `as_json` told of. Raises Invalid for anything else."""
         facts = Facts(document)
         if facts.one("kept", int) != FORMAT:
-            raise Invalid("kept run", "it is of another couponctl")
+            raise Invalid("saved run", "another version of couponctl wrote it")
         try:
             at = datetime.fromisoformat(facts.one("at", str)).astimezone(UTC)
         except (ValueError, OverflowError) as exc:
-            raise Invalid("kept run", "it is of no time") from exc
+            raise Invalid("saved run", "it has no time") from exc
         return cls(
             at=at,
             made_by=facts.one("made_by", str),
@@ -129,7 +129,7 @@ class _File:
 
     @property
     def _unreadable(self) -> Invalid:
-        return Invalid(f"run {self.run_id}", f"{self.path} is broken, or of another couponctl")
+        return Invalid(f"run {self.run_id}", f"{self.path} is broken, or of another version of couponctl")
 
 
 class RunStore:
@@ -185,7 +185,7 @@ class RunStore:
             raise RunNotFound(name)
         if len(found) > 1:
             begin = some([file.run_id for file in found])
-            raise Invalid(f'run "{name}"', f"{len(found)} runs begin so: {begin}")
+            raise Invalid(f'run "{name}"', f"{len(found)} runs begin like that: {begin}")
         return found[0].read()
 
     def run_ids(self) -> tuple[str, ...]:
@@ -227,7 +227,7 @@ class RunStore:
         try:
             yield
         except OSError as exc:
-            problem = f"{self.directory} cannot hold kept runs: {exc.strerror or 'it is of no use'}"
+            problem = f"{self.directory} cannot hold saved runs: {exc.strerror or 'it is of no use'}"
             raise BadSettings(problem, _OTHER_PLACE) from exc
 
 
@@ -238,12 +238,12 @@ def default_directory() -> Path:
     try:
         return user_state_path("couponctl") / "runs"
     except RuntimeError as exc:
-        raise BadSettings("There is no home directory to keep runs in", _OTHER_PLACE) from exc
+        raise BadSettings("There is no home directory to save runs in", _OTHER_PLACE) from exc
 
 
 def run_rows(runs: Sequence[KeptRun]) -> Iterator[tuple[str, ...]]:
     """A header, then a row a run, safe to print; the percentiles are those of the outcome beside them."""
-    yield ("KEPT", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S")
+    yield ("FINISHED", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S")
     for run in runs:
         report = run.report
         yield (
@@ -269,5 +269,5 @@ def origin_words(run: KeptRun) -> str:
     versions = f"couponctl {run.couponctl}, Python {run.python}"
     where = run.report.server.get("where", "an unknown server")
     return safe(
-        f"run {run.report.run_id}, kept {moment(run.at)} by the {run.made_by} ({versions}), on {where}"
+        f"run {run.report.run_id}, finished {moment(run.at)} by the {run.made_by} ({versions}), on {where}"
     )

@@ -27,14 +27,14 @@ def plan_lines(drill: Drill[Any], parameters: Parameters) -> Iterator[str]:
     connections = connections_of(drill, parameters)
     yield f"{drill.name}: open up to {connections} connections for up to {parameters.timeout:g} s"
     if drill.faults:
-        yield f"{drill.name}: bring about {', '.join(drill.faults)}"
+        yield f"{drill.name}: inject faults: {', '.join(drill.faults)}"
     yield f"{drill.name}: blast radius: {drill.blast_radius}"
 
 
 def catalog_lines(drills: Sequence[Drill[Any]]) -> Iterator[str]:
     for drill in drills:
         yield f"{drill.name}: {drill.title}"
-        yield f"  promise       {drill.promise}"
+        yield f"  expectation   {drill.promise}"
         yield f"  blast radius  {drill.blast_radius}"
         if drill.faults:
             yield f"  faults        {', '.join(drill.faults)}"

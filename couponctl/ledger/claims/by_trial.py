@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Answer = Outcome | RefusedByDatabase
 
-KEPT_OUT = "a trigger or rule of its own kept it out, and does not say why"
+KEPT_OUT = "a trigger or rule kept it out, without saying why"
 """The reason of a row that the database took, and that is not there."""
 
 _NAME = bindparam("this_coupon", type_=LikeItsColumn())

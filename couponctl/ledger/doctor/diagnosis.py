@@ -28,4 +28,4 @@ class Diagnosis:
 
 def skipped(*subjects: str, after: str) -> tuple[Diagnosis, ...]:
     """What could not be looked at any more, because of what is wrong with `after`."""
-    return tuple(Diagnosis(subject, State.SKIPPED, f"not looked at: see {after}") for subject in subjects)
+    return tuple(Diagnosis(subject, State.SKIPPED, f"not checked: see {after}") for subject in subjects)

@@ -72,7 +72,7 @@ def guards_said(settings: Settings) -> Iterator[Diagnosis]:
     """What the operator has forbidden, or asks to be asked for."""
     target = settings.target
     if settings.read_only:
-        detail = "read_only: couponctl lists, shows, verifies and watches here; whatever would write refuses"
+        detail = "read_only: couponctl only lists, shows, verifies and watches here"
         yield Diagnosis("guards", State.WARNING, detail)
     elif isinstance(target, Server) and target.only_reads:
         yield Diagnosis(
@@ -82,7 +82,7 @@ def guards_said(settings: Settings) -> Iterator[Diagnosis]:
             "Leave it out, or set read_only = true in the context.",
         )
     elif settings.environment == PRODUCTION and isinstance(target, Server):
-        detail = f"production: drills and whatever destroys want --confirm {target.database}"
+        detail = f"production: drills and destructive commands require --confirm {target.database}"
         yield Diagnosis("guards", State.OK, detail)
     else:
         yield Diagnosis("guards", State.OK, "nothing is forbidden")
@@ -131,12 +131,12 @@ def _encrypted(server: Server, encryption: str | None) -> Diagnosis:
         return Diagnosis("tls", State.OK, "a socket needs none")
     if encryption:
         looked_at = {"verify-full": "certificate and name", "verify-ca": "certificate"}.get(server.sslmode)
-        checked = f"{looked_at} verified" if looked_at else "the server's certificate was not looked at"
+        checked = f"{looked_at} verified" if looked_at else "the server's certificate was not checked"
         return Diagnosis("tls", State.OK, f"{encryption}, {checked}")
     here = {"localhost", "127.0.0.1", "::1"}
     if server.sslmode == "disable" or all(host.host in here for host in server.hosts):
         return Diagnosis("tls", State.OK, "not encrypted")
-    remedy = "Have TLS switched on in the server, and set sslmode=verify-full."
+    remedy = "Switch TLS on in the server, and set sslmode=verify-full."
     return Diagnosis("tls", State.WARNING, "the connection is not encrypted", remedy)
 
 

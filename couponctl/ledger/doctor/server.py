@@ -23,7 +23,7 @@ def version(visit: Visit) -> Iterator[Diagnosis]:
     facts = visit.facts
     if facts.major < OLDEST_VERSION:
         detail = f"PostgreSQL {facts.version} is older than {OLDEST_VERSION}"
-        yield Diagnosis("version", State.WARNING, detail, "Upgrade it; couponctl is not tried on it.")
+        yield Diagnosis("version", State.WARNING, detail, "Upgrade it; couponctl is not tested on it.")
     else:
         yield Diagnosis("version", State.OK, f"PostgreSQL {facts.version}")
 
@@ -54,7 +54,7 @@ async def limits(session: Session, visit: Visit) -> list[Diagnosis]:
     detail = f"{free} of the {narrowest.limit} that {narrowest.limited_by} allows are free"
     if free >= visit.pool_size:
         return [Diagnosis("limits", State.OK, detail)]
-    detail += f", the pool wants {visit.pool_size}"
+    detail += f", the pool needs {visit.pool_size}"
     remedy = f"Raise {narrowest.limited_by}, or lower COUPONCTL_POOL_SIZE."
     return [Diagnosis("limits", State.WARNING, detail, remedy)]
 

@@ -24,7 +24,7 @@ def uniqueness_judged(wanted: Wanted, table: Table, columns: frozenset[str]) -> 
         return wanted.held
     for key in table.keys:
         if key.used <= columns:
-            return wanted.not_told(f"{key.name} of {table.name} is no plain key, but may compare the same")
+            return wanted.not_told(f"{key.name} of {table.name} is not a plain key, but may compare the same")
     return wanted.not_told(table.perhaps) if table.perhaps else wanted.missing
 
 

@@ -52,4 +52,4 @@ class Wanted:
         return Rule(self.promise, Standing.TOO_STRICT, problem, remedy)
 
     def not_told(self, why: str) -> Rule:
-        return Rule(self.promise, Standing.NOT_TOLD, f"it cannot be told whether {self.promise}: {why}")
+        return Rule(self.promise, Standing.NOT_TOLD, f"unknown whether {self.promise}: {why}")

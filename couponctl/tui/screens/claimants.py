@@ -77,7 +77,7 @@ class ClaimantsScreen(ModalScreen[None]):
             stock.show(literal(sentence_of(error), Tone.WARN))
             return
         self._next = page.next
-        more = "more behind" if page.next is not None else "the last page"
+        more = "more: >" if page.next is not None else "the last page"
         words = f"{stock_line(page.coupon)}; {counted(len(page.claimed_by), 'user')} here, {more}"
         stock.show(literal(words))
         self.query_one(LiveTable).show([Row(user, (cell(user),)) for user in page.claimed_by])

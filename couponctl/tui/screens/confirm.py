@@ -71,7 +71,7 @@ class Confirm(ModalScreen[Consent]):
     def on_mount(self) -> None:
         forget_what_was_typed(self)
         if self._word:
-            self._wish("to go on")
+            self._wish("to continue")
         self.query_one("#word" if self._word else "#refuse").focus()
 
     @on(Input.Submitted)
@@ -82,7 +82,7 @@ class Confirm(ModalScreen[Consent]):
         elif (typed := self.query_one("#word", Input).value) == self._word:
             self._answer(Consent(agreed=True, typed=typed))
         else:
-            self._wish("to go on: what stands there is something else")
+            self._wish("to continue: what was typed is something else")
             self.query_one("#word", Input).focus()
 
     def _wish(self, why: str) -> None:

@@ -78,8 +78,6 @@ class Question:
             parts.append(f"by {self.sort.value}")
         if self.matching:
             parts.append(f'with "{self.matching}"')
-        if len(self.starts) > 1:
-            parts.append(f"page {len(self.starts)}")
         return " · ".join(parts)
 
 
@@ -93,6 +91,14 @@ class Listing:
 
     question: Question
     page: CouponPage
+
+    @property
+    def count(self) -> str:
+        """How many coupons there are, or which of them these are."""
+        before, here = PAGE * (len(self.question.starts) - 1), len(self.page.coupons)
+        if self.page.next is not None:
+            return f"{before + 1:,}-{before + here:,}, more: >"
+        return f"{before + 1:,}-{before + here:,}, the last" if before and here else counted(here, "coupon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +210,7 @@ class Coupons(ModeScreen):
         self._rates.note(coupons, self.dependencies.clock())
         fresh = self._fresh if self._fresh is not None and self._stays_for(self._fresh) else None
         self.table.show([self._row(coupon) for coupon in coupons])
-        more = ", more behind: >" if listing.page.next is not None else ""
-        pane.count(counted(len(coupons), "coupon") + more)
+        pane.count(listing.count)
         self.query_one(".empty", LiveText).show(literal("" if coupons else self._nothing, Tone.DIM))
         self.set_class(not coupons, "-empty")
         self._fresh = None if fresh is None else self._gone_to(fresh, listing)
@@ -223,7 +228,7 @@ class Coupons(ModeScreen):
             return None  # somebody has removed it
         self.action_no_filter()
         self._ask(_NEWEST)
-        self.notify(safe(f"{name} is not in that list: the newest come first now"), markup=False)
+        self.notify(safe(f"{name} is not in that list: sorted by newest now"), markup=False)
         return Fresh(fresh.coupon, _NEWEST, beside, self._listing.poll_now())
 
     def _stays_for(self, fresh: Fresh) -> bool:

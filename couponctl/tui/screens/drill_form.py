@@ -102,7 +102,7 @@ class DrillForm(Form[Decision]):
         }
         strategy = values[STRATEGY].strip()
         if strategy not in {each.name for each in STRATEGIES}:
-            raise Invalid(STRATEGY, f'there is none called "{strategy}"')
+            raise Invalid(STRATEGY, f'there is no strategy "{strategy}"')
         seed = whole_number(SEED, values[SEED]) if values[SEED].strip() else None
         if seed is not None and seed < 0:
             raise Invalid(SEED, "is less than 0")

@@ -150,13 +150,13 @@ class Drills(ModeScreen):
             self.dependencies.runner.abort()
             self.dependencies.events.add("aborting the drill", tone=Tone.WARN)
         else:
-            self.notify("no drill runs")
+            self.notify("no drill is running")
 
     def _run(self, draft: Draft) -> None:
         """Ask where the server is not the operator's own, then run."""
         settings = self.dependencies.settings
         if self.dependencies.runner.running:
-            self.notify("a drill runs already: x aborts it", severity="warning")
+            self.notify("a drill is already running: x aborts it", severity="warning")
             return
         try:
             may_write(settings)
@@ -203,7 +203,7 @@ def _entry(drill: Drill[Any], glyph: str = " ") -> Content:
 def _description(draft: Draft) -> dict[str, str]:
     drill = draft.drill
     return {
-        "promise": drill.promise,
+        "expectation": drill.promise,
         "blast radius": drill.blast_radius,
         "faults": ", ".join(drill.faults) or "none",
         "parameters": ", ".join(_parameters(draft)),

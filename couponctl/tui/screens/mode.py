@@ -35,7 +35,7 @@ class ModeScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.MODE, self.dependencies.settings)
-        yield Static("terminal too small: 60 x 16 is the least", id="too-small", markup=False)
+        yield Static("terminal too small: minimum 60 x 16", id="too-small", markup=False)
         yield Container(*self.panes(), id="body")
         yield Footer()
 

@@ -40,7 +40,7 @@ _COLUMNS = (
 _LONGEST_QUERY = 200
 """Cells of a statement that any terminal could show beside the other columns."""
 
-_NOT_SHOWN = "nobody waits for a lock"
+_NOT_SHOWN = "no lock waits"
 
 _SORTS: dict[str, Callable[[Backend], tuple[object, ...]] | None] = {
     "": None,
@@ -162,12 +162,15 @@ def _server_content(activity: Activity, commits_per_s: float | None) -> Content:
             Tone.PLAIN,
         ),
         "active": (f"{stats.active:,}", Tone.PLAIN),
-        "idle tx": (f"{stats.idle_in_transaction:,}", Tone.WARN if stats.idle_in_transaction else Tone.PLAIN),
+        "idle in tx": (
+            f"{stats.idle_in_transaction:,}",
+            Tone.WARN if stats.idle_in_transaction else Tone.PLAIN,
+        ),
         "lock wait": (f"{stats.lock_waits:,}", Tone.BAD if stats.lock_waits else Tone.PLAIN),
         "commits": (commits, Tone.PLAIN),
     }
     return lines(
-        *(joined(literal(f"{name:<10}", Tone.DIM), literal(*shown)) for name, shown in figures.items())
+        *(joined(literal(f"{name:<11}", Tone.DIM), literal(*shown)) for name, shown in figures.items())
     )
 
 

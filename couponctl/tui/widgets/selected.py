@@ -39,6 +39,6 @@ class SelectedPane(Pane):
             literal(f"created {moment(coupon.created_at)}", Tone.DIM),
         ]
         if newest is not None:
-            shown.append(literal("newest claimants" if newest else "nobody has claimed it yet", Tone.DIM))
+            shown.append(literal("newest claimants" if newest else "no claims yet", Tone.DIM))
             shown += [literal(f"  {claim.user_id}") for claim in newest]
         self._figures.show(lines(*shown))

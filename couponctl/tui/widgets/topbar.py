@@ -79,7 +79,7 @@ def _health(snapshot: Snapshot, *, brief: bool) -> list[Content]:
     parts = [
         literal(f"pool {pool.in_use}/{pool.size}"),
         literal(f"wait {pool.waiting}", Tone.WARN if pool.waiting else Tone.PLAIN),
-        literal(f"lag {snapshot.lag_ms} ms", Tone.WARN if snapshot.lag_ms >= 50 else Tone.PLAIN),
+        literal(f"UI lag {snapshot.lag_ms} ms", Tone.WARN if snapshot.lag_ms >= 50 else Tone.PLAIN),
     ]
     if drill is not None and drill.running:
         done = f"{drill.done:,}/{drill.view.total:,}" if drill.view.total else ""
