@@ -54,7 +54,7 @@ async def test_it_was_sent_and_here_it_is(shop: Scene, opened: Opened, way: str)
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    ("variable", "hint"), [("TMUX", "set -s set-clipboard on"), ("STY", "screen keeps it to itself")]
+    ("variable", "hint"), [("TMUX", "set -s set-clipboard on"), ("STY", "screen does not pass it on")]
 )
 async def test_what_may_be_in_the_way_is_named(
     shop: Scene, opened: Opened, monkeypatch: pytest.MonkeyPatch, way: str, variable: str, hint: str

@@ -84,7 +84,7 @@ async def test_production_wants_the_name_of_its_database(production_shop: Scene,
             await console.press("enter")
             assert production_shop.launched == [], wrong
             assert asks(console)
-        assert "what stands there is something else" in console.picture.replace("│", "")
+        assert "what was typed is something else" in console.picture.replace("│", "")
 
         console.app.screen.query_one(Input).value = "shop"
         await console.press("enter")
@@ -107,7 +107,7 @@ async def test_a_second_drill_waits_for_the_end_of_the_first(shop: Scene, opened
     async with opened(shop) as console:
         await console.press("2", "r", "r")
         assert len(shop.launched) == 1
-        assert "a drill runs already" in console.picture
+        assert "a drill is already running" in console.picture
 
         shop.launched[0].end(sale_report())
         await console.press("r")
@@ -200,7 +200,7 @@ async def test_a_run_that_cannot_be_kept_is_an_event(shop: Scene, opened: Opened
     async with opened(shop) as console:
         await console.press("2", "r")
         shop.launched[0].end(sale_report())
-        await console.until(lambda: "this run is not kept" in console.picture)
+        await console.until(lambda: "this run was not saved" in console.picture)
         assert "✔ PASS" in console.picture
 
 
@@ -220,7 +220,7 @@ async def test_what_a_drill_left_behind_is_told_with_the_way_to_remove_it(
 async def test_leaving_while_a_drill_runs_asks_and_no_goes_on(shop: Scene, opened: Opened) -> None:
     async with opened(shop) as console:
         await console.press("2", "r", "1", "q")
-        assert "A drill runs." in console.picture
+        assert "A drill is running." in console.picture
         await console.press("n")
 
         assert not asks(console)

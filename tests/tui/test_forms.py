@@ -232,7 +232,7 @@ async def test_a_bad_number_runs_nothing(
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"strategy": "magic"}, 'strategy: there is none called "magic".'),
+        ({"strategy": "magic"}, 'strategy: there is no strategy "magic".'),
         ({"seed": "-1"}, "seed: is less than 0."),
         ({"seed": "x"}, "seed: "),
     ],

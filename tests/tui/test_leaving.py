@@ -103,11 +103,11 @@ def test_a_signal_in_the_middle_of_a_drill_ends_that_too(
 
 def test_quitting_asks_while_a_drill_runs(drilling_console: Window, watch: Watch, holder: Watch) -> None:
     drilling_console.type("q")
-    drilling_console.see("A drill runs.")
+    drilling_console.see("A drill is running.")
     drilling_console.type("n")
-    drilling_console.see(gone="A drill runs.")
+    drilling_console.see(gone="A drill is running.")
     drilling_console.type("q")
-    drilling_console.see("A drill runs.")
+    drilling_console.see("A drill is running.")
     drilling_console.type("y")
     holder.close()
 
@@ -170,7 +170,7 @@ def test_what_a_killed_drill_has_left_is_removed_by_the_next_console_where_that_
     with window(environment=environment, size=(200, 36)) as console:
         console.see("Leftover drill schemas found", f"drop {leftover}")
         console.type(answer)
-        console.see("couponctl_drill_" if stays else "removed what", gone="Leftover drill schemas found")
+        console.see("couponctl_drill_" if stays else "removed leftover", gone="Leftover drill schemas found")
         console.type("q")
 
         assert console.finish().exit_code == 0

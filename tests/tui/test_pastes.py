@@ -38,7 +38,7 @@ async def test_of_several_lines_none_is_taken_and_that_is_said(shop: Scene, open
         await console.press(*WAYS[way])
 
         assert await pasted(console, "alice\nbob\r\ncarol\n") == ""
-        assert "3 lines pasted into a field for one: nothing was inserted" in console.picture
+        assert "3 lines pasted where only one fits: none inserted" in console.picture
 
 
 @pytest.mark.parametrize("way", WAYS)

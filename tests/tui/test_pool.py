@@ -86,14 +86,14 @@ async def test_the_chain_names_who_blocks_and_indents_who_waits(busy_shop: Scene
 async def test_commits_a_second_come_from_two_looks(busy_shop: Scene, opened: Opened) -> None:
     async with opened(busy_shop) as console:
         await look_at_pool(console)
-        assert "commits   –" in console.picture
+        assert "commits    –" in console.picture
         busy_shop.server.activity = activity(IDLE, at=3.0, commits=2100)
         await console.read_again()
-        assert "commits   1,000/s" in console.picture
+        assert "commits    1,000/s" in console.picture
 
         busy_shop.server.activity = activity(IDLE, at=4.0, commits=5)
         await console.read_again()
-        assert "commits   0/s" in console.picture, "the counters began anew"
+        assert "commits    0/s" in console.picture, "the counters began anew"
 
 
 async def test_nobody_looks_at_the_server_in_another_mode(busy_shop: Scene, opened: Opened) -> None:

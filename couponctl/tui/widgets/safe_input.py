@@ -57,5 +57,5 @@ class SafeInput(Input):
         if len(written) == 1:
             self.replace(written[0], *self.selection)
         else:
-            words = f"{counted(len(written), 'line')} pasted into a field for one: nothing was inserted"
+            words = f"{counted(len(written), 'line')} pasted where only one fits: none inserted"
             self.app.notify(words, severity="warning")

@@ -75,11 +75,11 @@ class TopBar(Horizontal):
 
 def _health(snapshot: Snapshot, *, brief: bool) -> list[Content]:
     """What matters most comes first."""
-    pool, drill = snapshot.pool, snapshot.drill
+    pool, drill, lag = snapshot.pool, snapshot.drill, "lag" if brief else "UI lag"
     parts = [
         literal(f"pool {pool.in_use}/{pool.size}"),
         literal(f"wait {pool.waiting}", Tone.WARN if pool.waiting else Tone.PLAIN),
-        literal(f"UI lag {snapshot.lag_ms} ms", Tone.WARN if snapshot.lag_ms >= 50 else Tone.PLAIN),
+        literal(f"{lag} {snapshot.lag_ms} ms", Tone.WARN if snapshot.lag_ms >= 50 else Tone.PLAIN),
     ]
     if drill is not None and drill.running:
         done = f"{drill.done:,}/{drill.view.total:,}" if drill.view.total else ""
