@@ -264,9 +264,9 @@ REFUSED = [
     ("postgres://db?hostaddr=10.0.0.1", "host and hostaddr"),
     ("postgres://?host=a,b&port=1,2,3", "3 ports for 2 hosts"),
     ("postgres://?host=@abstract", "Percent-encode"),
-    ("postgres://%40abstract", "a host is no name"),
-    ("postgres://" + "a" * 64, "a host is no name"),
-    ("postgres://a..b", "a host is no name"),
+    ("postgres://%40abstract", "a host is not a name"),
+    ("postgres://" + "a" * 64, "a host is not a name"),
+    ("postgres://a..b", "a host is not a name"),
     ("postgres://db?connect_timeout=soon", "connect_timeout"),
     ("postgres://db?service=none", 'there is no service "none"'),
 ]

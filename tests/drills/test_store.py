@@ -351,7 +351,7 @@ def test_the_origin_of_a_run_is_said_safely(store: RunStore) -> None:
     run = KeptRun(datetime(2026, 11, 20, 21, 3, 11, tzinfo=UTC), "console", "3.11.7", "0.1.0", hostile)
 
     assert origin_words(run) == (
-        "run 0a, kept 2026-11-20 21:03:11Z by the console (couponctl 0.1.0, Python 3.11.7), "
+        "run 0a, finished 2026-11-20 21:03:11Z by the console (couponctl 0.1.0, Python 3.11.7), "
         r"on a\u{1b}[2J\u{202e}b"
     )
 

@@ -141,7 +141,7 @@ def test_many_answers_are_counted(file: Path) -> None:
 
 
 def test_what_is_no_file_cannot_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="--resume: /dev/null is no file"):
+    with pytest.raises(Invalid, match="--resume: /dev/null is not a file"):
         AnswerFile("/dev/null", Existing.RESUME)
     with pytest.raises(Invalid, match=r"cannot be written \(Is a directory\)"):
         AnswerFile(str(tmp_path))
