@@ -1,4 +1,4 @@
-"""The closed bench: every strategy as fast as it goes, and pgbench beside it in every round."""
+"""The closed bench: every strategy as fast as it goes, with pgbench beside it in every round."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Every strategy, with so many claims in flight, on so many coupons."""
+    """Every strategy at each number of claims in flight and of coupons."""
 
     strategies: tuple[str, ...]
     in_flight: tuple[int, ...]
@@ -34,16 +34,16 @@ class Closed:
 
     @property
     def clients(self) -> int:
-        """Connections of the yardstick."""
+        """Connections of the baseline."""
         return CLIENTS if self.pgbench else 0
 
     @property
     def duration(self) -> float:
-        """Seconds that it takes at least."""
+        """Minimum duration in seconds."""
         return self.rounds * len(self.cells()) * (self.seconds + WARM_UP)
 
     def cells(self) -> list[Cell]:
-        """Those of a round, in their order; each number of coupons begins with its yardstick."""
+        """Return the cells of a round in their order; each number of coupons begins with its baseline."""
         cells = []
         for coupons in self.coupons:
             if self.pgbench:
@@ -52,7 +52,7 @@ class Closed:
         return cells
 
     async def run(self, bench_sandbox: BenchSandbox, told: Callable[[str], None]) -> Result:
-        """Every cell once a round; `told` hears of each. Raises LedgerBroken at the first wrong claim."""
+        """Measure every cell once a round; `told` gets each result. Raises LedgerBroken at a wrong claim."""
         measurements: list[Measurement] = []
         for _ in range(self.rounds):
             yardstick: float | None = None

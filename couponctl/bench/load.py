@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from couponctl.service import CouponService
 
 MOST_OUTSTANDING = 10_000
-"""Arrivals of an open load that may be under way; the next ones are dropped, and counted."""
+"""Maximum number of arrivals of an open load in progress; further ones are dropped, and counted."""
 
 _LATE = 0.010
-"""Seconds after its time at which an arrival counts as late: then this client is the bottleneck."""
+"""Seconds after its time at which an arrival counts as late: this client is then the bottleneck."""
 
 _IN_A_ROW = 100
-"""Overdue arrivals that are started before those under way get their turn."""
+"""Overdue arrivals to start before those in progress get their turn."""
 
 
 async def closed_load(
     service: CouponService, coupons: Sequence[str], in_flight: int, seconds: float, *, users: str
 ) -> Timed:
-    """So many users at once, each of whom claims again, as somebody new, as soon as the answer is there.
+    """Keep `in_flight` claims in progress: as soon as one is answered, a new user claims.
 
-    `users` begins the ids of this load's users, so that nobody is met twice.
+    `users` is the prefix of this load's user ids, so that no user claims twice.
     """
     answers = Answers()
     began = perf_counter()
@@ -56,15 +56,15 @@ async def closed_load(
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """An open load: users who come whether or not those before them have an answer."""
+    """An open load: users arrive whether or not those before them have an answer."""
 
     rate: float
-    """Arrivals a second, on the average."""
+    """Average arrivals per second."""
     seconds: float
     seed: int
 
     def arrivals(self) -> Iterator[float]:
-        """When each comes, in seconds from the beginning: a Poisson process, the same for the same seed."""
+        """Yield the arrival times in seconds from the start: a Poisson process, repeatable by its seed."""
         draw = random.Random(self.seed)  # noqa: S311 - repeatable, not secret
         at = draw.expovariate(self.rate)
         while at < self.seconds:
@@ -74,27 +74,27 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What became of an open load; latencies are from the moment at which each should have started."""
+    """The result of an open load; latencies count from the moment at which each claim should have started."""
 
     timed: Timed
     came_per_s: float
-    """What chance made of the rate that was asked for."""
+    """The rate of arrivals as drawn at random, around the one that was asked for."""
     late: int
-    """Started late, because this client was busy."""
+    """Started late because this client was busy."""
     dropped: int
-    """Never started, because too many were under way."""
+    """Never started because too many were in progress."""
 
     @property
     def reached(self) -> bool:
-        """Whether claims were won as fast as users came."""
+        """Whether no arrival was dropped, and claims were won at 95 % or more of the rate of arrivals."""
         return not self.dropped and self.timed.claims_per_s >= 0.95 * self.came_per_s
 
 
 async def open_load(service: CouponService, coupons: Sequence[str], load: Load, *, users: str) -> Arrivals:
-    """Put that load on the service, the arrivals in turn on the coupons.
+    """Put the load on the service; the arrivals take turns on the coupons.
 
-    After G. Tene's "coordinated omission": who has to wait for this client waits all the same, so the
-    latency counts from the intended start.
+    It avoids G. Tene's "coordinated omission": users who have to wait for this client wait all the same, so
+    the latency counts from the intended start.
     """
     answers = Answers()
     late = dropped = outstanding = number = 0

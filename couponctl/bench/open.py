@@ -1,4 +1,4 @@
-"""The open bench: users come at a rate, whether or not those before them have an answer."""
+"""The open bench: users arrive at a rate, whether or not those before them have an answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HEADER = ("STRATEGY", "COUPONS", "USERS/S", "CLAIMS/S", "P50", "P99", "LATE", "
 
 @dataclass(frozen=True, slots=True)
 class OpenRow:
-    """What became of the load with one strategy, on so many coupons."""
+    """The result of the load for one strategy and number of coupons."""
 
     subject: str
     coupons: int
@@ -45,7 +45,7 @@ class OpenRow:
         }
 
     def texts(self) -> tuple[str, ...]:
-        """For _HEADER."""
+        """The cells for _HEADER."""
         timed = self.arrivals.timed
         return (
             self.subject,
@@ -61,7 +61,7 @@ class OpenRow:
 
     @property
     def warning(self) -> str:
-        """Empty where claims were won as fast as users came."""
+        """Empty if the rate was reached."""
         if self.arrivals.reached:
             return ""
         rate, came = self.arrivals.timed.claims_per_s, self.arrivals.came_per_s
@@ -71,14 +71,14 @@ class OpenRow:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Every strategy under the same arrivals, on so many coupons."""
+    """Every strategy under the same arrivals, for each number of coupons."""
 
     strategies: tuple[str, ...]
     coupons: tuple[int, ...]
     load: Load
 
     clients = 0
-    """No yardstick: pgbench waits for its answers."""
+    """No baseline: pgbench waits for its answers."""
 
     @property
     def words(self) -> str:
@@ -86,11 +86,11 @@ class Open:
 
     @property
     def duration(self) -> float:
-        """Seconds that it takes at least."""
+        """Minimum duration in seconds."""
         return len(self.strategies) * len(self.coupons) * (self.load.seconds + WARM_UP)
 
     async def run(self, bench_sandbox: BenchSandbox, told: Callable[[str], None]) -> Result:
-        """One strategy after the other; `told` hears of each. Raises LedgerBroken at a wrong claim."""
+        """Measure the strategies in turn; `told` gets each result. Raises LedgerBroken at a wrong claim."""
         told(f"seed {self.load.seed}")
         rows = []
         for coupons in self.coupons:

@@ -1,4 +1,4 @@
-"""pgbench as the yardstick: the five-round-trip claim as a client written in C makes it."""
+"""pgbench as the baseline: the claim in five round trips, made by a client written in C."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLIENTS = 50
 """Each has a connection of its own; more would only queue for the row."""
 
 _LOGIN = 0.5
-"""Seconds that they get to log in, which pgbench counts as well."""
+"""Seconds for their logins, which count towards pgbench's run time."""
 
 _SCRIPT = r"""\set coupon random(1, {coupons})
 \set user random(1, 1000000000000000)
@@ -34,7 +34,7 @@ COMMIT;
 
 
 def is_installed() -> bool:
-    """Whether there is a pgbench beside the embedded server's programs, or in PATH."""
+    """Whether pgbench is installed beside the embedded server's programs, or in PATH."""
     try:
         embedded.binary("pgbench")
     except BadSettings:
@@ -52,9 +52,9 @@ class Pgbench:
     """The application_name of its connections."""
 
     async def run(self, *, coupons: int, seconds: float, warm_up: float) -> Timed:
-        """Let it claim for so many seconds, and before that for some that do not count.
+        """Let pgbench claim for `warm_up` seconds that do not count, then for `seconds`.
 
-        It knows whole seconds only. Raises BadSettings where it does not come to its end.
+        pgbench only runs for whole seconds: the time is rounded up. Raises BadSettings if pgbench fails.
         """
         with tempfile.TemporaryDirectory(prefix="couponctl-pgbench-") as directory:
             script = Path(directory) / "claim.sql"
@@ -67,7 +67,7 @@ class Pgbench:
                 env={**os.environ, **self.server.libpq_environment, "PGAPPNAME": self.application},
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # the terminal's Ctrl-C is for couponctl, which ends it
+                start_new_session=True,  # Ctrl-C is for couponctl, which ends pgbench
             )
             try:
                 code = await process.wait()
@@ -81,7 +81,7 @@ class Pgbench:
 
 
 def timed_by(directory: Path, warm_up: float) -> Timed:
-    """What its log says, without those who began in the first `warm_up` seconds.
+    """Read pgbench's log: all claims count as won, those after the first `warm_up` seconds are timed.
 
     A line is a transaction: client, number, microseconds, script, then seconds and microseconds of its end.
     """

@@ -1,4 +1,4 @@
-"""What a bench has to say, for programs, people and pull requests."""
+"""The result of a bench, for programs, people and pull requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A table, a document of the same, and what must not be overlooked."""
+    """A table, the same as a document, and warnings."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -23,7 +23,7 @@ class Result:
     """What must be known to compare the numbers with others."""
 
     def on_unlogged_tables(self) -> Result:
-        """The same, which says that the claims were not written to the server's log."""
+        """Return a copy that says that the claims were not written to the server's log."""
         note = "UNLOGGED tables: these claims were not written to the server's log, as a sale's are"
         document = {**self.document, "unlogged": True}
         return replace(self, document=document, warnings=(*self.warnings, note), note=note)

@@ -1,4 +1,4 @@
-"""What a closed bench measures, and what becomes of several rounds."""
+"""The measurements of a closed bench, and their summary over several rounds."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from couponctl.bench.timed import Timed
 
 PGBENCH = "pgbench"
-"""The yardstick: a claim in five round trips, made by a client written in C."""
+"""The baseline: a claim in five round trips, made by a client written in C."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Who claims, how many at once, and on how many coupons."""
+    """A subject, its number of claims in flight, and the number of coupons."""
 
     subject: str
     """A strategy, or `pgbench`."""
@@ -39,7 +39,7 @@ class Measurement:
     cell: Cell
     timed: Timed
     yardstick: float | None
-    """Claims a second of pgbench in the same round, on as many coupons; None where there was no pgbench."""
+    """Claims per second of pgbench in the same round, on as many coupons; None without pgbench."""
 
     @property
     def vs_pgbench(self) -> float | None:
@@ -48,7 +48,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A cell over all rounds: medians, and how far the rates were apart."""
+    """A cell over all rounds: medians, and the range of the rates."""
 
     cell: Cell
     claims_per_s: float
@@ -74,7 +74,7 @@ class Row:
         }
 
     def texts(self) -> tuple[str, ...]:
-        """For _HEADER."""
+        """The cells for _HEADER."""
         return (
             self.cell.subject,
             f"{self.cell.in_flight:,}",
@@ -92,7 +92,7 @@ _HEADER = ("SUBJECT", "IN FLIGHT", "COUPONS", "CLAIMS/S", "FROM", "TO", "P50", "
 
 
 def summed_up(measurements: Sequence[Measurement]) -> tuple[Row, ...]:
-    """A row a cell, in the order in which the cells were first measured."""
+    """Return a row per cell, in the order in which the cells were first measured."""
     by_cell: dict[Cell, list[Measurement]] = {}
     for each in measurements:
         by_cell.setdefault(each.cell, []).append(each)

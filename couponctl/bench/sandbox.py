@@ -1,4 +1,4 @@
-"""Where a bench measures: a schema of its own on the operator's server, and the ledger in it."""
+"""The sandbox of a bench: a schema of its own on the operator's server, and the ledger in it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from couponctl.sandbox.schema import OnServer
 
 WARM_UP = 0.3
-"""Seconds of load before each measurement: plans are made, and the processor has woken up."""
+"""Seconds of load before each measurement, to plan the statements and to wake up the processor."""
 
 
 def connections_of(limits: Limits, clients: int) -> int:
-    """The most that a bench has open at once; `clients` are those of its yardstick."""
+    """Return the maximum number of connections of a bench; `clients` are those of its baseline."""
     return max(limits.pool_size, clients) + ADMIN + OBSERVER
 
 
@@ -50,7 +50,7 @@ class BenchSandbox:
     observer: Database
 
     async def create_coupons(self, number: int) -> list[str]:
-        """So many fresh coupons, and no claims."""
+        """Replace all coupons and claims by `number` new coupons."""
         names = [f"BENCH-{n}" for n in range(1, number + 1)]
         async with self.observer.session() as session:
             await session.execute(text(f"TRUNCATE {self.schema}.coupons, {self.schema}.claims"))
@@ -64,7 +64,7 @@ class BenchSandbox:
 
     @asynccontextmanager
     async def service(self, strategy: str) -> AsyncIterator[CouponService]:
-        """Over a warm pool of its own."""
+        """Open a service over a warm pool of its own."""
         application = application_of(self.run_id)
         async with open_database(
             self.server, self.limits, application=application, schema=self.schema
@@ -78,7 +78,7 @@ class BenchSandbox:
         return Pgbench(self.server, self.schema, application_of(self.run_id))
 
     async def hold_against_ledger(self, subject: str, *loads: Timed) -> None:
-        """A fast claim that is wrong is no claim. Raises LedgerBroken."""
+        """Compare claims with the ledger: a fast claim that is wrong does not count. Raises LedgerBroken."""
         found = await audit(self.observer)
         won = sum(load.won for load in loads)
         unknown = sum(load.unknown for load in loads)
@@ -92,10 +92,10 @@ class BenchSandbox:
 async def bench_sandbox(
     server: Server, limits: Limits, clients: int, on_server: OnServer, *, unlogged: bool = False
 ) -> AsyncIterator[BenchSandbox]:
-    """A place for a bench, whose yardstick has so many clients; `drill clean` finds it if it is left.
+    """Open a sandbox for a bench whose baseline has `clients` connections; `drill clean` finds leftovers.
 
-    `unlogged` tables are in no publication. Raises what `admitted` and `isolated_schema` raise where the
-    server has no place for it.
+    `unlogged` tables are in no publication. Raises what `admitted` and `isolated_schema` raise if the server
+    has no room for it.
     """
     run_id = secrets.token_hex(4)
     own = replace(limits, pool_size=ADMIN)

@@ -1,4 +1,4 @@
-"""Claims that were timed: how many were won, how fast, and how long each took."""
+"""Timed claims: how many were won, how fast, and how long each took."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Answers:
-    """What a load has heard so far."""
+    """The answers to a load so far."""
 
     won: int = 0
     unknown: int = 0
-    """May be in the ledger or not."""
+    """Claims that may or may not be in the ledger."""
     failed: int = 0
-    """Heard what nobody hears for whom there is a unit; the unknown are among them."""
+    """Other answers, none of which is expected while units are left; the unknown ones are among them."""
     latencies: list[float] = field(default_factory=list)
     """Of claims won, in seconds."""
 
@@ -31,7 +31,7 @@ class Answers:
             self.won += 1
             self.latencies.append(latency)
         elif attempt.resolved and attempt.outcome is Outcome.ALREADY_CLAIMED:
-            self.won += 1  # with its answer lost, so it has no latency
+            self.won += 1  # its answer was lost, so it has no latency
         else:
             self.failed += 1
             self.unknown += attempt.outcome is Outcome.UNKNOWN
@@ -39,11 +39,11 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A load that is over."""
+    """The result of a load."""
 
     won: int
     seconds: float
-    """From the first start to the last answer, of those that have a latency."""
+    """The time over which the latencies were measured."""
     latencies: tuple[float, ...]
     """Sorted, in seconds."""
     unknown: int = 0
@@ -63,5 +63,5 @@ class Timed:
 
 
 def percentile_ms(latencies: Sequence[float], share: float) -> float:
-    """Of sorted seconds, in milliseconds; 0 of nothing."""
+    """Return the percentile of sorted latencies in seconds, as milliseconds; 0 if there are none."""
     return nearest_rank(latencies, share, scale=1000) or 0.0

@@ -1,4 +1,4 @@
-"""The command line: `couponctl`. A module for each command, the rest is shared."""
+"""The command line, `couponctl`: a module per command, and modules that they share."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _numbers(_context: click.Context, _option: click.Parameter, given: str) -> t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wishes:
-    """What the bench was given."""
+    """The options of the bench."""
 
     strategy: tuple[str, ...]
     in_flight: tuple[int, ...]

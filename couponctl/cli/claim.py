@@ -78,7 +78,7 @@ def _claim_for_one(invocation: Invocation, name: str, user_id: str) -> ExitCode:
 
 
 def _claim_for_named(invocation: Invocation, name: str, users: Sequence[str], to: AnswerOptions) -> ExitCode:
-    """Users named on the command line: each has a line of the answer."""
+    """Claim for users named on the command line: each gets a line of output."""
     for user in users:
         check_written("user id", user)
     attempts: list[Attempt] = []
@@ -95,7 +95,7 @@ def _claim_for_named(invocation: Invocation, name: str, users: Sequence[str], to
 
 
 def _claim_from_file(invocation: Invocation, name: str, listing: ListOptions, to: AnswerOptions) -> ExitCode:
-    """Users by the million: the answer is one line, and every user's is in the results."""
+    """Claim for any number of users: the output is one line, every user's answer is in the results."""
     with listed(invocation, listing, usual_column="user_id") as users, to.opened() as answers:
         tally = claim_for_many(invocation, name, users, answers)
     if invocation.json:

@@ -1,4 +1,4 @@
-"""Names of coupons that the operator may mean: for completion, and where a name is not found."""
+"""Names of coupons that the operator may mean: for completion, and if a name is not found."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from couponctl.service import CouponService
 
 _PAGE, _PAGES = 1000, 10
-"""How many names are read at most; neither a Tab nor an error must take long."""
+"""Pages of names, and their maximum number: neither a Tab nor an error must take long."""
 
 
 async def read_names(service: CouponService, matching: str) -> AsyncIterator[str]:
-    """The first ten thousand names that contain `matching`, whatever their case."""
+    """Yield the first ten thousand names that contain `matching`, ignoring case."""
     after = None
     for _ in range(_PAGES):
         page = await service.list(matching=matching, limit=_PAGE, after=after)
@@ -30,8 +30,8 @@ async def read_names(service: CouponService, matching: str) -> AsyncIterator[str
 
 
 async def with_closest_name(service: CouponService, error: CouponNotFound) -> CouponNotFound:
-    """The error that names the coupon that is meant, if there is one that is alike."""
-    if type(error) is not CouponNotFound:  # another one says already why
+    """Return an error that names the coupon that was probably meant; `error` itself if none is similar."""
+    if type(error) is not CouponNotFound:  # a subclass already says why
         return error
     folded = error.name.casefold()
     with suppress(CouponctlError):

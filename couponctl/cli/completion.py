@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _MOST = 50
 _HARMLESS = re.compile(r"\w[\w.:@%+=,/-]*")
-"""What a shell takes literally: bash would run `$(...)` in a name that it has completed."""
+"""What a shell takes literally: bash would run `$(...)` in a completed name."""
 
 
 def coupon_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Names that begin with what was typed; none rather than a complaint when the database is away."""
+    """Return names that begin with the input; none, instead of an error, if the database is unavailable."""
     invocation = context.find_object(Invocation) or Invocation()
 
     async def look(service: CouponService) -> list[str]:
@@ -43,7 +43,7 @@ def coupon_names(context: click.Context, _parameter: click.Parameter, incomplete
 
 
 def run_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Saved runs, newest first, whose name begins with what was typed."""
+    """Return `last` and the ids of saved runs, newest first, if they begin with the input."""
     from couponctl.drills.reports.store import RunStore, default_directory  # noqa: PLC0415 - it loads SQLAlchemy
 
     try:
@@ -58,7 +58,7 @@ def _offers(name: str, incomplete: str) -> bool:
 
 
 def _is_yet_to_be_made(invocation: Invocation) -> bool:
-    """Whether asking would make an embedded database, which is more than a Tab should do."""
+    """Whether a query would create an embedded database, which is more than a Tab should do."""
     target = settings_of(invocation).target
     return (
         isinstance(target, Embedded)

@@ -1,4 +1,4 @@
-"""Asking the operator before anything is done to a server that others use."""
+"""The operator's consent, before anything is done to a server that others use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def consent_options(function: F) -> F:
-    """Give a command the ways to agree without being asked."""
+    """Add options for agreeing without a prompt to a command."""
     name_it = click.option(
         "--confirm", metavar="DATABASE", help="Confirm by the name of the database; required for production."
     )
@@ -29,7 +29,7 @@ def consent_options(function: F) -> F:
 
 
 def wanted_consent(settings: Settings) -> str:
-    """The option that agrees without being asked; empty for the operator's own server."""
+    """Return the option that agrees without a prompt; empty for the embedded server."""
     if isinstance(settings.target, Embedded):
         return ""
     name = name_to_type(settings)
@@ -39,10 +39,10 @@ def wanted_consent(settings: Settings) -> str:
 def ask(
     invocation: Invocation, settings: Settings, plan: Iterable[str], *, yes: bool, confirm: str | None
 ) -> None:
-    """Say what will be done and ask once; the embedded server is the operator's own and needs no asking.
+    """Say what will be done and ask once; the embedded server is the operator's own and needs no consent.
 
-    Nothing prompts without a terminal: --yes agrees, and production wants its name with --confirm. Raises
-    Guarded.
+    Without a terminal nothing prompts: --yes agrees, and production requires its name with --confirm. Raises
+    Guarded, and BadSettings for a server that takes no writes.
     """
     may_write(settings)
     if isinstance(settings.target, Embedded):

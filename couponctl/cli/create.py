@@ -13,7 +13,7 @@ from couponctl.present import counted, safe
 
 
 def _whole_number(_context: click.Context, _parameter: click.Parameter, digits: str) -> int:
-    """However large: `check_amount` says what is too large."""
+    """Return the number, however large: `check_amount` refuses what is too large."""
     try:
         # int() itself refuses thousands of digits.
         return int(digits[:30] if re.fullmatch(r"[+-]?\d{30,}", digits, re.ASCII) else digits)
@@ -23,7 +23,7 @@ def _whole_number(_context: click.Context, _parameter: click.Parameter, digits: 
 
 class _Create(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # A negative amount looks like an option, and is better told that it is an amount.
+        # A negative amount looks like an option; as an operand it gets an error about amounts.
         negative = [argument for argument in args if re.fullmatch(r"-\d+", argument)]
         if negative and "--" not in args:
             args = [*(argument for argument in args if argument not in negative), "--", *negative]

@@ -139,7 +139,7 @@ def psql(invocation: Invocation, arguments: tuple[str, ...]) -> int:
     program = embedded.binary("psql")
     read_only = {"PGOPTIONS": "-c default_transaction_read_only=on"} if settings.read_only else {}
     with server_for(settings) as server, kept_up(settings) as descriptors:
-        # In psql Ctrl-C ends a query, not the session, so it must not end what holds the server either.
+        # Ctrl-C in psql ends a query, not the session: it must not end this process, which holds the server.
         signal.signal(signal.SIGINT, lambda *_: None)
         # The password travels in the environment: `ps` shows the arguments to everyone.
         return subprocess.run(
@@ -173,7 +173,7 @@ def reset(invocation: Invocation, confirm: str | None) -> None:
 
 
 def _embedded_base(invocation: Invocation) -> Path:
-    """Where the embedded server lives. Raises BadSettings when the settings name another server."""
+    """Return the embedded server's directory. Raises BadSettings if the settings name another server."""
     target = settings_of(invocation).target
     if not isinstance(target, Embedded):
         raise BadSettings(

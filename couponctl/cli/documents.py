@@ -1,4 +1,4 @@
-"""The JSON shapes of models; field names are a contract, more may follow."""
+"""The JSON documents of models; field names are a contract, and fields may be added."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def sight(hidden: Hidden | None) -> dict[str, str]:
-    """Whether the role that asked sees all of the ledger."""
+    """Whether the role in use sees all of the ledger."""
     return {"visible": "partly" if hidden else "all"}
 
 
@@ -74,7 +74,7 @@ def drill_document(drill: Drill[Any]) -> dict[str, Any]:
 
 
 def run_document(run: KeptRun) -> dict[str, Any]:
-    """A kept run in a listing; the percentiles are those of `latency_of`."""
+    """Return the entry of a saved run in a listing; the percentiles are those of `latency_of`."""
     report = run.report
     latency = report.latency[report.leading] if report.leading else None
     return {

@@ -1,4 +1,4 @@
-"""`couponctl drill`: a command for each drill of the catalogue, and all, list and clean."""
+"""`couponctl drill`: a command for each drill of the catalog, and all, list and clean."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from couponctl.settings import Settings
 
 BrokenOff = CouponctlError | Interrupted | None
-"""What ended a command before all of its drills; None where nothing did."""
+"""What ended a command before all of its drills; None if nothing did."""
 
 _REFRESH = 0.1
 """Seconds between two looks at a running drill."""
@@ -66,7 +66,7 @@ _REFRESH = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What every command can be given that runs drills."""
+    """The options of every command that runs drills."""
 
     strategy: str
     seed: int | None
@@ -99,7 +99,7 @@ def command() -> None:
 
 
 def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What every command can be given that runs drills."""
+    """Add the options of every command that runs drills."""
     names = [strategy.name for strategy in STRATEGIES]
     for option in (
         common_options,
@@ -156,7 +156,7 @@ def _option_for(parameter: Parameter) -> click.Option:
 
 
 class _Seconds(click.FloatRange):
-    """A number of seconds; `nan` would be within every range."""
+    """A finite number of seconds: `nan` would be within every range."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         seconds = super().convert(value, param, ctx)
@@ -192,7 +192,7 @@ def run_every_drill(invocation: Invocation, /, **given: Any) -> ExitCode:
 
 
 def _document_of_all(reports: Sequence[Report], broken_off: BrokenOff) -> dict[str, Any]:
-    """Every report, and the error that kept other drills from being run; without those nothing passes."""
+    """Return all reports, and the error that kept the other drills from running: this is never PASS."""
     verdict = worst(reports)
     if broken_off is not None and verdict is Verdict.PASS:
         verdict = Verdict.INCONCLUSIVE
@@ -214,7 +214,7 @@ def _carry_out(
     wishes: Wishes,
     show: Callable[[Sequence[Report], BrokenOff], None],
 ) -> ExitCode:
-    """Run the plan, write its reports where they were asked for, `show` them otherwise."""
+    """Run the plan, write its reports to the outputs, and `show` them unless an output is stdout."""
     outputs = wishes.outputs(invocation)
     settings = settings_of(invocation)
     plan = plan.on_pool(settings.limits)
@@ -233,7 +233,7 @@ def _carry_out(
     complete = True
     try:
         broken_off = _run(invocation, plan, settings, ended)
-    finally:  # also after an error that nobody expects
+    finally:  # also after an unexpected error
         if reports:
             complete = write_all(invocation, outputs, reports)
     if broken_off is not None:
@@ -248,7 +248,7 @@ def _carry_out(
 
 
 def _broken_off(invocation: Invocation, why: CouponctlError | Interrupted) -> ExitCode:
-    """The exit code for it. The document on stdout names the error already, and stays the only one."""
+    """Return the exit code. The document on stdout already names the error, and stays the only one."""
     if isinstance(why, Interrupted):
         raise why
     invocation.say(f"couponctl: {why}")
@@ -256,7 +256,7 @@ def _broken_off(invocation: Invocation, why: CouponctlError | Interrupted) -> Ex
 
 
 def _exit_code(reports: Sequence[Report]) -> ExitCode:
-    """A broken promise, then what could not be told, then a missed service level: the worst one counts."""
+    """Return the worst: a failed check, then INCONCLUSIVE or an unmeasured level, then a missed one."""
     verdict = worst(reports)
     met = {level.met for report in reports for level in report.slos}
     if verdict is Verdict.FAIL:
@@ -278,7 +278,7 @@ def _dry_run(invocation: Invocation, plan: Plan, settings: Settings) -> ExitCode
 
 
 def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Premises | None:
-    """The server as the plan would find it; None where it is the private one, which starts for real runs."""
+    """Inspect the server; None if it is the private one and not running: only real runs start it."""
     match settings.target:
         case Embedded(base) if not embedded.status(base or embedded.default_base()).running:
             return None
@@ -290,7 +290,7 @@ def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Premise
 def _run(
     invocation: Invocation, plan: Plan, settings: Settings, ended: Callable[[Report], None]
 ) -> BrokenOff:
-    """Run the drills, hand over each report as its drill has ended, and say what kept the rest from it."""
+    """Run the drills, pass each report to `ended`, and return what kept the rest from running."""
     progress = Progress()
     under_way: list[str] = []
 
@@ -319,7 +319,7 @@ def _run(
 
 @asynccontextmanager
 async def _progress_bar(name: str, progress: Progress) -> AsyncIterator[None]:
-    """A bar on stderr with what was answered so far, where stderr is a terminal."""
+    """Show a bar on stderr with the answers so far, if stderr is a terminal."""
     if not sys.stderr.isatty():
         yield
         return

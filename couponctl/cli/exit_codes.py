@@ -56,15 +56,15 @@ _BY_OUTCOME = {
     Outcome.REFUSED: ExitCode.INVALID,
     Outcome.SOLD_OUT: ExitCode.SOLD_OUT,
 }
-"""Worst first; a user who has claimed already has what the command was to bring about."""
+"""Worst first. "Already claimed" is missing: that user has what the command was to bring about."""
 
 
 def exit_code_for(error: errors.CouponctlError) -> ExitCode:
-    """The code of the most specific class of the error that has one."""
+    """Return the code of the most specific class of the error that has one."""
     return next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), ExitCode.UNEXPECTED)
 
 
 def exit_code_for_many(outcomes: Iterable[Outcome]) -> ExitCode:
-    """The code for many claims at once: that of the worst."""
+    """Return the code for many claims at once: that of the worst."""
     seen = set(outcomes)
     return next((code for outcome, code in _BY_OUTCOME.items() if outcome in seen), ExitCode.OK)

@@ -1,4 +1,4 @@
-"""The options that hand a list of names to a command, and the list that they name."""
+"""The options that pass a list of names to a command, and the list itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOptions:
-    """What the operator says of a list."""
+    """The options of a list."""
 
     source: str | None
     column: str | None
@@ -43,7 +43,7 @@ class ListOptions:
 
 
 def list_options(function: F) -> F:
-    """Give a command the options of a list; they come as the fields of `ListOptions`."""
+    """Add the options of a list to a command; they arrive as the fields of `ListOptions`."""
     for option in (
         click.option("--allow-empty", is_flag=True, help="Accept an empty list."),
         click.option(
@@ -69,7 +69,7 @@ def list_options(function: F) -> F:
 
 @contextmanager
 def listed(invocation: Invocation, options: ListOptions, *, usual_column: str) -> Iterator[NameList]:
-    """The list, checked whole. Raises Invalid where it cannot be used, or names nobody."""
+    """Open the list, checked as a whole. Raises Invalid if it is unusable, or empty without --allow-empty."""
     assert options.source is not None
     with NameList(options.source, options.asked(), usual_column=usual_column) as names:
         if not len(names) and not options.allow_empty:

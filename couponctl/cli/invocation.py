@@ -1,4 +1,4 @@
-"""What every command is given: where the database is, and how to speak. The options may stand anywhere."""
+"""The context of every command: its database and its output. The common options may stand anywhere."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Invocation:
     no_color: bool = False
     verbose: bool = False
     arguments: tuple[str, ...] = ()
-    """All that the program was given."""
+    """All arguments of the program."""
     said: set[str] = field(default_factory=set)
-    """What need not be said again."""
+    """Lines that need not be said again."""
 
     def say(self, line: str) -> None:
-        """One line of talk, to stderr; when nobody is there to read it the work goes on."""
+        """Write a message to stderr; if stderr cannot be written, the work goes on."""
         with suppress(OSError):
             click.echo(safe(line), err=True)
 
@@ -51,27 +51,27 @@ class Invocation:
             self.say(line)
 
     def print(self, line: str = "") -> None:
-        """One line of data, to stdout; whatever in it is not ours has passed `safe` already."""
+        """Write a line of data to stdout; untrusted text in it has passed `safe` already."""
         click.echo(line, color=self.colored(sys.stdout))
 
     def print_lines(self, lines: Iterable[str]) -> None:
-        """Lines of data, with their glyphs in colour."""
+        """Write lines of data, with their glyphs in colour."""
         for line in lines:
             for glyph, color in _GLYPH_COLORS.items():
                 line = line.replace(glyph, click.style(glyph, fg=color))  # noqa: PLW2901
             self.print(line)
 
     def print_json(self, document: Any) -> None:
-        """The answer as one JSON document, ASCII-escaped and lossless."""
+        """Write the answer as one JSON document, ASCII-escaped and lossless."""
         self.print(json.dumps(document, ensure_ascii=True, indent=2))
 
     def say_how_far(self, hidden: Hidden | None) -> None:
-        """Say whose sight the answer ends at, where that is not all of the ledger."""
+        """Say what the role does not see, if that is a part of the ledger."""
         if hidden is not None:
             self.say(f"couponctl: {sight_words(hidden)}")
 
     def fail(self, error: CouponctlError) -> None:
-        """One line with the way out, on stderr; with --json the same as a document on stdout."""
+        """Write the error and its hint to stderr on one line; with --json also as a document to stdout."""
         self.say(f"couponctl: {error}")
         if self.json:
             self.print_json({"error": error_document(error)})
@@ -87,7 +87,7 @@ def error_document(error: CouponctlError) -> dict[str, Any]:
 
 
 def common_options(command: F) -> F:
-    """Give a command the options that may stand before or behind its name."""
+    """Add the common options to a command: they may stand before or after its name."""
     for option in reversed(_COMMON_OPTIONS):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""Drill runs are kept as they end, for `couponctl runs`."""
+"""Drill runs are saved as they end, for `couponctl runs`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Keeper:
-    """Keeps the runs of one command. Where that is impossible it says so once, and the command goes on."""
+    """Saves the runs of one command. If that fails it says so once, and the command goes on."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation

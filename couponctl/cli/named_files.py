@@ -1,4 +1,4 @@
-"""The files that a command is given by name: none that it reads is written over, and none written twice."""
+"""The files named by a command's options: none that is read is overwritten, and none is written twice."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def check_named_files(
     reads: Mapping[str, str | None] | None = None,
     writes: Mapping[str, str | None],
 ) -> None:
-    """Look at them before any is opened. Raises Invalid.
+    """Check the files before any is opened. Raises Invalid.
 
-    Both map options to what they were given: a path, - for a standard stream, or None. Where settings and
-    passwords are read from must not be written over either.
+    Both arguments map options to their values: a path, - for a standard stream, or None. Files that hold
+    settings and passwords must not be overwritten either.
     """
     read, written = _named(reads or {}), _named(writes)
     if not (read or written):

@@ -1,4 +1,4 @@
-"""From a command's options to an open database or service, and back out again."""
+"""Opens a database or the service as a command's options say, and closes it again."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 
 def settings_of(invocation: Invocation) -> Settings:
-    """Where the database is, by the command's options, the environment and the config file.
+    """Load the settings: where the database is, by options, environment and config file.
 
-    A file of passwords that is there and cannot be used is told of, as libpq does.
+    If a password file exists and cannot be used, this is reported, as by libpq.
     """
     settings = settings_module.load(url=invocation.url, context=invocation.context)
     target = settings.target
@@ -39,9 +39,9 @@ def with_service(
 ) -> T:
     """Open the service, let `use` work with it, close it. Raises whatever the service raises.
 
-    A coupon that is not found is told with the one that may have been meant.
+    A CouponNotFound names the coupon that was probably meant.
     """
-    # SQLAlchemy and the driver take a quarter of a second to import: only who needs them pays.
+    # SQLAlchemy and the driver take a quarter of a second to import: only commands that need them pay.
     from couponctl.service import open_service  # noqa: PLC0415
 
     async def work(settings: Settings, server: Server) -> T:
@@ -57,7 +57,7 @@ def with_service(
 def with_database(
     invocation: Invocation, command: str, use: Callable[[Database], Coroutine[Any, Any, T]]
 ) -> T:
-    """The same for what goes below the service; no tables are needed or made."""
+    """The same for a database, below the service; no tables are needed or created."""
     from couponctl.postgres.database import open_database  # noqa: PLC0415
 
     async def work(settings: Settings, server: Server) -> T:

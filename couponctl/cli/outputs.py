@@ -1,4 +1,4 @@
-"""Where reports are written to: files named by options, or stdout."""
+"""The outputs of reports: files named by options, or stdout."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FORMATS: dict[str, Callable[[Sequence[Report]], str]] = {
 
 
 def output_options(function: F) -> F:
-    """Give a command the options that name files for its reports."""
+    """Add the options for report files to a command."""
     file = click.Path(allow_dash=True)
     for option in (
         click.option("--journal", type=file, metavar="FILE", help="Write every attempt as a line of JSON."),
@@ -49,7 +49,7 @@ def output_options(function: F) -> F:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A format, and the file for it."""
+    """A format, and its file."""
 
     format: str
     path: str
@@ -60,14 +60,14 @@ class Output:
 
     @property
     def _file(self) -> Path:
-        """Behind all links: what was made by a trial is removed, and not the link to it."""
+        """The target of all links: a trial removes the file that it created, not the link to it."""
         return Path(os.path.realpath(self.path))
 
     def try_out(self) -> None:
-        """Raises Invalid where the file could not be written; leaves all as it was."""
+        """Check that the file can be written, without changing anything. Raises Invalid if it cannot."""
         file = self._file
         if self.to_stdout or (file.exists() and not (file.is_file() or file.is_dir())):
-            return  # a pipe or a device would take the attempt for the report
+            return  # a pipe or a device would take the trial for the report
         existed = file.exists()
         try:
             with file.open("ab"):
@@ -78,7 +78,7 @@ class Output:
             raise self._unwritable(exc) from exc
 
     def write(self, text: str) -> None:
-        """Raises Invalid where the file can no longer be written, OutputFailed where stdout cannot."""
+        """Write the text. Raises Invalid if the file cannot be written, OutputFailed if stdout cannot."""
         if self.to_stdout:
             try:
                 click.echo(text.encode(), nl=False)
@@ -95,7 +95,7 @@ class Output:
 
 
 def outputs_of(invocation: Invocation, paths: Mapping[str, str | None]) -> tuple[Output, ...]:
-    """The outputs that were asked for, each tried out. Raises Invalid, also where two are of one file."""
+    """Return the requested outputs, each tried out. Raises Invalid, also if two are the same file."""
     check_named_files(invocation, writes={f"--{format_}": path for format_, path in paths.items()})
     outputs = tuple(Output(format_, path) for format_, path in paths.items() if path is not None)
     for output in outputs:
@@ -104,9 +104,9 @@ def outputs_of(invocation: Invocation, paths: Mapping[str, str | None]) -> tuple
 
 
 def write_all(invocation: Invocation, outputs: Sequence[Output], reports: Sequence[Report]) -> bool:
-    """Write every output that can be written, and say which cannot; whether all were.
+    """Write every output that can be written, and say which cannot; return whether all were written.
 
-    Raises OutputFailed where stdout is one and cannot be written: after all files.
+    Raises OutputFailed if stdout is one of them and cannot be written, after all files.
     """
     complete = True
     for output in sorted(outputs, key=lambda output: output.to_stdout):

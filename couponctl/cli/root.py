@@ -1,4 +1,4 @@
-"""The root of the command line: its commands, and what becomes of whatever goes wrong in them."""
+"""The root of the command line: its commands, and how their errors are reported."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def cli() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; whatever goes wrong becomes one sentence."""
+    """Run one command line and return its exit code; every error becomes one sentence."""
     options = list(takewhile(lambda argument: argument != "--", arguments))
     verbose = "-v" in options or "--verbose" in options
     invocation = Invocation(json="--json" in options, verbose=verbose, arguments=tuple(arguments))
@@ -103,7 +103,7 @@ def _run(invocation: Invocation, arguments: list[str]) -> int:
         return getattr(interruption, "exit_code", ExitCode.INTERRUPTED)
     except OutputFailed:
         raise
-    except Exception as error:  # noqa: BLE001 - nobody is shown a traceback who did not ask for it
+    except Exception as error:  # noqa: BLE001 - a traceback is shown only on request
         return _unexpected(invocation, error)
     return result if isinstance(result, int) else ExitCode.OK
 
@@ -116,9 +116,9 @@ def _usage(error: click.ClickException) -> Invalid:
 
 
 def _without_output(invocation: Invocation, why: OSError) -> int:
-    # The flush at exit must not complain about it once more.
+    # The flush at exit must not report the error again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(why, BrokenPipeError):  # whoever read it has seen enough
+    if isinstance(why, BrokenPipeError):  # the reader has seen enough
         return ExitCode.BROKEN_PIPE
     reason = "stdout is closed" if why.errno == errno.EBADF else why.strerror
     invocation.say(f"couponctl: the answer cannot be written: {reason}; what the command has changed remains")

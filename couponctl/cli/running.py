@@ -1,4 +1,4 @@
-"""Where the asynchronous part begins and ends: one event loop a command, and what signals do to it."""
+"""The boundary of the asynchronous code: one event loop per command, and what signals do to it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def run(
     """Run the command's work to its end.
 
     The first Ctrl-C (or SIGTERM, SIGHUP) cancels it and waits for its clean-up. After a second one the
-    clean-up has a moment left, then the program ends and says what `left_behind` names. `loop` makes the
-    event loop, where it is not to be asyncio's own.
+    clean-up has 2 s left, after a third none; then the program ends and says what `left_behind` names.
+    `loop` makes the event loop, if it is not to be asyncio's own.
     """
     with _signals_as_before(), asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(_Interruptible(invocation, left_behind or (lambda: None)).guard(work))
@@ -43,7 +43,7 @@ def run(
 
 @contextmanager
 def _signals_as_before() -> Iterator[None]:
-    """Put back the handlers that the event loop replaces with Python's own when it ends."""
+    """Restore the signal handlers, which the event loop replaces with Python's own when it ends."""
     handlers = {number: signal.getsignal(number) for number in signals.handled()}
     try:
         yield

@@ -1,4 +1,4 @@
-"""`couponctl runs`: the drill runs that are kept."""
+"""`couponctl runs`: the saved drill runs."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def diff(invocation: Invocation, before: str, after: str) -> None:
 
 
 def _store() -> RunStore:
-    # With the drills it loads SQLAlchemy, which takes a quarter of a second: no help should.
+    # This loads the drills and SQLAlchemy, which takes a quarter of a second: no help should.
     from couponctl.drills.reports.store import RunStore, default_directory  # noqa: PLC0415
 
     return RunStore(default_directory())

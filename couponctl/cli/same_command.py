@@ -1,4 +1,4 @@
-"""The command line that was typed, with other options: how to go on is shown as a command to copy."""
+"""The command line as typed, with other options: the next command is shown to be copied."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def same_command(arguments: Sequence[str], without: Sequence[Sequence[str]], added: Sequence[str]) -> str:
-    """The arguments of couponctl as a shell reads them.
+    """Return the arguments of couponctl as a shell command.
 
-    Each of `without` is an option, followed by its value if it has one.
+    Each of `without` is an option to leave out, followed by its value if it has one.
     """
     options = list(takewhile(lambda each: each != "--", arguments))
     operands = arguments[len(options) :]
@@ -27,6 +27,6 @@ def same_command(arguments: Sequence[str], without: Sequence[Sequence[str]], add
 
 
 def next_page(arguments: Sequence[str], after: str | None, following: str) -> str:
-    """The same command for the page that starts after `following` instead of `after`."""
+    """Return the same command for the page that starts after `following` instead of `after`."""
     without = () if after is None else (("--after", after),)
     return same_command(arguments, without, ("--after", following))

@@ -1,4 +1,4 @@
-"""Standard output, whose failures have a name of their own: whoever writes to it, click with its help too."""
+"""Standard output with an exception of its own for failures, also when click writes its help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import IO, Any
 
 
 class OutputFailed(Exception):
-    """An answer cannot be written: its reader has gone, or the disk is full."""
+    """An answer cannot be written: its reader is gone, or the disk is full."""
 
     def __init__(self, why: OSError) -> None:
         super().__init__(why)
@@ -14,7 +14,7 @@ class OutputFailed(Exception):
 
 
 class Answers:
-    """Raises OutputFailed where stdout raises OSError, of which click would make an exit code of 1."""
+    """Raises OutputFailed where stdout raises OSError, which click would turn into exit code 1."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""The options that say where the answers to a list go, and the file that they name."""
+"""The options for the answers to a list, and the file that they name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerOptions:
-    """What the operator says of the answers."""
+    """The options of the answers."""
 
     results: str | None
     resume: bool
@@ -33,7 +33,7 @@ class AnswerOptions:
             raise click.UsageError("give --resume or --overwrite, not both")
 
     def opened(self) -> AbstractContextManager[AnswerFile | None]:
-        """The file, where one is wanted. Raises Invalid where it cannot be used so."""
+        """Open the file, if one is requested. Raises Invalid if it cannot be used as requested."""
         if self.results is None:
             return nullcontext()
         existing = Existing.OVERWRITE if self.overwrite else Existing.REFUSE
@@ -41,7 +41,7 @@ class AnswerOptions:
 
 
 def answer_options(function: F) -> F:
-    """Give a command the options of its answers; they come as the fields of `AnswerOptions`."""
+    """Add the options of the answers to a command; they arrive as the fields of `AnswerOptions`."""
     for option in (
         click.option("--overwrite", is_flag=True, help="Overwrite the --results file."),
         click.option(

@@ -35,7 +35,7 @@ def command(invocation: Invocation, refresh_hz: float) -> int:
     if os.environ.get("TERM", "dumb") in {"dumb", ""}:
         raise Invalid("tui", "needs a terminal that can place its cursor, and TERM says that this one cannot")
     settings = settings_of(invocation)
-    from couponctl.server import server_for  # noqa: PLC0415 - only who goes on pays for these
+    from couponctl.server import server_for  # noqa: PLC0415 - loaded only once the console opens
     from couponctl.tui.console_main import run_console  # noqa: PLC0415
 
     prefix = [

@@ -1,4 +1,4 @@
-"""Claims for many: how far they have come, where the answers go, and how to go on after a break."""
+"""Claims for many users: progress, answers, and how to continue after an abort."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _NAMED = 10
-"""Users whom the database refuses, and who are named; the others are counted, and in the results."""
+"""Maximum number of refused users to name; the others are counted, and in the results."""
 
 
 def claim_for_many(
@@ -39,9 +39,9 @@ def claim_for_many(
     answers: AnswerFile | None,
     answered: Callable[[Sequence[Attempt]], None] = lambda _: None,
 ) -> Counter[Outcome]:
-    """Claim for all of them in their order, and have every answer written down.
+    """Claim for all users in their order, and write down every answer.
 
-    Raises Invalid where the answers cannot be written, or belong to other users; what was claimed stands.
+    Raises Invalid if the answers cannot be written, or belong to other users; claims made so far stand.
     """
     tally: Counter[Outcome] = Counter()
     remaining = iter(users)
@@ -77,7 +77,7 @@ def _refusals(batch: Sequence[Attempt]) -> list[RefusedByDatabase]:
 
 
 def _progress_bar(number: int) -> ProgressBar[str]:
-    """A bar on stderr that knows the rate and the time left, where stderr is a terminal."""
+    """Return a bar on stderr with rate and time left; it is hidden if stderr is not a terminal."""
     return click.progressbar(
         length=number,
         file=sys.stderr,
@@ -95,7 +95,10 @@ def _how_far(
     answers: AnswerFile | None,
     why: BaseException,
 ) -> Iterator[str]:
-    """What was done before it broke off, and how to go on; nothing where it never began."""
+    """Yield what was done before the abort, and how to continue.
+
+    Yields nothing if no user was answered and repeating the command would not help.
+    """
     unwritable = answers is not None and answers.unwritable is not None
     passing = unwritable or isinstance(why, Interrupted | Unavailable)
     if not (tally or passing):

@@ -1,3 +1,3 @@
-"""Drills: attacks on the claim path of a real server, each with a verdict that comes from the ledger."""
+"""Drills: attacks on the claim path of a real server, each with a verdict derived from the ledger."""
 
 from __future__ import annotations

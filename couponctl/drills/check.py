@@ -1,4 +1,4 @@
-"""One thing that a drill holds against what was observed."""
+"""The checks of a drill: expectations compared with what was observed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One promise, held against what was observed; the values are what JSON can hold."""
+    """One expectation, compared with what was observed; both values are JSON-serializable."""
 
     id: str
-    """The same in every version, whatever the promise is worded like: for scripts, and to compare runs."""
+    """The same in every version, however the expectation is worded: for scripts, and to compare runs."""
     promise: str
     expected: Any
     observed: Any
@@ -28,13 +28,13 @@ def equals(check_id: str, promise: str, expected: Any, observed: Any) -> Check:
 
 
 def none_of(check_id: str, promise: str, found: Iterable[str]) -> Check:
-    """Holds when there are 0; otherwise the first few are named."""
+    """Return a check that holds if nothing was found; otherwise it names the first few."""
     names = sorted(found)
     return Check(check_id, promise, 0, f"{len(names)}: {some(names)}" if names else 0, held=not names)
 
 
 def all_of(check_id: str, promise: str, number: int, failed: Iterable[str]) -> Check:
-    """Holds when none of that number failed; otherwise the first few are named."""
+    """Return a check that holds if none of `number` failed; otherwise it names the first few."""
     names = sorted(failed)
     passed = f"{number - len(names)} of {number}"
     observed = f"{passed}, not {some(names)}" if names else passed
@@ -42,19 +42,19 @@ def all_of(check_id: str, promise: str, number: int, failed: Iterable[str]) -> C
 
 
 def no_other(outcomes: Mapping[Outcome, int]) -> Check:
-    """Holds when no answers but those that a drill expects were given."""
+    """Return a check that holds if there were no outcomes but those that a drill expects."""
     others = ", ".join(f"{count} {outcome.value}" for outcome, count in outcomes.items())
     total = sum(outcomes.values())
     return Check("other-answers", "other answers", 0, f"{total}: {others}" if total else 0, held=not total)
 
 
 def some(names: Sequence[str]) -> str:
-    """The first few of many names."""
+    """Return the first five names and how many more there are."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "none"
 
 
 def merged(by_coupon: Mapping[str, Sequence[Check]]) -> list[Check]:
-    """The same promises about several coupons: each once where it holds, else for each that breaks it."""
+    """Merge the checks of several coupons: each once if it holds, else once per coupon that breaks it."""
     together: dict[str, Check] = {}
     broken = []
     for coupon, checks in by_coupon.items():

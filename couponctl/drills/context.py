@@ -1,4 +1,4 @@
-"""Where a drill attacks: a service on the drill's own schema, a observer beside it, and the journal."""
+"""The context of a drill: a service on the drill's own schema, an observer beside it, and the journal."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ CANCELLED = "cancelled"
 
 
 class ServiceFailed(Exception):
-    """The service under attack raised what no caller is told to expect."""
+    """The service under attack raised an undocumented error."""
 
 
 @contextmanager
 def service_call(call: str) -> Iterator[None]:
-    """Around what a drill asks of the service. Raises ServiceFailed in place of what is no error of ours."""
+    """Wrap a call to the service. Raises ServiceFailed in place of anything but a CouponctlError."""
     try:
         yield
     except CouponctlError:
         raise
     except Exception as exc:
-        # Told apart from a mistake in a drill itself, of which the service is innocent.
+        # A type of its own, so that a bug in the drill itself is not blamed on the service.
         raise ServiceFailed(f"{call} raised {type(exc).__name__}") from exc
 
 
 class StartLine:
-    """Holds runners back until all have come, then releases them in one turn of the event loop."""
+    """Holds runners back until all have arrived, then releases them in one turn of the event loop."""
 
     def __init__(self, runners: int) -> None:
         self._missing = runners
@@ -63,7 +63,7 @@ class StartLine:
         self._released_at = 0.0
 
     async def wait(self) -> float:
-        """The moment of the release, the same for all."""
+        """Wait for all runners; return the time of the release, the same for all."""
         self._missing -= 1
         if self._missing == 0:
             self._released_at = perf_counter()
@@ -80,13 +80,13 @@ class DrillContext:
     service: CouponService
     """The service under attack, over the pool under attack."""
     observer: Callable[[], AbstractAsyncContextManager[Database]]
-    """Opens a fresh way to the same schema, outside that pool."""
+    """Opens a new database on the same schema, outside that pool."""
     journal: Journal
     progress: Progress
     random: random.Random
-    """Seeded: whatever is random in a drill comes from here."""
+    """Seeded: all randomness of a drill comes from here."""
     through: Callable[[Server], AbstractAsyncContextManager[CouponService]]
-    """Opens the service over a pool of its own, by another way to the same server."""
+    """Opens the service over a pool of its own, through another address of the same server."""
     faults: list[Fault] = field(default_factory=list)
 
     @property
@@ -102,13 +102,13 @@ class DrillContext:
 
     @asynccontextmanager
     async def fault(self, fault: AbstractAsyncContextManager[Fault]) -> AsyncIterator[Fault]:
-        """Bring a fault about, and remember it: one that never took effect proves nothing."""
+        """Inject a fault and record it: a fault that never took effect proves nothing."""
         async with fault as effective:
             self.faults.append(effective)
             yield effective
 
     async def storm(self, coupon: str, users: Sequence[str]) -> None:
-        """Every user claims at the same instant: a task each, released together over a warm pool."""
+        """Let every user claim at the same instant: one task per user, released together over a warm pool."""
         self.progress.stage = "claiming"
         self.progress.expect(len(users))
         line = StartLine(len(users))
@@ -120,7 +120,7 @@ class DrillContext:
         await self._attempt(self.service, coupon, user_id, await line.wait())
 
     async def claim(self, coupon: str, user_id: str, service: CouponService | None = None) -> Outcome:
-        """One claim, now; `service` where it is not the context's own."""
+        """Make one claim now, through `service` if it is given, else through the context's own."""
         self.progress.expect(1)
         return await self._attempt(service or self.service, coupon, user_id, perf_counter())
 
@@ -142,7 +142,7 @@ class DrillContext:
         return attempt.outcome
 
     async def claim_many(self, coupon: str, users: Sequence[str]) -> list[Outcome]:
-        """The claims of a list of users, as the service answers them. Raises what the service raises."""
+        """Claim for a list of users; return the outcomes as they came in. Raises what the service raises."""
         self.progress.expect(len(users))
         start = perf_counter()
         outcomes: list[Outcome] = []
@@ -167,13 +167,13 @@ class DrillContext:
             self.progress.answered(entry.outcome, entry.latency)
 
     async def ledger(self, coupon: str) -> Ledger:
-        """The final word on a coupon, read on a fresh connection. Raises CouponNotFound."""
+        """Read the final state of a coupon on a fresh connection. Raises CouponNotFound."""
         async with self.observer() as database:
             return await ledger_of(database, coupon)
 
     @asynccontextmanager
     async def watching_rows(self, coupon: str) -> AsyncIterator[RowWatch]:
-        """Read the coupon and its claims in one snapshot again and again, while the body runs."""
+        """Read the coupon and its claims in one snapshot, repeatedly, while the body runs."""
         watch = RowWatch()
         async with task_group() as group:
             group.create_task(self._watch_rows(coupon, watch), name=f"watching {coupon}")
@@ -208,7 +208,7 @@ class DrillContext:
 
 
 async def ledger_of(observer: Database, coupon: str) -> Ledger:
-    """The coupon, its claims, and the time on the server, in one snapshot. Raises CouponNotFound."""
+    """Read the coupon, its claims and the server's time in one snapshot. Raises CouponNotFound."""
     async with observer.session("REPEATABLE READ") as session:
         found = await find_coupon(session, coupon)
         if found is None:
@@ -219,20 +219,20 @@ async def ledger_of(observer: Database, coupon: str) -> Ledger:
 
 
 class RowWatch:
-    """What was ever seen of a coupon and its claims in one snapshot, in the middle of a storm."""
+    """What was seen of a coupon and its claims, one snapshot at a time, in the middle of a storm."""
 
     def __init__(self) -> None:
         self.first_look = asyncio.Event()
         self.over = False
         self.looks = 0
         self.most = 0
-        """Claims of one user."""
+        """The maximum number of claims of one user."""
         self.unbalanced: set[str] = set()
         self.postponed: set[str] = set()
         self._earliest: datetime | None = None
 
     def saw(self, row: Row[tuple[int, int, int, int, datetime | None]] | None) -> None:
-        """None where the coupon is not there yet."""
+        """Record a snapshot; `row` is None while the coupon does not exist."""
         self.first_look.set()
         if row is None:
             return
@@ -240,13 +240,13 @@ class RowWatch:
         self.most = max(self.most, row.most)
         if row.claims > row.amount or row.remaining_amount != row.amount - row.claims:
             self.unbalanced.add(f"{row.remaining_amount} of {row.amount} left with {row.claims} claims")
-        # One that commits later may have begun before; none goes, and so the first never comes later.
+        # A later commit may have an earlier time, but no claim is deleted: the minimum never rises.
         if self._earliest and row.earliest and row.earliest > self._earliest:
             self.postponed.add(f"{self._earliest:%H:%M:%S.%f} became {row.earliest:%H:%M:%S.%f}")
         self._earliest = row.earliest
 
     def checks(self) -> list[Check]:
-        """What must hold in every snapshot, also in the middle of a storm."""
+        """Return the checks of what must hold in every snapshot, also in the middle of a storm."""
         return [
             Check(
                 "claims-of-a-user-at-any-time",

@@ -1,4 +1,4 @@
-"""One run of one drill: its own schema, the attack, the checks that every drill shares, the clean-up."""
+"""One run of one drill: its own schema, the attack, the checks that all drills share, the clean-up."""
 
 from __future__ import annotations
 
@@ -53,40 +53,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server that is drilled, and how claims are made on it."""
+    """The server to drill, and how claims are made on it."""
 
     server: Server
     limits: Limits
     strategy: Strategy = STATEMENT
     sale: type[CouponService] = CouponService
-    """The service under attack."""
+    """The class of the service under attack."""
     unlogged: bool = False
-    """Its tables are in no publication, and nothing is proven about a crash of the server."""
+    """Make the tables UNLOGGED: in no publication, and nothing is proven about a crash of the server."""
 
 
 _GONE = (Unavailable, ReadOnlyServer)
-"""What the server or the way to it is to blame for, and not the claim path; a standby is another server."""
+"""Errors of the server or the network, not of the claim path; a standby is another server."""
 
 _NEVER_READ = "the final read of the ledger never happened"
 
 
 @dataclass(slots=True)
 class _Findings:
-    """What has come out of a run so far."""
+    """The results of a run so far."""
 
     checks: list[Check] = field(default_factory=list)
     of_the_ledger: list[Check] = field(default_factory=list)
-    """Those among them that count also where the server was lost: a crash excuses no claim too many."""
+    """Those of `checks` that count even if the server was lost: a crash never excuses overselling."""
     pool: PoolStats | None = None
     server: dict[str, Any] = field(default_factory=dict)
     recovered: int = 0
     faults: list[Fault] = field(default_factory=list)
     lost: str = ""
-    """How the server was lost before the final read was done; empty where it was not."""
+    """How the server was lost before the final read of the ledger; empty if it was not."""
     unfinished: str = _NEVER_READ
 
     def break_off(self, error: CouponctlError) -> None:
-        """Take down that the server failed, which says nothing about checks once the ledger is read."""
+        """Record that the server failed; once the ledger is read, the checks still count."""
         if self.unfinished == _NEVER_READ:
             self.lost = f"{_NEVER_READ}: {error}"
         else:
@@ -101,7 +101,7 @@ class _Findings:
 
     @property
     def inconclusive(self) -> str:
-        """Why nothing can be concluded from them; empty where it can."""
+        """Why nothing can be concluded from the checks; empty if something can."""
         if not self.lost:
             return self.unfinished
         counting = self.counting
@@ -122,12 +122,12 @@ class _Run(Generic[P]):
         self.progress = progress
         self.began = perf_counter()  # the journal's clock
         self.attacking = False
-        """The attack has begun: from here on whatever happens is reported."""
+        """Whether the attack has begun; from then on, losing the server is reported, not raised."""
         self.journal = Journal()
         self.findings = _Findings()
 
     async def go(self) -> None:
-        """Fill the findings; an answer that the server owes ends the run early."""
+        """Run the drill and collect the findings; an error of the server ends it early."""
         async with self._database(admin_of(self.id), connections=ADMIN) as admin:
             options = SandboxOptions(unlogged=self.target.unlogged, triggers=bool(self.drill.faults))
             premises = await admitted(
@@ -220,13 +220,13 @@ class _Run(Generic[P]):
             )
         self._found(checks)
         self.findings.unfinished = doubts
-        if not self.target.unlogged:  # a crash empties the others
+        if not self.target.unlogged:  # a crash empties unlogged tables
             self.findings.of_the_ledger = checks
 
     async def _read_ledger(
         self, context: DrillContext, observer: Database, began: datetime
     ) -> tuple[list[Check], str]:
-        """What the ledger says of the answers, and what remains in doubt after all."""
+        """Compare the answers with the ledger; return the checks and what remains in doubt."""
         by_coupon: dict[str, list[Check]] = {}
         known: dict[str, Coupon] = {}
         gone = []
@@ -279,7 +279,7 @@ class _Run(Generic[P]):
         return open_database(self.target.server, limits, application=application, schema=schema)
 
     def report(self) -> Report:
-        """What has come out, once the run is over."""
+        """Return the report, once the run is over."""
         entries = self.journal.entries
         findings = self.findings
         return Report(
@@ -317,11 +317,11 @@ async def run_drill(
 ) -> Report:
     """Run a drill on a real server and report.
 
-    An error out of the attack is a failed check. A server that is lost in the middle makes the report
-    INCONCLUSIVE, unless the ledger itself is wrong; one that cannot be reached or used at all, or has no
-    place for the drill, raises before the attack begins (Unavailable and NoHeadRoom, Misconfigured and
-    ReadOnlyServer, MayNotDrill, Guarded). On cancellation the schema is dropped before CancelledError goes
-    on its way.
+    An error from the attack is a failed check. If the server is lost during the attack, the report is
+    INCONCLUSIVE, unless the ledger itself is wrong. If the server cannot be reached or used, or has no room
+    for the drill, this raises before the attack begins (Unavailable and NoHeadRoom, Misconfigured and
+    ReadOnlyServer, MayNotDrill, Guarded). On cancellation the schema is dropped before CancelledError
+    propagates.
     """
     parameters = (parameters or drill.parameters()).on_pool(target.limits)
     seed = secrets.randbelow(2**32) if seed is None else seed

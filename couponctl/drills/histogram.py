@@ -1,4 +1,4 @@
-"""Latencies counted in buckets, the same in live views, reports and kept runs."""
+"""Latencies counted in buckets, the same in live views, reports and saved runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
-"""Upper bounds in milliseconds, each within its bucket; one more bucket holds what took longer."""
+"""Inclusive upper bounds in milliseconds; one more bucket counts everything slower."""
 
 BUCKETS = len(BOUNDS_MS) + 1
 
 Histogram = tuple[int, ...]
-"""How many latencies fell into each bucket."""
+"""The number of latencies in each bucket."""
 
 
 def bucket_of(milliseconds: float) -> int:
@@ -29,7 +29,7 @@ def histogram(latencies_ms: Iterable[float]) -> Histogram:
 
 
 def bucket_words(bucket: int) -> str:
-    """A bucket as an axis shows it."""
+    """Return the label of a bucket on an axis."""
     bound = BOUNDS_MS[min(bucket, len(BOUNDS_MS) - 1)]
     sign = "≤" if bucket < len(BOUNDS_MS) else ">"
     return f"{sign}{bound} ms" if bound < 1_000 else f"{sign}{bound // 1_000} s"

@@ -1,7 +1,7 @@
-"""Every attempt of a drill, and the checker that holds the journal against the ledger and the clock.
+"""The journal of a drill's attempts, and the checks that compare it with the ledger and the clock.
 
-After Jepsen's set checker: what was acknowledged but is absent is lost, what is present but was never
-attempted is unexpected, what had no answer but is present is recovered.
+After Jepsen's set checker: a claim that was acknowledged but is absent is lost, one that is present but was
+never attempted is unexpected, one that got no answer but is present is recovered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Entry:
     coupon: str
     user_id: str
     intended: float
-    """When it should have started; waiting in a queue of our own counts as latency."""
+    """When it should have started; waiting in the client's own queue counts as latency."""
     start: float
     end: float
     outcome: Outcome
@@ -34,11 +34,11 @@ class Entry:
     """The answer as the user would read it; empty for CLAIMED."""
     phases: Phases = Phases()
     resolved: bool = False
-    """The first answer was lost; this one is of the same claim made again."""
+    """The first answer was lost; this one is to the same claim, made again."""
     unexpected: bool = False
-    """It ended in an error that no user should see; the outcome is UNKNOWN."""
+    """The attempt ended in an error that no user should see; the outcome is UNKNOWN."""
     misaddressed: bool = False
-    """The answer was to somebody else's claim, or to one of another coupon."""
+    """The answer was to another user's claim, or about another coupon."""
 
     @property
     def latency(self) -> float:
@@ -47,39 +47,39 @@ class Entry:
 
     @property
     def sent(self) -> float:
-        """When it had its connection; before that the server had not heard of it."""
+        """When the attempt got its connection; the server did not know of it before."""
         return self.start + (self.phases.pool_wait or 0.0)
 
     @property
     def acknowledged(self) -> bool:
-        """The user was told that the coupon is theirs."""
+        """Whether the user was told that they have the claim."""
         return self.outcome is Outcome.CLAIMED or (self.resolved and self.outcome is Outcome.ALREADY_CLAIMED)
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The final read of one coupon: its counter, and every row of its claims, in order of the users."""
+    """The final read of one coupon: its counter and all its claims, ordered by user."""
 
     coupon: Coupon
     claims: tuple[Claim, ...]
     read_at: datetime
-    """By the server's clock, as the times of the claims are."""
+    """On the server's clock, like the times of the claims."""
 
     @property
     def claimed_by(self) -> tuple[str, ...]:
-        """A user id for every row."""
+        """The user id of every row."""
         return tuple(claim.user_id for claim in self.claims)
 
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """A coupon that the service said to have created."""
+    """A coupon that the service reported as created."""
 
     amount: int
     acknowledged: float
     """When, on the clock of the entries."""
     told: Coupon
-    """What the service said to have created."""
+    """The coupon as the service returned it."""
 
 
 _DATABASE_TEXT = re.compile(
@@ -94,9 +94,9 @@ class Journal:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.asked: set[str] = set()
-        """Coupons that the service was asked to create, whatever it answered."""
+        """Coupons that the service was asked to create, whatever the answer."""
         self.created: dict[str, Creation] = {}
-        """By coupon."""
+        """By coupon name."""
 
     def tally(self) -> dict[Outcome, int]:
         counted = Counter(entry.outcome for entry in self.entries)
@@ -134,12 +134,12 @@ def _names_another(entry: Entry) -> bool:
 
 
 def _own_words(entry: Entry) -> str:
-    """The sentence without the names that were given: user-10000 ends like an SQLSTATE."""
+    """Return the sentence without the names that were given: user-10000 ends like an SQLSTATE."""
     return entry.sentence.replace(entry.user_id, "").replace(entry.coupon, "")
 
 
 def ledger_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list[Check]:
-    """What the users of one coupon were told, against what the ledger holds; `amount` is what was created."""
+    """Compare the answers to the users of one coupon with the ledger; `amount` is what was created."""
     present = set(ledger.claimed_by)
     by_user: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -195,7 +195,7 @@ def _stock_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list
             coupon.remaining_amount,
         ),
         equals("amount-as-created", "the amount is as created", amount, coupon.amount),
-        # No unit ever comes back, so one that is left now was there for them.
+        # Units never come back: one that is left now was available to these users.
         none_of(
             "sold-out-with-units-left",
             'users told "sold out" of a coupon that has units left',
@@ -206,14 +206,14 @@ def _stock_checks(entries: Sequence[Entry], ledger: Ledger, amount: int) -> list
 
 
 def recovered(entries: Iterable[Entry], ledger: Ledger) -> set[str]:
-    """Users who got no answer, or lost it, and have their claim all the same."""
+    """Return the users who got no answer, or lost it, and have a claim nevertheless."""
     told = {e.user_id for e in entries if e.outcome is Outcome.CLAIMED}
     doubtful = {e.user_id for e in entries if _unanswered(e) or e.resolved}
     return (doubtful & set(ledger.claimed_by)) - told
 
 
 def time_checks(entries: Sequence[Entry], created: float | None) -> list[Check]:
-    """No answer for one coupon that an earlier or later one proves wrong."""
+    """Check that no answer for one coupon is contradicted by an earlier or later one."""
     return [
         none_of(
             "sold-out-too-early",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SETTLING = 3.0
-"""Seconds that the server and the loop get to take note of closed connections."""
+"""Seconds that the server and the event loop get to notice closed connections."""
 
 _DESCRIPTORS = next((Path(p) for p in ("/proc/self/fd", "/dev/fd") if Path(p).is_dir()), None)
 
@@ -45,13 +45,13 @@ class Footprint:
 
     tasks: int
     descriptors: int
-    """File descriptors; 0 where the system does not tell."""
+    """File descriptors; 0 if the system does not report them."""
     backends: int
     threads: int
-    """But for those that asyncio keeps to work for it, of which it may start one at any time."""
+    """Without asyncio's worker threads, of which it may start one at any time."""
 
     def beyond(self, other: Footprint) -> list[str]:
-        """What is held beyond the other, in words."""
+        """Return, in words, what is held in excess of the other."""
         return [
             f"{mine - theirs} {what}"
             for what, mine, theirs in (
@@ -65,7 +65,7 @@ class Footprint:
 
 
 async def footprint(admin: Database, application: str) -> Footprint:
-    """Measured now; `application` names the backends of the pool under attack."""
+    """Measure the footprint now; `application` is the application_name of the pool under attack."""
     async with admin.session("AUTOCOMMIT") as session:
         backends = (await session.execute(_BACKENDS, {"application": application})).one().backends
     descriptors = len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS else 0
@@ -74,14 +74,14 @@ async def footprint(admin: Database, application: str) -> Footprint:
 
 
 def resident_memory() -> int:
-    """Bytes of this process in memory; 0 where the system does not tell."""
+    """Return the resident memory of this process in bytes; 0 if the system does not report it."""
     if not _MEMORY.exists():
         return 0
     return int(_MEMORY.read_text().split()[1]) * resource.getpagesize()
 
 
 async def rest_checks(admin: Database, database: Database) -> list[Check]:
-    """After the attack and before the pool under attack closes: every connection is back as it was lent."""
+    """After the attack, before the pool closes: check that every connection is returned as it was lent."""
     application, pool = database.application, database.pool_stats()
 
     async def stuck() -> tuple[int, int, int]:
@@ -100,7 +100,7 @@ async def rest_checks(admin: Database, database: Database) -> list[Check]:
     ]
 
 
-# asyncpg itself sets jit and sets it back, where it asks for the types of a statement.
+# asyncpg itself sets jit, and sets it back, when it looks up the types of a statement.
 _SETTINGS = text("""
     SELECT name || ' = ' || setting FROM pg_settings WHERE source = 'session' AND setting <> reset_val
     UNION ALL SELECT 'temporary table ' || relname FROM pg_class
@@ -111,7 +111,7 @@ _SETTINGS = text("""
 
 
 async def _settings_left(database: Database) -> set[str]:
-    """What claims have SET or made on connections that the next claims will find so."""
+    """Return what claims SET or created on pooled connections and left for the next claims."""
     found: set[str] = set()
     async with AsyncExitStack() as borrowed:
         for _ in range(database.pool_stats().idle):
@@ -121,7 +121,7 @@ async def _settings_left(database: Database) -> set[str]:
 
 
 async def leak_checks(admin: Database, application: str, before: Footprint) -> list[Check]:
-    """After the pool has closed: all is as it was before it opened."""
+    """After the pool has closed: check that all is as it was before it opened."""
     after = await _settled(lambda: footprint(admin, application), before)
     return [
         equals("tasks-left", "tasks left running", 0, after.tasks - before.tasks),
@@ -132,7 +132,7 @@ async def leak_checks(admin: Database, application: str, before: Footprint) -> l
 
 
 async def _settled(measure: Callable[[], Awaitable[T]], expected: T) -> T:
-    """The first measurement that is as expected, or the last one before the deadline."""
+    """Return the first measurement that is as expected, or the last one if the time runs out."""
     deadline = monotonic() + _SETTLING
     while (measured := await measure()) != expected and monotonic() < deadline:
         await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Drills that are to be run: what they take and touch, before anything is done."""
+"""Plans of drills: what they need and affect, before anything is done."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ class Plan:
     drills: tuple[tuple[Drill[Any], Parameters], ...]
     strategy: str
     seed: int | None
-    """None where each run draws its own."""
+    """None if each run draws its own."""
     unlogged: bool = False
 
     def on_pool(self, limits: Limits) -> Plan:
-        """The same with the pool size of the settings, where none was given."""
+        """Return a copy with the pool size of the settings, where none was given."""
         drills = tuple((drill, parameters.on_pool(limits)) for drill, parameters in self.drills)
         return replace(self, drills=drills)
 
     @property
     def connections(self) -> int:
-        """The most that are open at once."""
+        """The maximum number of connections that are open at once."""
         return max(connections_of(drill, parameters) for drill, parameters in self.drills)
 
     def lines(self) -> Iterator[str]:
-        """What running it does to the server, for people."""
+        """Describe what a run does to the server."""
         for drill, parameters in self.drills:
             yield from plan_lines(drill, parameters)
         if self.unlogged:
             yield UNLOGGED
 
     def dry_run_lines(self, premises: Premises | None, consent: str) -> Iterator[str]:
-        """The same, and whether it could begin; `premises` is None where no server runs yet."""
+        """Describe the run, and whether it could begin; `premises` is None if no server runs yet."""
         yield "dry run: nothing is created, claimed or broken; a real run would"
         yield from (f"  {line}" for line in self.lines())
         if premises is None:
@@ -61,7 +61,7 @@ class Plan:
             yield f"this server requires {consent}"
 
     def as_json(self, premises: Premises | None, consent: str) -> dict[str, Any]:
-        """The documented shape of a dry run."""
+        """Return the documented JSON of a dry run."""
         return {
             "schema": SCHEMA_VERSION,
             "dry_run": True,

@@ -1,4 +1,4 @@
-"""How far a running drill is: written by the drill, read by whoever watches it, from any thread."""
+"""The progress of a running drill: written by the drill, readable from any thread."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from couponctl.postgres.database import Database
 
 _REMEMBERED = 2048
-"""Latencies kept for the percentiles of a view; the report's are over all."""
+"""Number of latencies that the percentiles of a view cover; the report's cover all."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A drill at one moment."""
+    """The state of a drill at one moment."""
 
     stage: str
     done: int
     total: int
     outcomes: Mapping[str, int]
     cancelled: int
-    """Attempts that were called back before their answer: they are done, and nobody heard anything."""
+    """Attempts that were cancelled before their answer; they count as done, but nobody got an answer."""
     elapsed: float
     """Seconds."""
     histogram: Mapping[str, Histogram]
@@ -42,20 +42,20 @@ class View:
     """Over the latest answers; None before the first."""
     p99_ms: float | None
     waiting: tuple[int, ...]
-    """The most who waited for a connection, in equal slices of the time since the drill began."""
+    """The maximum number of claims waiting for a connection, in equal slices of the time so far."""
     checks: tuple[Check, ...]
-    """Those that are decided."""
+    """The checks that are decided."""
     pool: PoolStats | None
-    """Of the pool under attack, while there is one."""
+    """Of the pool under attack, while it is open."""
 
     @property
     def answered(self) -> int:
-        """How many heard something."""
+        """Number of attempts that got an answer."""
         return self.done - self.cancelled
 
 
 class Timeline:
-    """The highest value in each slice of time. When all slices are taken they double, so it never ends."""
+    """The maximum in each slice of time. When all slices are used, their length doubles: there is no end."""
 
     SLICES = 60
 
@@ -64,7 +64,7 @@ class Timeline:
         self._highest: list[int] = []
 
     def record(self, at: float, value: int) -> None:
-        """Note a value, `at` seconds after the start."""
+        """Record a value, `at` seconds after the start."""
         while at >= self._slice * self.SLICES:
             self._slice *= 2
             self._highest = [max(self._highest[i : i + 2]) for i in range(0, len(self._highest), 2)]
@@ -78,7 +78,7 @@ class Timeline:
 
 
 class Progress:
-    """The drill writes, others look: `view()` may be called from any thread."""
+    """The progress of a drill; `view()` may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -86,7 +86,7 @@ class Progress:
         self.begin()
 
     def begin(self) -> None:
-        """Start counting anew, for the next drill."""
+        """Reset all counts, for the next drill."""
         with self._lock:
             self.stage = "starting"
             self._total = 0
@@ -100,7 +100,7 @@ class Progress:
             self._began = monotonic()
 
     def watch(self, database: Database) -> None:
-        """The pool under attack is open."""
+        """Observe the pool under attack from now on."""
         self._pool = database
 
     def expect(self, attempts: int) -> None:
@@ -108,7 +108,7 @@ class Progress:
             self._total += attempts
 
     def answered(self, outcome: Outcome, latency: float) -> None:
-        """An attempt has its outcome, after `latency` seconds."""
+        """Record the outcome of an attempt, after `latency` seconds."""
         with self._lock:
             self._outcomes[outcome] += 1
             self._buckets.setdefault(outcome, [0] * BUCKETS)[bucket_of(latency * 1000)] += 1
@@ -116,13 +116,13 @@ class Progress:
             self._look_at_pool()
 
     def cancelled(self) -> None:
-        """An attempt was called back before its answer."""
+        """Record an attempt that was cancelled before its answer."""
         with self._lock:
             self._cancelled += 1
             self._look_at_pool()
 
     def decided(self, checks: Sequence[Check]) -> None:
-        """All checks that are decided by now."""
+        """Set the checks that are decided by now."""
         with self._lock:
             self._checks = tuple(checks)
 

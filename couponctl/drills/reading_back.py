@@ -1,4 +1,4 @@
-"""What the service answers at rest, against the ledger: coupons, claimants, claims, lists and orders."""
+"""What the service reads back at rest, against the ledger: coupons, claimants, claims, lists and orders."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _PAGES = 3
-"""In which what fits one page is asked for: what is wrong between two pages shows."""
+"""Even what fits one page is requested in about this many, so that errors between pages show."""
 _ASKED = 5
-"""Claimants at either end of the order by name whose claims are asked for one by one."""
+"""Claimants at either end of the order by name to look up one by one, and newest claimants to read."""
 
 _OTHERS = 2
-"""Users who have claimed in vain, or another coupon, and are asked about too."""
+"""Users to look up who have no claim on the coupon: refused, or claimants of another one."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -38,9 +38,9 @@ _STRANGER = "a user who has claimed nothing"
 
 
 async def reading_checks(service: CouponService, ledger: Ledger, users: Collection[str]) -> list[Check]:
-    """Hold what the service tells of one coupon against its ledger. Raises what the service raises.
+    """Compare what the service says of one coupon with its ledger. Raises what the service raises.
 
-    `users` are all who have claimed anything.
+    `users` are all users who attempted a claim.
     """
     with service_call("show"):
         shown, claimants = await _show(service, ledger)
@@ -69,7 +69,7 @@ async def reading_checks(service: CouponService, ledger: Ledger, users: Collecti
 
 
 def created_checks(told: Coupon, ledger: Coupon) -> list[Check]:
-    """Hold the answer of `create` against the ledger, in which claims have taken units since."""
+    """Compare the answer of `create` with the ledger, in which claims have taken units since."""
     as_created = replace(ledger, remaining_amount=ledger.amount)
     return [none_of("create-wrong", "facts that are wrong in create", _differences(told, as_created))]
 
@@ -93,7 +93,7 @@ def _misplaced(told: Sequence[str], right: Sequence[str]) -> list[str]:
 
 
 def _newest(ledger: Ledger) -> list[str]:
-    # In the order of the database where they claimed at the same time: the ledger is.
+    # Claims of the same time stay in the order of the database, as they are in the ledger.
     newest_first = sorted(ledger.claims, key=lambda claim: _moment(claim.created_at), reverse=True)
     return [claim.user_id for claim in newest_first[:_ASKED]]
 
@@ -115,13 +115,13 @@ async def _list(service: CouponService, name: str) -> AsyncIterator[Coupon]:
 
 
 async def names_of_coupons(database: Database) -> list[str]:
-    """All that the ledger holds, in its own order."""
+    """Return the names of all coupons in the ledger, in its own order."""
     async with database.session("AUTOCOMMIT") as session:
         return [*(await session.execute(select(coupons.c.name).order_by(coupons.c.name))).scalars()]
 
 
 def _moment(at: date | None) -> datetime:
-    """The moment, or for what is none, as a database may have it, one before all others."""
+    """Return the time; anything else, which a database may hold, as a time before all others."""
     return at if isinstance(at, datetime) and at.tzinfo else _NEVER
 
 
@@ -135,7 +135,7 @@ _ORDERS: dict[Sort, Callable[[Coupon], Any]] = {
 
 
 async def order_checks(service: CouponService, known: Mapping[str, Coupon], names: list[str]) -> list[Check]:
-    """Hold every order of `list` against the coupons of the ledger; `names` are in the order by name."""
+    """Compare every order of `list` with the coupons of the ledger; `names` are in the order by name."""
     by_name = [known[name] for name in names if name in known]
     wrong = []
     with service_call("list"):
@@ -167,7 +167,7 @@ def _unlike(listed: list[Coupon], ledger: Coupon) -> list[str]:
 
 
 def clock_checks(ledger: Ledger, began: datetime) -> list[Check]:
-    """Everything in the ledger was made within the drill, by the server's own clock."""
+    """Check that everything in the ledger was made during the drill, by the server's own clock."""
     made = [(f"claim of {claim.user_id}", claim.created_at) for claim in ledger.claims]
     made.append(("the coupon", ledger.coupon.created_at))
     outside = [what for what, at in made if not began <= _moment(at) <= ledger.read_at]
@@ -175,7 +175,7 @@ def clock_checks(ledger: Ledger, began: datetime) -> list[Check]:
 
 
 def sequence_checks(entries: Sequence[Entry], ledger: Ledger) -> list[Check]:
-    """Who claimed when somebody else had an answer already has the later time."""
+    """Check that a user who claimed after another user's answer has the later time."""
     return [
         none_of("claims-out-of-order", "claims dated before earlier ones", _dated_before(entries, ledger))
     ]

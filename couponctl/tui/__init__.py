@@ -1,1 +1,1 @@
-"""The console: a Textual app over the service, the drills and the kept runs."""
+"""The console: a Textual app over the service, the drills and the saved runs."""

@@ -1,4 +1,4 @@
-"""The console itself: four modes, one timer, and a way out that leaves nothing behind."""
+"""The console's app: four modes, one timer, and an exit that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _SEVERITIES: dict[Tone, SeverityLevel] = {
     Tone.BAD: "error",
 }
 
-# The same ones each time: a line that has not changed is not filtered again.
+# Shared instances: Textual does not filter an unchanged line again with the same filters.
 _WITHOUT_COLORS = NoColor()
 _LEGIBLE = {dark: Legible(dark=dark) for dark in (False, True)}
 
@@ -66,7 +66,7 @@ _HUNG_UP = signals.exit_code(signal.SIGHUP)
 class CouponApp(KeyByKey):
     """Four modes over one service."""
 
-    # A relative path would be looked for beside the module of a subclass.
+    # A relative path would be resolved beside the module of a subclass.
     CSS_PATH = Path(__file__).with_name("couponctl.tcss")
     TITLE = "couponctl"
     COMMANDS = {ConsoleCommands}  # noqa: RUF012
@@ -82,7 +82,7 @@ class CouponApp(KeyByKey):
     ]
 
     def __init__(self, dependencies: Dependencies, *, refresh_hz: float = 4.0) -> None:
-        """`refresh_hz` pictures a second; none by itself where it is 0, as tests want it."""
+        """`refresh_hz` is the number of redraws per second; 0 disables the timer, for tests."""
         super().__init__()
         self.dependencies = dependencies
         self._refresh_hz = refresh_hz
@@ -134,11 +134,11 @@ class CouponApp(KeyByKey):
 
     @property
     def _terminal(self) -> TerminalDriver | None:
-        """None in tests, which draw for themselves."""
+        """None in tests, which draw without a terminal."""
         return self._driver if isinstance(self._driver, TerminalDriver) else None
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        # Whatever is drawn comes by here, be it a tick's or a key's; the event loop must not wait for it.
+        # All drawing passes here, from a tick or from a key; the event loop must not wait for the terminal.
         if self._terminal is not None and self._terminal.behind:
             self._missed_a_frame = True
         else:
@@ -179,11 +179,11 @@ class CouponApp(KeyByKey):
             self.dependencies.events.add(f"this run was not saved: {sentence_of(error)}", tone=Tone.WARN)
 
     def say(self, words: str, *, severity: SeverityLevel = "information") -> None:
-        """A toast; whatever is in the words is shown literally."""
+        """Show a toast; the words are shown literally."""
         self.notify(safe(words), severity=severity, markup=False)
 
     async def _look_for_leftovers(self) -> None:
-        """Tell of schemas that crashed drills have left, as soon as the server can be asked."""
+        """Report schemas left by crashed drills, as soon as the server answers; offer to remove them."""
         while True:
             try:
                 dead = [each for each in await self.dependencies.leftovers.find() if not each.running]
@@ -200,7 +200,7 @@ class CouponApp(KeyByKey):
                 f"{leftover.schema} was left by a drill that crashed", tone=Tone.WARN
             )
         while len(self.screen_stack) > 1:
-            await asyncio.sleep(0.1)  # nobody who types into a form may answer this by accident
+            await asyncio.sleep(0.1)  # nobody typing into a form may answer this by accident
         settings = self.dependencies.settings
         word = name_to_type(settings)
         question = Confirm(
@@ -226,7 +226,7 @@ class CouponApp(KeyByKey):
         self.push_screen(EventsScreen(self.dependencies.events))
 
     async def action_offer_drill(self, name: str, stock: int = 0) -> None:
-        """Go to the drills and open the form of one, for so many units and ten times as many users."""
+        """Go to the drills and open the form of one, for `stock` units and ten times as many users."""
         await self.switch_mode("drills")
         screen = self.screen
         if isinstance(screen, Drills):
@@ -262,7 +262,7 @@ class CouponApp(KeyByKey):
         return (each for each in super().get_system_commands(screen) if each.title not in unwanted)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The colour of frames, for themes that are not ours."""
+        """Return the frame colour for themes that are not couponctl's own."""
         return {"line": "ansi_bright_black" if self.current_theme.ansi else "#808080"}
 
     def get_driver_class(self) -> type[Driver]:
@@ -270,17 +270,17 @@ class CouponApp(KeyByKey):
         return TerminalDriver if usual is LinuxDriver else usual
 
     def panic(self, *_renderables: RenderableType) -> None:
-        # Textual shows a traceback when it cannot read its terminal any more; mostly that was closed.
+        # Textual shows a traceback when it can no longer read its terminal; mostly the terminal was closed.
         self._leave(_HUNG_UP)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        # Textual chooses how to obey NO_COLOR before it knows the theme, and would draw black on black.
+        # Textual decides how to apply NO_COLOR before it knows the theme, and would draw black on black.
         if self.no_color:
             return [_WITHOUT_COLORS]
         return [*super().get_line_filters(), _LEGIBLE[self.current_theme.dark]]
 
     async def run_to_the_end(self) -> int:
-        """Run until the operator leaves; the exit code. Raises whatever fault has ended the console."""
+        """Run until the operator leaves; return the exit code. Raises the error that ended the console."""
         code = await self.run_async()
         if self._exception is not None:
             raise self._exception

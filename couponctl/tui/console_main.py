@@ -1,4 +1,4 @@
-"""From settings and a server to a console on the screen, and back to the shell."""
+"""Runs the console on a server, according to the settings."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from couponctl.settings import Settings
 
 _CONNECTIONS = 4
-"""Of the console's own pool, at most: it sits next to production all day."""
+"""Maximum size of the console's own pool: it sits next to production all day."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLeftovers:
-    """What drills have left, asked for through the console's own pool."""
+    """The schemas that drills left on the server, accessed through the console's own pool."""
 
     database: Database
 
@@ -51,7 +51,7 @@ class ServerLeftovers:
 async def open_dependencies(
     settings: Settings, server: Server, prefix: Sequence[str]
 ) -> AsyncIterator[Dependencies]:
-    """What the console works with, on a server; a drill that still runs when it is left is aborted.
+    """Open the console's dependencies on a server; a drill that still runs on exit is aborted.
 
     `prefix` names the database in the command lines of the event log.
     """
@@ -82,8 +82,8 @@ async def open_dependencies(
 
 
 async def run_console(settings: Settings, server: Server, prefix: Sequence[str], refresh_hz: float) -> int:
-    """Run the console until it is left; the exit code. Raises whatever fault has ended it."""
-    # What is loaded by now stays: each search of it for garbage would hold up the console for 50 ms.
+    """Run the console until the operator leaves; return the exit code. Raises the error that ended it."""
+    # What is loaded by now stays: each garbage collection of it would block the console for 50 ms.
     gc.freeze()
     async with open_dependencies(settings, server, prefix) as dependencies:
         return await CouponApp(dependencies, refresh_hz=refresh_hz).run_to_the_end()

@@ -1,6 +1,6 @@
-"""Handing text to the terminal's clipboard, and saying no more than is known of it.
+"""Copying text to the terminal's clipboard, without claiming more than is known of the result.
 
-A terminal is asked by OSC 52 and never answers; tmux and screen keep the request unless told otherwise.
+A terminal is asked by OSC 52 and never answers; tmux passes the request on only if told to, screen never.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _BETWEEN = {
 """Programs between the console and the terminal, by the variable that they set."""
 
 _SECONDS = 6
-"""Long enough to select the text from the toast."""
+"""Duration of the toast: long enough to select its text."""
 
 
 def copy(app: App[Any], text: str) -> None:
-    """Send the text, show it, and name what may be in its way."""
+    """Copy the text, show it, and name what may prevent it."""
     app.copy_to_clipboard(text)
     words = "\n".join([safe(text), *hints(os.environ)])
     app.notify(words, title="Sent to the terminal's clipboard", timeout=_SECONDS, markup=False)

@@ -1,4 +1,4 @@
-"""What the console works with; tests put their own in its place."""
+"""The dependencies of the console; tests replace them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Sale(Protocol):
 
 
 class LeftoverSchemas(Protocol):
-    """The schemas that drills have left on the server."""
+    """The schemas that drills left on the server."""
 
     async def find(self) -> tuple[Leftover, ...]: ...
 
@@ -51,7 +51,7 @@ class LeftoverSchemas(Protocol):
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Everything that the screens reach outside of themselves."""
+    """Everything outside of themselves that the screens use."""
 
     settings: Settings
     sale: Sale
@@ -61,6 +61,6 @@ class Dependencies:
     runner: DrillRunner
     events: EventLog
     clock: Callable[[], float] = monotonic
-    """Seconds, never going back."""
+    """Monotonic, in seconds."""
     now: Callable[[], datetime] = datetime.now
     """The operator's wall clock."""

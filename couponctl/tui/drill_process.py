@@ -1,9 +1,9 @@
-"""A drill in a process of its own, so that neither gets in the other's way.
+"""A drill in a process of its own, so that drill and console do not disturb each other.
 
-In a thread the drill would share one interpreter with the console: its claims would be slower than without
-a console, the console would stall while hundreds of them start, and the leak checks would count the
-console's descriptors. In a process the drill is what `couponctl drill` is, and should the console be
-killed, the drill hears of it, cleans up and ends; until then it keeps a private server up by itself.
+In a thread the drill would share one interpreter with the console: its claims would be slower than without a
+console, the console would stall while hundreds of them start, and the leak checks would count the console's
+descriptors. In a process the drill is what `couponctl drill` is. If the console is killed, the drill notices,
+cleans up and ends; until then it keeps a private server running by itself.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from couponctl.drills.progress import View
 
 _LOOK, _ABORT = "look", "abort"
-"""What the console says to the drill."""
+"""The console's messages to the drill."""
 
 _VANISHED = "its process ended without a verdict"
 
 
 class RunningDrill(Protocol):
-    """A drill that was started, as the console sees it."""
+    """A started drill, as the console sees it."""
 
     drill: Drill[Any]
     parameters: Parameters
     report: Report | None
-    """Its end, where it had one; without the attempts."""
+    """None until there is one, if there ever is; without the attempts."""
     failure: str
     """Why there is no report, in words."""
     aborted: bool
@@ -55,34 +55,34 @@ class RunningDrill(Protocol):
     def view(self) -> View: ...
 
     def abort(self) -> None:
-        """Cancel it; it cleans up and ends."""
+        """Cancel the drill; it cleans up and ends."""
 
     def wait(self, seconds: float) -> bool:
-        """Whether it has ended, after so many seconds at most."""
+        """Wait at most that many seconds; return whether the drill has ended."""
 
     def kill(self) -> None:
-        """End it on the spot; what it made on the server stays there."""
+        """Kill the drill at once; what it made on the server stays there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A drill, and where and how it is to be run."""
+    """A drill, and where and how to run it."""
 
     drill: Drill[Any]
     parameters: Parameters
     target: Target
     seed: int | None
-    """None draws one."""
+    """None to draw one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """How the drill stands; the last one has its report, or says why there is none."""
+    """The state of the drill; the last one has the report, or the reason why there is none."""
 
     view: View
     left_behind: str | None
     report: Any = None
-    """As JSON has it."""
+    """As JSON values."""
     failure: str = ""
 
 
@@ -90,7 +90,7 @@ class DrillProcess:
     """Runs one drill, from its start to the end of its clean-up."""
 
     def __init__(self, order: Order, keeping: tuple[int, ...] = ()) -> None:
-        """`keeping` are the descriptors that keep its server up, which its process inherits."""
+        """`keeping` are the descriptors that keep the drill's server running; its process inherits them."""
         self.drill = order.drill
         self.parameters = order.parameters
         self.report: Report | None = None
@@ -108,18 +108,18 @@ class DrillProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), *keeping),
-                start_new_session=True,  # what the terminal tells the console is the console's to pass on
+                start_new_session=True,  # the terminal signals the console alone, which ends the drill
             )
         self._line.send(order)
 
     @property
     def running(self) -> bool:
-        """Until it has said how it ended, and its process is gone."""
+        """True until the drill has said how it ended and its process has exited."""
         self._hear()
         return not (self.report or self.failure) or self._process.poll() is None
 
     def view(self) -> View:
-        """How it stood when it was last asked, which it is now again."""
+        """Return the state as of the last answer, and ask for a new one."""
         if self.running and not self._asked:
             self._asked = self._say(_LOOK)
         return self._view
@@ -141,11 +141,11 @@ class DrillProcess:
         try:
             self._line.send(word)
         except OSError:
-            return False  # it has just ended, and what it said last is still to be heard
+            return False  # the drill has just ended; its last message is not read yet
         return True
 
     def _hear(self) -> None:
-        """Take in what the drill has said since the last time."""
+        """Receive what the drill has sent since the last call."""
         while not (self.report or self.failure):
             try:
                 if not self._line.poll():
@@ -162,19 +162,19 @@ class DrillProcess:
 
 
 def main(descriptor: int) -> None:
-    """The drill's own process: the order and all that follows come over the line."""
+    """Run the drill's own process: the order and all other messages come over the connection."""
     signals.end_at_once()
     line = Connection(descriptor)
     try:
         order: Order = line.recv()
     except (EOFError, OSError):
-        return  # the console went before it had said what to run
+        return  # the console ended before it sent an order
     with asyncio.Runner(loop_factory=loop_for_load) as runner:
         runner.run(_Performance(line, order).go())
 
 
 class _Performance:
-    """Runs the drill, and answers whoever asks how it stands."""
+    """Runs the drill, and answers requests for its state."""
 
     def __init__(self, line: Connection, order: Order) -> None:
         self._line = line
@@ -196,7 +196,7 @@ class _Performance:
             self._say(failure=aborted_words(self._progress.view()))
         except CouponctlError as error:
             self._say(failure=str(error))
-        except Exception as error:  # noqa: BLE001 - the console tells of it, whatever it is
+        except Exception as error:  # noqa: BLE001 - the console reports it, whatever it is
             self._say(failure=f"unexpected: {type(error).__name__}")
 
     def _hear(self, task: asyncio.Task[Report]) -> None:
@@ -215,4 +215,4 @@ class _Performance:
         try:
             self._line.send(standing)
         except OSError:
-            return  # nobody is there to hear it
+            return  # the console is gone

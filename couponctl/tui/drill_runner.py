@@ -1,4 +1,4 @@
-"""The drill that runs, or ran last: at most one at a time."""
+"""The running drill, or the last one: at most one at a time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from couponctl.tui.drill_process import RunningDrill
 
     Launch = Callable[[Drill[Any], Parameters, str, int | None], RunningDrill]
-    """Start a drill with a strategy and a seed."""
+    """Starts a drill with a strategy and a seed."""
 
 
 _PATIENCE = 10.0
-"""Seconds that an aborted drill gets for its clean-up before the console is left."""
+"""Seconds that an aborted drill gets for its clean-up before it is killed."""
 
 
 class DrillRunner:
-    """Starts drills, aborts them, and tells how they stand."""
+    """Starts and aborts drills, and reports their state."""
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
@@ -42,7 +42,7 @@ class DrillRunner:
             self._current.abort()
 
     def end(self) -> None:
-        """Abort what runs, and wait for its clean-up; what does not end in time is killed."""
+        """Abort the running drill and wait for its clean-up; kill it if it does not end in time."""
         drill = self._current
         if drill is None:
             return
@@ -52,7 +52,7 @@ class DrillRunner:
             drill.kill()
 
     def just_ended(self) -> RunningDrill | None:
-        """The drill that has ended since the last call."""
+        """Return the drill that has ended since the last call; None if none has."""
         if self._announced or self.running:
             return None
         self._announced = True

@@ -1,4 +1,4 @@
-"""What happened in this session, each action with the command line that does the same."""
+"""The events of this session, each action with the equivalent command line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Event:
     at: datetime
     words: str
     command: str = ""
-    """What to type in a shell for the same; empty where nothing would do it."""
+    """The equivalent shell command; empty if there is none."""
     tone: Tone = Tone.PLAIN
 
     @property
@@ -35,12 +35,12 @@ class EventLog:
     """The latest events, oldest first."""
 
     def __init__(self, now: Callable[[], datetime], prefix: tuple[str, ...] = ()) -> None:
-        """`prefix` names the database on every command line, as the console was given it."""
+        """`prefix` names the database on every command line, as it was given to the console."""
         self._now = now
         self._prefix = prefix
         self._events: deque[Event] = deque(maxlen=_REMEMBERED)
         self.version = 0
-        """Counts the events."""
+        """Number of events so far."""
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -51,10 +51,10 @@ class EventLog:
         self.version += 1
 
     def command_line(self, words: tuple[str, ...]) -> str:
-        """How a shell is told these words; empty for none."""
+        """Return these words as a shell command; empty for none."""
         return command_line(("couponctl", *self._prefix, *words)) if words else ""
 
 
 def operands(*words: str) -> tuple[str, ...]:
-    """Words that no command may take for options."""
+    """Return the words, protected from being taken for options."""
     return ("--", *words) if any(word.startswith("-") for word in words) else words

@@ -1,7 +1,7 @@
-"""Keys one at a time: each is done with before the next is begun, and goes where the operator aimed it.
+"""Keys one at a time: each is fully handled before the next, and goes where the operator aimed it.
 
-A terminal may deliver many keys in one read. Textual hands them all to the widget that has focus at that
-moment, while what the first of them does (Enter, Tab, a letter that opens a form) is still on its way.
+A terminal may deliver many keys in one read. Textual gives them all to the widget that has focus at that
+moment, while the effect of the first (Enter, Tab, a letter that opens a form) is still pending.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
 _PATIENCE = 1.0
-"""Seconds that one key may hold up the next, should what it was meant for have gone meanwhile."""
+"""Maximum seconds that a key delays the next one, if the widget it was meant for is gone by then."""
 
 _MOMENT = 0.005
-"""Seconds between two looks at a screen that is being made."""
+"""Seconds between two looks at a screen that is being mounted."""
 
 
 class KeyByKey(App[int]):
-    """An app whose keys and pastes wait for their turn."""
+    """An app that handles keys and pastes one at a time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class KeyByKey(App[int]):
         await super().on_event(event)
 
     def forget_what_was_typed(self) -> None:
-        """Nothing that was pressed until now counts any more: it was meant for what stood there before."""
+        """Discard all keys pressed until now: they were meant for what was shown before."""
         self._heard_from = Event().time
 
     async def _take_turns(self) -> None:
@@ -62,7 +62,7 @@ class KeyByKey(App[int]):
                     await self._all_done()
 
     async def _all_done(self) -> None:
-        """What the event has done, what that has set off, and the screen that may have come of it."""
+        """Wait for the effects of the event, and for the screen that it may have opened."""
         await _passed(self)
         if self._aimed_at is not None:
             for _ in range(2):
@@ -74,13 +74,13 @@ class KeyByKey(App[int]):
 
 
 async def _passed(place: MessagePump) -> None:
-    """Whatever it was sent before now is done with."""
+    """Wait until everything sent to it before now is handled."""
     passed = asyncio.Event()
     if place.call_later(passed.set):
         await passed.wait()
 
 
 def forget_what_was_typed(screen: Screen[Any]) -> None:
-    """Keys pressed until now are neither for the screen nor for the one below it."""
+    """Discard all keys pressed until now: they are neither for this screen nor for the one below it."""
     if isinstance(screen.app, KeyByKey):
         screen.app.forget_what_was_typed()

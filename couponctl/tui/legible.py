@@ -1,7 +1,7 @@
-"""Text that can be read in every theme: what is too close to its background is moved away from it.
+"""Legible text in every theme: a colour that is too close to its background is moved away from it.
 
-Contrast is that of WCAG 2: 4.5 for text, 3 for bars and gauges; frames are decoration. Of the sixteen
-colours nobody knows what a terminal makes of them: they are taken for xterm's.
+Contrast is that of WCAG 2: minimum 4.5 for text, 3 for bars and gauges; frames are decoration. How a terminal
+shows the sixteen colours is unknown: xterm's are assumed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BLACK, _WHITE = XTERM[0], XTERM[15]
 
 @lru_cache(4096)
 def wanted_of(text: str) -> float:
-    """The contrast that the text needs."""
+    """Return the minimum contrast of the text."""
     held = frozenset(text)
     if held <= _FRAMES:
         return 0.0
@@ -42,7 +42,7 @@ def wanted_of(text: str) -> float:
 
 
 def seen_as(color: Color | None, default: Shade) -> Shade:
-    """What is on the screen; `default` is the terminal's own."""
+    """Return the colour on the screen; `default` is the terminal's own."""
     if color is None or color.type is ColorType.DEFAULT:
         return default
     if color.type is ColorType.STANDARD and color.number is not None:
@@ -63,14 +63,14 @@ def _luminance(shade: Shade) -> float:
 
 
 def colours_of(style: Style, *, dark: bool) -> tuple[Shade, Shade]:
-    """Text and background as they are seen; `dark` is the terminal's own background."""
+    """Return text and background as seen on screen; `dark` is whether the terminal's background is dark."""
     own = (XTERM[7], _BLACK) if dark else (_BLACK, _WHITE)
     text, background = seen_as(style.color, own[0]), seen_as(style.bgcolor, own[1])
     return (background, text) if style.reverse else (text, background)
 
 
 class Legible(LineFilter):
-    """Raises the contrast of whatever has too little."""
+    """Raises the contrast of text and drawings that have too little."""
 
     def __init__(self, *, dark: bool) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Legible(LineFilter):
 
 
 def _legible(style: Style, wanted: float, dark: bool) -> Style:
-    # Without the rest of the style: it holds places in the text, and would be another one each time.
+    # Without the rest of the style: it holds positions in the text, so no two calls would be alike.
     mended = _mended(style.color, style.bgcolor, bool(style.reverse), wanted, dark)
     return style if mended is None else style + mended
 
@@ -95,7 +95,7 @@ def _legible(style: Style, wanted: float, dark: bool) -> Style:
 def _mended(
     color: Color | None, bgcolor: Color | None, reverse: bool, wanted: float, dark: bool
 ) -> Style | None:
-    """Other colours, where these have too little contrast."""
+    """Return colours with enough contrast; None if these have enough or none do."""
     style = Style(color=color, bgcolor=bgcolor, reverse=reverse)
     text, background = colours_of(style, dark=dark)
     if contrast(text, background) >= wanted:
@@ -109,7 +109,7 @@ def _mended(
 
 
 def _candidates(style: Style, text: Shade, background: Shade) -> Iterator[Style]:
-    """The same colour brighter, or ever more like black or white; nearest first."""
+    """Yield the same colour brighter, or closer and closer to black or white; nearest first."""
     color = style.bgcolor if style.reverse else style.color
     if color is not None and color.type is ColorType.STANDARD and (color.number or 0) < 8:
         yield _with(style, Color.from_ansi((color.number or 0) + 8))

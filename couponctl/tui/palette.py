@@ -1,4 +1,4 @@
-"""What ctrl+p finds: coupons by name, drills and modes."""
+"""The command palette (ctrl+p): coupons by name, drills, modes and the event log."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from couponctl.tui.dependencies import Dependencies
 
     Command = tuple[str, Callable[[], object], str]
-    """What it is called, what it does, what to know of it."""
+    """Name, action and help."""
 
 
 class Console(Protocol):
-    """What the palette asks of the app."""
+    """What the palette uses of the app."""
 
     dependencies: Dependencies
 
@@ -41,11 +41,11 @@ class Console(Protocol):
 
 
 _MOST = 8
-"""Coupons that one search brings."""
+"""Maximum number of coupons per search."""
 
 
 class ConsoleCommands(Provider):
-    """Ways to everything that has a name."""
+    """Commands for everything that has a name."""
 
     @property
     def _app(self) -> Console:
@@ -77,7 +77,7 @@ class ConsoleCommands(Provider):
         try:
             page = await dependencies.sale.list(matching=words[-1] if words else "", limit=_MOST)
         except CouponctlError:
-            return  # the table of coupons says what is wrong
+            return  # the coupon table shows the error
         for coupon in page.coupons:
             show = partial(self._app.push_screen, ClaimantsScreen(dependencies, coupon.name))
             claim = partial(self._app.push_screen, ClaimCoupon(dependencies, coupon.name))

@@ -1,4 +1,4 @@
-"""Something that keeps changing, read again and again, and how reading it goes."""
+"""A value that is read repeatedly, and whether reading it works."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SLOW = 2.0
-"""Seconds without an answer after which what is shown counts as stale."""
+"""Seconds without an answer after which the value counts as stale."""
 
 
 class Poller(Generic[T]):
-    """The latest value, and why there is no newer one. A failure keeps what was read before."""
+    """The latest value, and why there is no newer one. A failure keeps the value read before."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Poller(Generic[T]):
         every: float = 1.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`read` is called every so many seconds while somebody looks."""
+        """`read` is called every `every` seconds until paused."""
         self.value: T | None = None
         self.failure = ""
         self.version = 0
@@ -44,7 +44,7 @@ class Poller(Generic[T]):
 
     @property
     def stale(self) -> str:
-        """Why the value is old, in words; empty while it is fresh or awaited for the first time."""
+        """Why the value is stale, in words; empty while it is fresh or its answer is not overdue yet."""
         now = self._clock()
         if self.failure:
             age = "" if self._read_at is None else f"stale {now - self._read_at:.0f} s: "
@@ -55,20 +55,20 @@ class Poller(Generic[T]):
         return ""
 
     def resume(self) -> None:
-        """Somebody looks: read from now on."""
+        """Read from now on: the value is on screen."""
         self._wanted.set()
 
     def pause(self) -> None:
-        """Nobody looks: read no more."""
+        """Stop reading: the value is not on screen."""
         self._wanted.clear()
 
     def poll_now(self) -> int:
-        """Read at once: something has changed. The version from which on that is in the value."""
+        """Read at once, because something has changed; return the first version that includes the change."""
         self._poll_asked.set()
         return self.version + (1 if self._asked_at is None else 2)
 
     async def follow(self) -> None:
-        """Read as long as the task lives."""
+        """Read until the task is cancelled."""
         while True:
             await self._wanted.wait()
             self._poll_asked.clear()

@@ -1,4 +1,4 @@
-"""How fast coupons go, from the stock of one reading to the next."""
+"""How fast coupons are claimed, from one reading to the next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from couponctl.models import Coupon
 
 _SPAN = 5.0
-"""Seconds that a rate is taken over."""
+"""Seconds that a rate covers."""
 
 
 class Rates:
@@ -21,7 +21,7 @@ class Rates:
         self._seen: dict[str, deque[tuple[float, int]]] = {}
 
     def note(self, coupons: Sequence[Coupon], now: float) -> None:
-        """What was read at the moment `now`, in seconds; coupons that are not in it are forgotten."""
+        """Record a reading taken at `now`, in seconds; coupons that are not in it are forgotten."""
         seen = {coupon.name: self._seen.get(coupon.name, deque()) for coupon in coupons}
         for coupon in coupons:
             readings = seen[coupon.name]
@@ -31,7 +31,7 @@ class Rates:
         self._seen = seen
 
     def of(self, name: str) -> float:
-        """Claims per second over the last seconds; 0 before the second reading."""
+        """Return the claims per second over the last seconds; 0 before the second reading."""
         readings = self._seen.get(name)
         if not readings or len(readings) < 2:
             return 0.0

@@ -1,4 +1,4 @@
-"""What the screens draw: one frozen picture of everything that changes by itself."""
+"""What the screens draw: one frozen snapshot of everything that changes by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DrillState:
-    """The drill that runs, or the one that ran last."""
+    """The running drill, or the last one."""
 
     name: str
     parameters: Parameters
@@ -27,17 +27,17 @@ class DrillState:
 
     @property
     def done(self) -> int:
-        """Of a drill that is broken off, only who was answered."""
+        """Number of attempts done; of an aborted drill, only those that were answered."""
         broken_off = self.aborting or not (self.running or self.report)
         return self.view.answered if broken_off else self.view.done
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The console at one moment."""
+    """The state of the console at one moment."""
 
     pool: PoolStats
     """The console's own."""
     drill: DrillState | None
     lag_ms: int
-    """How late the console's loop came to this picture, in steps of 5 ms."""
+    """How late the event loop took this snapshot, in steps of 5 ms."""

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from textual.app import App
 
 _MOST_FRAMES_WAITING = 4
-"""Writes that a slow terminal may have before it."""
+"""Maximum number of writes queued for a slow terminal."""
 
 
 class _Vanishing:
-    """What is written to a terminal that has gone is lost.
+    """Discards what is written to a terminal that is gone.
 
-    Textual's writer would end with an exception, and the event loop wait for ever for it to take a frame.
+    Textual's writer would end with an exception, and the event loop would wait forever for it to take a
+    frame.
     """
 
     def __init__(self, terminal: IO[str]) -> None:
@@ -39,7 +40,7 @@ class _Vanishing:
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's own driver, and how the terminal takes it."""
+    """Textual's own driver, with the state of the terminal."""
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
@@ -48,14 +49,14 @@ class TerminalDriver(LinuxDriver):
 
     @property
     def behind(self) -> bool:
-        """It has not shown yet what was written long ago: more would make the event loop wait."""
+        """Whether the terminal lags behind its output: writing more would block the event loop."""
         # There is no public way to see this coming; a test holds it to the version of Textual in use.
         writer = self._writer_thread
         return writer is not None and writer._queue.qsize() >= _MOST_FRAMES_WAITING  # noqa: SLF001
 
     @property
     def gone(self) -> bool:
-        """Its window was closed."""
+        """Whether the terminal's window was closed."""
         terminal = select.poll()
         terminal.register(self.fileno, 0)
         return any(happened & select.POLLHUP for _, happened in terminal.poll(0))

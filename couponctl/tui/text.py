@@ -1,4 +1,4 @@
-"""The one door to the screen: no text that passes it is markup, and none of it controls a terminal."""
+"""The only way to the screen: text that passes here is never markup and never controls the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from couponctl.present import safe
 
 
 class Tone(StrEnum):
-    """What a piece of text means; a word or a glyph always says it too."""
+    """The meaning of a piece of text; a word or a glyph always says it too."""
 
     PLAIN = ""
     GOOD = "good"
@@ -36,12 +36,12 @@ _STYLES = {
 
 
 def literal(text: str, tone: Tone = Tone.PLAIN) -> Content:
-    """Any text, its controlling characters spelled out, on one line."""
+    """Return any text on one line, with its control characters spelled out."""
     return Content.styled(safe(text), _STYLES[tone])
 
 
 def sentence_of(error: Exception) -> str:
-    """What went wrong, for the operator; the console outlives whatever it runs into."""
+    """Return what went wrong, for the operator; the console survives any error."""
     return error.message if isinstance(error, CouponctlError) else f"unexpected: {type(error).__name__}"
 
 
@@ -50,12 +50,12 @@ def lines(*contents: Content) -> Content:
 
 
 def joined(*parts: Content | str) -> Content:
-    """Pieces side by side; a bare string must be the program's own."""
+    """Join pieces side by side; a bare string must be the program's own."""
     return Content.assemble(*parts)
 
 
 def glyph_tone(glyph: str) -> Tone:
-    """The tone of the glyphs that stand for states and verdicts everywhere."""
+    """Return the tone of a glyph that stands for a state or a verdict."""
     return {
         "✔": Tone.GOOD,
         "●": Tone.GOOD,

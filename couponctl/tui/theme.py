@@ -54,7 +54,7 @@ FEW_COLORS = f"{_ANSI}dark"
 
 
 def first_theme(color_system: str | None, *, no_color: bool, wished: str = "") -> str:
-    """The theme to start with: what was wished for as far as the terminal can show it."""
+    """Return the theme to start with: the wished one, if the terminal can show it."""
     if no_color or color_system in {None, "standard"}:
         return wished if wished.startswith(_ANSI) else FEW_COLORS
     return wished or DARK.name

@@ -1,4 +1,4 @@
-"""Every drill, in the order in which a person would run them: the sale first, then what may befall it."""
+"""All drills, in the order in which to run them: the sale first, then what may go wrong with it."""
 
 from __future__ import annotations
 

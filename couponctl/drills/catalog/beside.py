@@ -1,4 +1,4 @@
-"""A sale that another client of the same tables takes part in, past the service under attack."""
+"""A sale in which another client writes to the same tables, bypassing the service under attack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAITING = 10
 
 
 async def sell_beside_another(context: DrillContext) -> list[Check]:
-    """Another client takes the only unit, while users of the service wait for its row."""
+    """Let another client take the only unit while users of the service wait for the row."""
     await context.create(COUPON, 1)
     users = [f"waiting-{number}" for number in range(1, WAITING + 1)]
     async with task_group() as group, context.observer() as observer, observer.session() as session:

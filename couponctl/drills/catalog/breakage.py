@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
 COUPON = "FRAGILE"
 _LOST_ANSWERS = {"lost answer", "lost in the commit"}
-"""Users whose claim reaches its commit, and whose connection breaks before they hear of it."""
+"""Users whose claim reaches its commit and whose connection breaks before the answer."""
 TOGETHER = 3
-"""Claims at once where one would do, so that a batch of several breaks too."""
+"""Concurrent claims where one would do, so that a batch of several breaks too."""
 INSIDE = (Point.AFTER_LOCK, Point.AFTER_INSERT, Point.AFTER_UPDATE)
 
 
@@ -102,11 +102,11 @@ async def _terminate_at(point: Point, context: DrillContext, observer: Database)
 async def _lose_commits(context: DrillContext) -> None:
     async with wire_proxy(context.service.database.server) as proxy, context.through(proxy.server) as service:
         rounds = [(lost, (user := f"lost {lost.name.lower()}", f"beside {user}")) for lost in Lost]
-        if service.strategy is STATEMENT:  # the others read first, and a lost read leaves nothing in doubt
-            rounds.append((Lost.ANSWER, ("lost answer", "beside lost answer")))  # once more: both have one
+        if service.strategy is STATEMENT:  # the others read first; a lost read leaves no doubt
+            rounds.append((Lost.ANSWER, ("lost answer", "beside lost answer")))  # again: both now have one
         for lost, users in rounds:
             context.faults.append(fault := Fault(f"commit {lost.value}"))
-            # One statement commits itself, and is known by the user who is bound to it.
+            # A single statement commits itself; the user id bound to it identifies it.
             by_itself = service.strategy is not TRANSACTION
             proxy.lose(lost, users[0].encode() if by_itself else b"COMMIT;")
             before = proxy.losses
@@ -115,7 +115,7 @@ async def _lose_commits(context: DrillContext) -> None:
 
 
 async def _lose_an_answer_before_the_commit_ends(context: DrillContext) -> None:
-    """Who only looks, while the lost commit is still under way, finds nothing and guesses wrong."""
+    """Lose an answer while its commit is still under way: a mere read would find no claim, and be wrong."""
     user = "lost in the commit"
     async with (
         wire_proxy(context.service.database.server) as proxy,
@@ -176,7 +176,7 @@ async def _fail_halfway(context: DrillContext, failures: Failures) -> list[Check
 
 
 async def _list_fails(context: DrillContext, users: Sequence[str]) -> bool:
-    """Whether a list of users is broken off, as all of its claims fail."""
+    """Whether a list of users is aborted when all of its claims fail."""
     try:
         await context.claim_many(COUPON, users)
     except Unavailable:
@@ -224,7 +224,7 @@ async def _lock_in_opposite_order(context: DrillContext, deadlock: Deadlock) -> 
 
 
 async def _claim_as_victim(context: DrillContext) -> tuple[Outcome, Outcome]:
-    """A claim that the server breaks off once, after it took its unit, and one that it always breaks off."""
+    """Make a claim that the server aborts once, after it took its unit, and one that it always aborts."""
     await context.create("VICTIM", 5)
     async with context.observer() as observer:
         async with context.fault(deadlocked_at(Point.AFTER_UPDATE, observer, times=1)):
@@ -243,7 +243,7 @@ class Cancellations(Parameters):
     pool_size: int = parameter(5, "connections in the drill's pool")
     n: int = parameter(5, "claims cancelled at each moment")
     afterwards: int = parameter(20, "claims that must succeed afterwards")
-    # Where a cancellation crosses the answer, SQLAlchemy gives the connection 2 s to close in peace.
+    # If a cancellation crosses the answer, SQLAlchemy gives the connection 2 s to close cleanly.
     at_once: float = parameter(4.0, "seconds within which a cancelled claim must have ended", at_least=0.1)
 
 
@@ -290,7 +290,7 @@ async def _cancel_claims(context: DrillContext, cancellations: Cancellations) ->
 
 
 async def _denied(context: DrillContext, user: str, done: Sequence[str]) -> bool:
-    """Whether a user whose claim was cancelled claims again and hears what is not so."""
+    """Whether a user whose claim was cancelled claims again and gets a wrong answer."""
     due = Outcome.ALREADY_CLAIMED if user in done else Outcome.CLAIMED
     return await context.claim(COUPON, user) is not due
 
@@ -302,7 +302,7 @@ IN_THE_COMMIT = "in the commit"
 def _moments(
     context: DrillContext, observer: Database
 ) -> dict[str, Callable[[], AbstractAsyncContextManager[Fault]]]:
-    """When claims are cancelled, and the fault that holds them there."""
+    """Return when claims are cancelled, and the fault that holds them there."""
     return {
         BEFORE_THE_SEND: lambda: drained_pool(context.service.database),
         "in the lock wait": lambda: held_row(observer, COUPON),
@@ -313,7 +313,7 @@ def _moments(
 
 async def _all_there(moment: str, context: DrillContext, backends: Backends, number: int) -> None:
     if moment != BEFORE_THE_SEND:
-        # The others wait in the client, behind these.
+        # The other claims wait in the client, after these.
         await backends.until_waiting(min(number, context.service.strategy.max_per_coupon))
         return
     while not context.service.pool_stats().waiting:
@@ -321,7 +321,7 @@ async def _all_there(moment: str, context: DrillContext, backends: Backends, num
 
 
 async def _cancelled(claims: list[asyncio.Task[Outcome]], at_once: float) -> float:
-    """Cancel them all; the seconds until the last has ended, or until nobody waits for it any more."""
+    """Cancel all claims; return the seconds until the last has ended, at most about `at_once`."""
     began = perf_counter()
     for claim in claims:
         claim.cancel()

@@ -1,4 +1,4 @@
-"""Waiting in vain: a pool without a free connection, statements and locks that take too long."""
+"""Exhaustion: a pool without a free connection, statements and locks that take too long."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def _take_too_long(context: DrillContext, slowness: Slowness) -> list[Chec
 
 
 async def _claim_in_pairs(context: DrillContext) -> None:
-    """Batches of several that are too slow: one after its inserts, one before them."""
+    """Make batches of several too slow: one after its inserts, one before them."""
     await gather_all(*(context.claim(name, f"{n} at once") for name in (COUPON, LOCKED) for n in (1, 2)))
 
 
@@ -148,7 +148,7 @@ class _ServerClock:
         self._observer = observer
 
     async def time(self, work: Callable[[], Awaitable[object]]) -> float:
-        """Seconds that the work took."""
+        """Return the seconds that the work took."""
         began = await self._now()
         await work()
         return await self._now() - began
@@ -160,7 +160,7 @@ class _ServerClock:
 
 
 _SLACK = 1.0
-"""Seconds that a busy server and the way to its clock may add; half of that was seen under load."""
+"""Seconds that a busy server and the round trip to its clock may add; half of it was seen under load."""
 
 
 def _near(check_id: str, promise: str, expected: float, took: float) -> Check:

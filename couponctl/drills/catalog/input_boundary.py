@@ -1,4 +1,4 @@
-"""Inputs at the boundary: what is accepted comes back byte for byte, the rest is refused before any SQL."""
+"""Inputs at the boundary: valid ones come back byte for byte, all others are refused before any SQL."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ GOOD_TEXTS = {
     "capital letters": "CASE",
     "leading zeros": "007",
 }
-"""Visible or not, these may be stored."""
+"""Valid texts, visible or not."""
 
 ALIKE = ("alice", "ALICE", "7", "007", "Jose", "José", "e\u0301", "\u00e9", "a-b", "ab", "\uff41\uff42")
-"""Users whom lists, forms and collations like to take for one another."""
+"""User ids that lists, forms and collations tend to confuse."""
 
 NEARLY = ("Case", "cas_", "cas%", "7", "\u65b0\u5e74")
-"""Names that no coupon has, and some have nearly."""
+"""Names that no coupon has, but that are close to those of some."""
 
 BAD_TEXTS = {
     "nothing": "",
@@ -53,10 +53,10 @@ BAD_TEXTS = {
     "line separator": "a\u2028b",
     "lone surrogate": "a\ud800b",
 }
-"""Nobody could find these again, or no database holds them."""
+"""Texts that nobody could find again, or that no database can store."""
 
 FILTERS = ("%", "_", "\\", "cas", "A_")
-"""Texts to look for in names."""
+"""Texts to search for in names."""
 
 GOOD_AMOUNTS = (1, 2, 2**31 - 1)
 BAD_AMOUNTS = (0, -1, 2**31, 2**63, -(2**63))
@@ -64,7 +64,7 @@ BAD_AMOUNTS = (0, -1, 2**31, 2**63, -(2**63))
 
 @dataclass(frozen=True, kw_only=True)
 class Boundary(Parameters):
-    """Nothing to set beyond the pool and the time."""
+    """Has no parameters but those of every drill."""
 
 
 async def _try_boundaries(context: DrillContext, _boundary: Boundary) -> list[Check]:
@@ -107,7 +107,7 @@ async def _try_boundaries(context: DrillContext, _boundary: Boundary) -> list[Ch
 
 
 async def _round_trips(context: DrillContext, text: str) -> bool:
-    """A coupon of that name, claimed by a user of that name, is found again as it was."""
+    """Whether a coupon of that name, claimed by a user of that name, is read back unchanged."""
     await context.create(text, 1)
     await context.claim(text, text)
     with service_call("show"):
@@ -116,7 +116,7 @@ async def _round_trips(context: DrillContext, text: str) -> bool:
 
 
 async def _is_literal(context: DrillContext, matching: str) -> bool:
-    """Whether list finds the coupons whose name holds the text, case ignored, and no others."""
+    """Whether list finds exactly the coupons whose name contains the text, ignoring case."""
     page = await context.service.list(matching=matching, limit=1000)
     due = {name for name in context.journal.created if matching.lower() in name.lower()}
     return {coupon.name for coupon in page.coupons} == due

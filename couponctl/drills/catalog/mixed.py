@@ -1,4 +1,4 @@
-"""Many kinds of work at once: mixed operations, a coupon that is born in the storm, rounds without a leak."""
+"""Mixed work: concurrent operations, a coupon created during its storm, rounds that must not leak."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _mixture_checks(drawn: list[tuple[str, str, str]], answers: Counter[str]) ->
 
 
 async def _sell_what_is_drawn(context: DrillContext) -> list[Check]:
-    """A sale of a size that nobody could have made an exception for, whose first users come three times.
+    """Sell a random number of units, which no code can special-case; the first users claim three times.
 
     The second time there are units for them and for as many others, the third time there are not enough.
     """
@@ -103,9 +103,9 @@ async def _sell_what_is_drawn(context: DrillContext) -> list[Check]:
 
 
 async def _claim_lists(context: DrillContext) -> list[Check]:
-    """Lists of users for fewer units, some of whom have one, and one twice: the first of the others win.
+    """Claim for lists of users: some have a claim already, one is listed twice, and there are too few units.
 
-    The last is longer than what the service claims at once.
+    The first of the other users win. The last list is longer than what the service claims at once.
     """
     won, again, sold_out = Outcome.CLAIMED, Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT
     users = [f"listed-{number}" for number in range(1, 1041)]
@@ -138,7 +138,7 @@ async def _claim_unheard(context: DrillContext) -> str:
 
 
 async def _ask_meanwhile(context: DrillContext) -> list[Check]:
-    """Who asks before a claim and at once after it is told of that claim, and of one unit less."""
+    """Read before and directly after a claim: the reads must know of it, and of one unit less."""
     stale = []
     users = [f"asking-{number}" for number in range(1, 4)]
     await context.create("ASKED", len(users))
@@ -153,7 +153,7 @@ async def _ask_meanwhile(context: DrillContext) -> list[Check]:
 
 
 async def _told(context: DrillContext, user: str) -> tuple[int, ...]:
-    """What list and show say is left, and whether show and find_claim know of the user's claim."""
+    """Return the stock by list and by show, and whether show and find_claim know the user's claim."""
     with service_call("list"):
         listed = sum(c.remaining_amount for c in (await context.service.list(matching="ASKED")).coupons)
     with service_call("show"):
@@ -167,7 +167,7 @@ _EXPECTED = ("created", "exists", "claimed", "already_claimed", "shown")
 
 
 def _draw(context: DrillContext, mixture: Mixture, base: list[str]) -> list[tuple[str, str, str]]:
-    """(verb, coupon, user), in a random order; names and users come up more than once."""
+    """Draw (verb, coupon, user) tuples in a random order; names and users come up more than once."""
     chance = context.random
     creates, claims = mixture.n // 5, mixture.n // 2
     drawn = [("create", f"NEW-{chance.randint(1, max(1, creates))}", "") for _ in range(creates)]
@@ -279,11 +279,11 @@ async def _repeat(context: DrillContext, rounds: Rounds) -> list[Check]:
 
 
 _MOST_MEMORY = 256
-"""kB that a claim may leave; honest ones leave an entry of the journal, and what the allocator keeps."""
+"""kB that a claim may leave; without a leak these are a journal entry and what the allocator keeps."""
 
 
 def _memory_check(grown: int, claims: int) -> Check:
-    """Of the rounds behind the first, in which caches fill."""
+    """Check the memory per claim of the rounds after the first, in which caches fill."""
     each = max(0, grown) / 1000 / max(1, claims)
     most = f"at most {_MOST_MEMORY} kB"
     return Check("memory-left", "memory left by a claim", most, f"{each:.0f} kB", held=each <= _MOST_MEMORY)

@@ -59,7 +59,7 @@ class Scale(Sale):
 
 
 async def sell(context: DrillContext, sale: Sale) -> list[Check]:
-    """The sale of one coupon, and what its users must hear."""
+    """Sell one coupon, and check the answers to its users."""
     await context.create(COUPON, sale.stock)
     await context.storm(COUPON, [f"user-{number}" for number in range(1, sale.n + 1)])
     ledger = await context.ledger(COUPON)
@@ -79,7 +79,7 @@ async def sell(context: DrillContext, sale: Sale) -> list[Check]:
 
 
 def _served_in_order(context: DrillContext, sale: Sale) -> list[Check]:
-    """Where claims queue in the client, whoever came first gets one."""
+    """Check that the first users to claim get the units, if claims queue in the client."""
     came = sorted(context.journal.of(COUPON), key=lambda entry: entry.start)
     first = {entry.user_id for entry in came[: sale.stock]}
     passed_over = {entry.user_id for entry in came if entry.user_id in first and not entry.acknowledged}
@@ -87,7 +87,7 @@ def _served_in_order(context: DrillContext, sale: Sale) -> list[Check]:
 
 
 async def _sell_watched(context: DrillContext, sale: Sale) -> list[Check]:
-    """The sale, and what others see of its rows meanwhile."""
+    """Sell one coupon, and check what others see of its rows meanwhile."""
     async with context.watching_rows(COUPON) as watch:
         checks = await sell(context, sale)
     return [*checks, *watch.checks()]
@@ -141,7 +141,7 @@ async def _push_impossible_claims(context: DrillContext) -> list[Check]:
 
 
 async def _ask_again(context: DrillContext, sale: Sale) -> list[Check]:
-    """Coupon and claims are asked for once more, now that nothing is left."""
+    """Create the coupon again after the sale, and let its claimants claim again."""
     before = await context.ledger(COUPON)
     try:
         await context.create(COUPON, sale.stock)
@@ -165,7 +165,7 @@ async def _ask_again(context: DrillContext, sale: Sale) -> list[Check]:
 
 
 async def _verify_damage(context: DrillContext) -> list[Check]:
-    """A claim that passes the counter by, and a unit without a claim, for as long as `verify` looks."""
+    """Check that `verify` finds a claim that bypassed the counter, and a unit taken without a claim."""
     await context.create(SPARE, 2)
     passing_by = {"coupon_name": COUPON, "user_id": "a user whom the counter does not know"}
     own = claims.c.user_id == passing_by["user_id"]

@@ -1,6 +1,6 @@
-"""Faults for drills: each takes effect inside a context manager, and is undone however that is left.
+"""Faults for drills: each is a context manager and is undone however it exits.
 
-They touch only the drill's own schema, and only backends that the drill itself opened.
+They affect only the drill's own schema, and only backends that the drill itself opened.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from couponctl.postgres.database import Database
 
 _PATIENCE = 10.0
-"""Seconds that a fault waits for those whom it should meet."""
+"""Seconds that a fault waits for the claims that it is meant for."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Fault:
 
 
 class Point(Enum):
-    """A moment inside a claim, as the trigger that sits there."""
+    """A moment inside a claim, as the trigger that fires there."""
 
     AFTER_LOCK = "TRIGGER fault BEFORE INSERT ON {schema}.claims"
     AFTER_INSERT = "TRIGGER fault AFTER INSERT ON {schema}.claims"
@@ -56,15 +56,15 @@ class Backends:
         self._application = application
 
     async def waiting(self) -> int:
-        """How many wait for a lock."""
+        """Return how many wait for a lock."""
         return await self._count("count(*)")
 
     async def terminate_waiting(self) -> int:
-        """Terminate those that wait for a lock, and say how many there were."""
+        """Terminate those that wait for a lock; return how many there were."""
         return await self._count("count(*) FILTER (WHERE pg_terminate_backend(pid))")
 
     async def until_waiting(self, number: int) -> None:
-        """Wait until so many wait for a lock. Raises Unavailable when they do not come."""
+        """Wait until at least `number` of them wait for a lock. Raises Unavailable if that takes too long."""
         deadline = monotonic() + _PATIENCE
         while await self.waiting() < number:
             if monotonic() > deadline:
@@ -88,7 +88,7 @@ class Backends:
 
 @asynccontextmanager
 async def held_row(observer: Database, coupon: str) -> AsyncIterator[Fault]:
-    """The coupon's row is locked by somebody who does not let go."""
+    """Lock the coupon's row in another transaction, until the context exits."""
     async with observer.session() as session:
         await session.execute(select(coupons.c.name).where(coupons.c.name == coupon).with_for_update())
         yield Fault("held row lock", happened=1)
@@ -96,7 +96,7 @@ async def held_row(observer: Database, coupon: str) -> AsyncIterator[Fault]:
 
 @asynccontextmanager
 async def drained_pool(database: Database) -> AsyncIterator[Fault]:
-    """Every connection of the pool is in use and stays so."""
+    """Keep every connection of the pool in use, until the context exits."""
     async with AsyncExitStack() as held:
         for _ in range(database.limits.pool_size):
             await held.enter_async_context(database.session("AUTOCOMMIT"))
@@ -105,7 +105,7 @@ async def drained_pool(database: Database) -> AsyncIterator[Fault]:
 
 @asynccontextmanager
 async def stopped_at(point: Point, observer: Database) -> AsyncIterator[Fault]:
-    """Claims come to this point and wait there for a lock, until this is left."""
+    """Make claims wait for a lock at this point, until the context exits."""
     async with observer.session() as holder:
         key = {"schema": observer.schema}
         await holder.execute(text("SELECT pg_advisory_xact_lock(hashtext(:schema))"), key)
@@ -114,12 +114,12 @@ async def stopped_at(point: Point, observer: Database) -> AsyncIterator[Fault]:
             try:
                 yield fault
             finally:
-                await shielded(holder.commit())  # those who wait must go on before the trigger can
+                await shielded(holder.commit())  # waiting claims must go on before the trigger can
 
 
 @asynccontextmanager
 async def failing_at(point: Point, observer: Database) -> AsyncIterator[Fault]:
-    """Claims fail at this point as they would on a full disk (SQLSTATE 53100)."""
+    """Make claims fail at this point as on a full disk (SQLSTATE 53100)."""
     body = "RAISE EXCEPTION 'a fault of the drill' USING ERRCODE = '53100';"
     async with _trigger(point, observer, f"failing {point.words}", body) as fault:
         yield fault
@@ -127,7 +127,7 @@ async def failing_at(point: Point, observer: Database) -> AsyncIterator[Fault]:
 
 @asynccontextmanager
 async def deadlocked_at(point: Point, observer: Database, times: int = 2**31) -> AsyncIterator[Fault]:
-    """The first claims that come to this point are broken off as a deadlock's victim is (SQLSTATE 40P01)."""
+    """Abort claims at this point as a deadlock's victim (SQLSTATE 40P01), the first `times` times."""
     happened = f"{observer.schema}.fault_happened"
     body = (
         f"IF (SELECT last_value <= {times} FROM {happened}) "  # noqa: S608 - a sequence of our own
@@ -139,7 +139,7 @@ async def deadlocked_at(point: Point, observer: Database, times: int = 2**31) ->
 
 @asynccontextmanager
 async def slow_at(point: Point, observer: Database, seconds: float) -> AsyncIterator[Fault]:
-    """Claims take that long at this point."""
+    """Make claims sleep for `seconds` at this point."""
     async with _trigger(point, observer, f"slow {point.words}", f"PERFORM pg_sleep({seconds});") as fault:
         yield fault
 
@@ -150,7 +150,7 @@ async def _trigger(point: Point, observer: Database, name: str, body: str) -> As
     await _run(
         observer,
         f"CREATE SEQUENCE {schema}.fault_happened",
-        # A sequence counts whatever becomes of the transaction.
+        # A sequence counts even if the transaction is rolled back.
         f"CREATE FUNCTION {schema}.fault() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN PERFORM nextval('{schema}.fault_happened'); {body} RETURN NEW; END $$",
         f"CREATE {point.value.format(schema=schema)} FOR EACH ROW EXECUTE FUNCTION {schema}.fault()",

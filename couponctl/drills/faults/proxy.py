@@ -1,6 +1,6 @@
-"""A proxy on the wire to the server, which loses a message, or the answer to it, at the worst moment.
+"""A proxy in front of the server, which loses a message, or the answer to it, at the worst moment.
 
-No kill reaches the instant between a commit and its answer reliably; only the wire does.
+Terminating a backend does not reliably hit the instant between a commit and its answer; a proxy does.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ _CHUNK = 65536
 
 
 class Lost(Enum):
-    """What becomes of the message that is waited for."""
+    """What happens to the message with the marker."""
 
     REQUEST = "request lost"
-    """It never reaches the server, and the connection breaks."""
+    """The message never reaches the server, and the connection breaks."""
     ANSWER = "answer lost"
-    """The server acts on it, and the connection breaks before the answer."""
+    """The server acts on the message, and the connection breaks before the answer."""
     HANG = "timeout"
-    """The server acts on it, and the answer never comes."""
+    """The server acts on the message, and the answer never comes."""
 
 
 @dataclass
 class WireProxy:
-    """Passes everything on, until a message from the client holds the marker that it was told of."""
+    """Forwards everything until a message from the client contains the marker set by `lose`."""
 
     server: Server
-    """The way through the proxy."""
+    """The server, addressed through the proxy."""
     upstream: Host
     losses: int = 0
     _marker: bytes | None = None
@@ -50,17 +50,17 @@ class WireProxy:
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def lose(self, lost: Lost, marker: bytes, times: int = 1) -> None:
-        """Lose the next `times` messages that hold the marker."""
+        """Lose the next `times` messages that contain the marker."""
         self._lost, self._marker, self._left = lost, marker, times
 
     async def cut(self) -> None:
-        """Lose every connection, and take no new one."""
+        """Break every connection and accept no new one."""
         self.upstream = Host("/nonexistent", 1)
         for writer in tuple(self._open):
             writer.transport.abort()
 
     async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        """Serve one connection to its end."""
+        """Serve one connection until it closes."""
         try:
             server, to_server = await _connected(self.upstream)
         except OSError:
@@ -114,7 +114,10 @@ async def _connected(host: Host) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 @asynccontextmanager
 async def wire_proxy(server: Server) -> AsyncIterator[WireProxy]:
-    """A proxy in front of the first host that answers, on a private socket; it reads no encrypted wire."""
+    """Open a proxy to the first host that answers, on a private socket, without TLS: it could not read it.
+
+    Raises Unreachable if no host answers.
+    """
     upstream = await _first_that_answers(server)
     with tempfile.TemporaryDirectory(prefix="couponctl-") as directory:
         proxy = WireProxy(_in_plain_text(server, directory, upstream), upstream)

@@ -1,1 +1,1 @@
-"""What a drill leaves: its report, in words and files, compared, kept."""
+"""The report of a drill: as text and files, compared, and saved."""

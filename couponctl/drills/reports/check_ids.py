@@ -1,4 +1,4 @@
-"""The ids of checks in reports of before, which told checks apart by their sentences."""
+"""The ids of checks in old reports, which identified checks by their sentences."""
 
 from __future__ import annotations
 
@@ -100,5 +100,5 @@ def check_of(document: object) -> Check:
 def _id_of(promise: str) -> str:
     if _IN_TIME.fullmatch(promise):
         return "attack-in-time"
-    # A check that broke for one coupon of several names it behind its sentence.
+    # A check that failed for one coupon of several names it after its sentence.
     return _IDS.get(promise) or _IDS.get(re.sub(r" \(.*\)$", "", promise)) or promise

@@ -1,4 +1,4 @@
-"""Two runs side by side: what they were given, what held, who heard what, and how long it took."""
+"""Two runs side by side: parameters, checks, outcomes and times."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
     from couponctl.drills.reports.report import Report
 
 HELD, BROKEN = "held", "broken"
-"""What a row of a check says of a run."""
+"""The state of a check in one run."""
 
 _CHECKS = "checks"
 _NOTHING = "-"
-"""In place of a value that a run has not got."""
+"""In place of a value that a run does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fact of two runs, in values that JSON can hold; None for a run that has not got it."""
+    """One fact of two runs, as JSON values; None for a run that does not have it."""
 
     section: str
     """`run`, `checks`, `outcomes`, `latency`, `speed` or `pool`."""
     what: str
-    """A promise, or a name such as `pool_size`, `sold_out` or `claimed.p99`."""
+    """An expectation, or a name such as `pool_size`, `sold_out` or `claimed.p99`."""
     before: Any
     after: Any
     unit: str = ""
     """`ms` for a time."""
     said: tuple[str, str] = ("", "")
-    """What people are told instead of the two values, where that is more."""
+    """Shown instead of the two values, where it says more."""
     check: str = ""
     """The id of a check."""
 
     @property
     def percent(self) -> float | None:
-        """The change of a number in percent of what it was; None where there is no such thing."""
+        """The change in percent of the earlier number; None if there is none."""
         match self.before, self.after:
             case int() | float() as before, int() | float() as after if before:
                 return 100 * (after - before) / abs(before)
@@ -97,7 +97,7 @@ class Comparison:
 
     @property
     def told(self) -> tuple[Row, ...]:
-        """All other rows: what a reader wants to see one by one."""
+        """All other rows: those to show one by one."""
         return tuple(row for row in self.rows if row not in self.well)
 
     @property
@@ -115,7 +115,7 @@ class Comparison:
 
 
 def compare(before: Report, after: Report) -> Comparison:
-    """Of what the runs were given only what differs, of what came out everything."""
+    """Compare two runs: of what they were given only what differs, of the results everything."""
     given = _rows("run", _given(before), _given(after))
     rows = (
         *(row for row in given if row.before != row.after),
@@ -131,7 +131,7 @@ def compare(before: Report, after: Report) -> Comparison:
 
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:
-    """The two runs, then section by section what `compare` found; of the checks only what is not well."""
+    """Yield the two runs, then the rows by section, without the checks that held in both."""
     runs = {"before": comparison.before, "after": comparison.after}
     heads = [(when, safe(run.run_id), safe(run.drill), str(conclusion(run))) for when, run in runs.items()]
     yield from aligned(heads, "<<<<")
@@ -150,13 +150,13 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
 
 
 def _rows(section: str, before: Mapping[str, Any], after: Mapping[str, Any], unit: str = "") -> Iterator[Row]:
-    """A row for each key of either, those of `before` first."""
+    """Yield a row for each key of either, those of `before` first."""
     for what in {**before, **after}:
         yield Row(section, what, before.get(what), after.get(what), unit)
 
 
 def _check_rows(before: Report, after: Report) -> Iterator[Row]:
-    """By id, under the later run's promise: the sentence of a check may change from version to version."""
+    """Match checks by id, under the later run's wording: it may change from version to version."""
     promises = {check.id: check.promise for check in (*before.checks, *after.checks)}
     for row in _rows(_CHECKS, _checks(before), _checks(after)):
         yield replace(row, what=promises[row.what], check=row.what)
@@ -179,13 +179,13 @@ def _given(report: Report) -> dict[str, Any]:
 
 
 def _checks(report: Report) -> dict[str, str]:
-    """By id; one that stands there more than once must have held each time."""
+    """Return the state of each check by id; one that occurs more than once must have held each time."""
     broken = {check.id for check in report.broken}
     return {check.id: BROKEN if check.id in broken else HELD for check in report.checks}
 
 
 def _outcomes(report: Report, other: Report) -> dict[str, int]:
-    """What was heard in either run: nobody is a number, too."""
+    """Return the counts of all outcomes of either run; 0 where only the other has one."""
     heard = report.outcomes.keys() | other.outcomes.keys()
     return {outcome.value: report.outcomes.get(outcome, 0) for outcome in Outcome if outcome in heard}
 

@@ -20,7 +20,7 @@ LEVEL_GLYPHS = {True: "✔", False: SHORTFALL, None: "?"}
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """Its glyph stands for good, bad or in between; the word says it too."""
+    """A glyph for good, bad or in between; the word says it too."""
 
     glyph: str
     word: str
@@ -30,7 +30,7 @@ class Conclusion:
 
 
 def conclusion(*reports: Report) -> Conclusion:
-    """The verdict over the reports, and whether service levels were missed or could not be measured."""
+    """Return the verdict over the reports, and whether service levels were missed or not measured."""
     verdict = worst(reports)
     met = [level.met for report in reports for level in report.slos]
     unmet = [_levels(met.count(False), "missed"), _levels(met.count(None), "not measured")]
@@ -45,7 +45,7 @@ def _levels(count: int, what: str) -> str:
 
 
 def aborted_words(view: View) -> str:
-    """What is said of a drill that was broken off."""
+    """Describe a drill that was aborted."""
     return (
         f"aborted, {view.answered:,} of {view.total:,} answered" if view.total else "aborted before any claim"
     )

@@ -1,4 +1,4 @@
-"""JSON from files, read with types: what is not of the expected shape is refused, never guessed."""
+"""Typed reading of JSON from files: a value of another type is refused, never guessed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 _MOST = 1e15
 """No count or time of a drill comes near it; infinities and NaN are not within it either."""
 _DEEPEST = 8
-"""Values within values; what is nested without end could not be shown."""
+"""Maximum depth of nested values: endless nesting could not be shown."""
 
 
 class Facts:
-    """The fields of a JSON object. Each method raises Invalid where the value is of another type."""
+    """The fields of a JSON object. Each method raises Invalid if the value is of another type."""
 
     def __init__(self, document: object) -> None:
         self._fields = of(dict, document, "it")
@@ -28,7 +28,7 @@ class Facts:
         return None if self.anything(field) is None else self.one(field, kind)
 
     def given(self, field: str, kind: type[T], *, otherwise: T) -> T:
-        """For what reports of before did not say."""
+        """Return a field that old reports lack, or `otherwise`."""
         return self.one(field, kind) if field in self._fields else otherwise
 
     def number(self, field: str) -> float:
@@ -44,14 +44,14 @@ class Facts:
         return self.one(field, list)
 
     def anything(self, field: str) -> Any:
-        """Whatever JSON can hold and words can show, as long as it is there."""
+        """Return any JSON value that is not nested too deeply to be shown."""
         if field not in self._fields:
             raise _bad(field)
         return _shallow(self._fields[field], field, _DEEPEST)
 
 
 def of(kind: type[T], value: object, what: str) -> T:
-    """The value, which must be of exactly that type: to isinstance True is an int. Raises Invalid."""
+    """Return the value if it has exactly that type: for isinstance, True is an int. Raises Invalid."""
     if type(value) is not kind:
         raise _bad(what)
     return value
@@ -70,9 +70,9 @@ def whole(value: object, what: str) -> int:
 
 
 def flat(kind: type[T], document: object) -> T:
-    """The dataclass of plain values whose fields the document holds, among others. Raises Invalid."""
+    """Build a dataclass of plain values from a document, which may hold other fields too. Raises Invalid."""
     facts = Facts(document)
-    described = fields(cast("Any", kind))  # mypy has no word for "a dataclass"
+    described = fields(cast("Any", kind))  # mypy has no type for "a dataclass"
     return kind(**{each.name: _plain(facts.anything(each.name), each) for each in described})
 
 

@@ -1,7 +1,7 @@
 """Reports as JUnit XML, the format that CI systems read: a drill is a suite, a check is a case.
 
-After the schema of Jenkins' xUnit plug-in (junit-10.xsd). What XML 1.0 forbids, and all else that does not
-show, is spelled out by `present.safe`.
+After the schema of Jenkins' xUnit plug-in (junit-10.xsd). Characters that XML 1.0
+forbids, and all others that do not show, are spelled out by `present.safe`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from couponctl.drills.reports.report import Report
 
 CONCLUSION = "the drill comes to a conclusion"
-"""The case that holds no check, and errs where the verdict is INCONCLUSIVE."""
+"""The test case without a check; it is an error if the verdict is INCONCLUSIVE."""
 
 
 def junit(reports: Sequence[Report]) -> str:
@@ -81,7 +81,7 @@ def _problem(case: ET.Element, kind: str, message: str) -> None:
 
 
 def _count(element: ET.Element) -> None:
-    """Cases, and those that failed or erred, below the element."""
+    """Set the numbers of cases, failures and errors below the element."""
     element.set("tests", str(len(element.findall(".//testcase"))))
     element.set("failures", str(len(element.findall(".//failure"))))
     element.set("errors", str(len(element.findall(".//error"))))

@@ -1,6 +1,6 @@
 """Reports as Markdown for a pull request's comment: verdict, what broke, latencies; the rest folded away.
 
-Whatever is not ours stays text. Each character that Markdown, HTML, mentions or links could make something
+Untrusted values stay text. Each character that Markdown, HTML, mentions or links could make something
 of becomes a character reference, which no Markdown reads as structure (CommonMark 0.31, section 2.5).
 """
 
@@ -24,7 +24,7 @@ _MEANINGFUL = re.compile(r"[\\`*_{}\[\]<>|&~#@$:!^\"]|(?<=www)\.", re.IGNORECASE
 _LONGEST = 300
 """Characters of one value."""
 LONGEST_COMMENT = 65_536
-"""Characters that GitHub takes for a comment; `drill all` stays well below it."""
+"""Maximum length of a GitHub comment; `drill all` stays well below it."""
 
 
 def markdown(reports: Sequence[Report]) -> str:
@@ -124,7 +124,7 @@ def _check_row(check: Check) -> tuple[str, str, str, str]:
 
 
 def _table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Cells must be safe already."""
+    """Yield a table; the cells must be safe already."""
     yield _row(header)
     yield _row(["---:" if side == ">" else "---" for side in alignment])
     yield from map(_row, rows)
@@ -135,12 +135,12 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _code(text: str) -> str:
-    """Untrusted text where nobody is mentioned and nothing is linked."""
+    """Untrusted text that mentions nobody and links to nothing."""
     return f"<code>{_text(text)}</code>" if text else ""
 
 
 def _text(text: str) -> str:
-    """Untrusted text that Markdown and HTML take for nothing else, on one line and of bounded length."""
+    """Untrusted text that Markdown and HTML do not interpret, on one line and of bounded length."""
     whole = safe(text)
     short = whole if len(whole) <= _LONGEST else f"{whole[:_LONGEST]}…"
     return _MEANINGFUL.sub(lambda found: f"&#{ord(found[0])};", short)

@@ -21,14 +21,14 @@ class Spread:
     """One phase of many attempts, in milliseconds to the microsecond; percentiles are nearest-rank."""
 
     n: int
-    """Attempts of which the strategy could tell."""
+    """Attempts for which the strategy measured the phase."""
     mean: float
     p50: float
     p99: float
 
 
 def phases_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, Mapping[str, Spread]]:
-    """Phase -> its spread, in the order of `Phases`; phases that nobody could tell are left out."""
+    """Phase -> its spread, in the order of `Phases`; phases without a measurement are left out."""
     times: dict[Outcome, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for entry in entries:
         for phase, seconds in entry.phases._asdict().items():
@@ -41,6 +41,6 @@ def phases_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, Mapping[str, Sp
 
 
 def _spread(ordered: Sequence[float]) -> Spread:
-    # As exact as a file keeps them: read again, a report says the same.
+    # As precise as in a file, so that a report reads back the same.
     p50, p99 = (round(nearest_rank(ordered, share) or 0.0, 3) for share in (0.50, 0.99))
     return Spread(len(ordered), round(fmean(ordered), 3), p50, p99)

@@ -54,7 +54,7 @@ class Report:
     latency: Mapping[Outcome, Latency]
     histogram: Mapping[Outcome, Histogram]
     phases: Mapping[Outcome, Mapping[str, Spread]]
-    """Where the time went, as far as the strategy can tell."""
+    """Where the time went, as far as the strategy measures it."""
     recovered: int
     """Claims that got no answer and are in the ledger."""
     faults: tuple[Fault, ...]
@@ -66,7 +66,7 @@ class Report:
     elapsed: float
     """Seconds, clean-up included."""
     unfinished: str = ""
-    """Why nothing can be concluded, in words; empty when the final read happened."""
+    """Why nothing can be concluded, in words; empty if something can."""
     left_behind: str | None = None
     """A schema that could not be dropped."""
     unlogged: bool = False
@@ -92,19 +92,19 @@ class Report:
 
     @property
     def answers(self) -> int:
-        """How many attempts there were; each was answered, if only as unknown."""
+        """Number of attempts; each has an answer, if only `unknown`."""
         return sum(self.outcomes.values())
 
     @property
     def leading(self) -> Outcome | None:
-        """The outcome whose latency speaks for the run: claimed, or the most frequent where nobody won."""
+        """The outcome whose latency represents the run: claimed, or the most frequent if nobody won."""
         if Outcome.CLAIMED in self.latency:
             return Outcome.CLAIMED
         return max(self.latency, key=lambda outcome: self.latency[outcome].n, default=None)
 
     @property
     def claims_per_s(self) -> float | None:
-        """Claims won a second of the claim phase, to three decimals; None where there was none."""
+        """Claims won per second of the claim phase, to three decimals; None if the phase took no time."""
         won = self.outcomes.get(Outcome.CLAIMED, 0)
         return round(won / self.claim_phase, 3) if self.claim_phase else None
 
@@ -143,9 +143,9 @@ class Report:
 
     @classmethod
     def from_json(cls, document: object) -> Report:
-        """The report that `as_json` told of, but for its journal; fields of other names are left alone.
+        """Read a report from the JSON of `as_json`, without its journal; unknown fields are ignored.
 
-        The verdict is not read, it follows from the checks. Raises Invalid for what is no such document.
+        The verdict is not read: it follows from the checks. Raises Invalid for any other document.
         """
         facts = Facts(document)
         if facts.one("schema", int) != SCHEMA_VERSION:
@@ -188,7 +188,7 @@ def _spreads(phases: object) -> dict[str, Spread]:
 
 
 def _histograms(facts: Facts) -> dict[Outcome, Histogram]:
-    """Raises Invalid where other bounds were used: their buckets would be taken for ours."""
+    """Raises Invalid if other bounds were used: their buckets would be taken for ours."""
     histograms = {
         outcome: tuple(whole(count, "histogram") for count in of(list, counts, "histogram"))
         for outcome, counts in _by_outcome(facts, "counts")
@@ -212,7 +212,7 @@ def histogram_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, Histogram]:
 
 
 def _times_by_outcome(entries: Sequence[Entry]) -> dict[Outcome, list[float]]:
-    """Latencies in milliseconds, as exact as a file keeps them: read again, a report says the same."""
+    """Latencies in milliseconds, as precise as in a file, so that a report reads back the same."""
     times: dict[Outcome, list[float]] = defaultdict(list)
     for entry in entries:
         times[entry.outcome].append(round(entry.latency * 1000, 3))

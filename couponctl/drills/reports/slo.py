@@ -1,18 +1,18 @@
-"""Service levels: what the operator wants of the numbers, beyond the promises that every drill keeps.
+"""Service levels: limits that the operator sets for the figures of a run, beyond the drill's checks.
 
     METRIC OP VALUE     claimed.p99<250ms   errors=0   claims_per_s>=200   claim_phase<=1.5s
 
-OP is one of < <= > >= =. A time wants its unit, ms or s; a count or a rate has none. Metrics:
+OP is one of < <= > >= =. A time requires a unit, ms or s; a count or a rate has none. Metrics:
 
     OUTCOME.n                                 answers of that kind, such as sold_out.n
     OUTCOME.p50 .p90 .p95 .p99 .max           their latency, nearest rank
     errors                                    answers other than claimed, already_claimed, sold_out, not_found
-    claims_per_s                              claims won a second of the claim phase
+    claims_per_s                              claims won per second of the claim phase
     claim_phase                               time from the first intended start to the last answer
-    pool.peak_waiting, pool.acquire_failures  most who waited for a connection at once; who waited in vain
+    pool.peak_waiting, pool.acquire_failures  maximum waiting for a connection at once; acquire timeouts
 
-What was not measured is neither met nor missed: the percentile of an outcome that nobody heard, and
-everything where nobody claimed.
+What was not measured is neither met nor missed: the percentile of an outcome that did not occur, and
+everything if no claim was attempted.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Objective:
     metric: str
     operator: str
     limit: float
-    """Milliseconds where the metric is a time."""
+    """Milliseconds if the metric is a time."""
 
     def met_by(self, observed: float) -> bool:
         return OPERATORS[self.operator](observed, self.limit)
@@ -73,15 +73,15 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A service level held against a report."""
+    """A service level compared with a report."""
 
     objective: Objective
     observed: float | None
-    """To three decimals, as it is shown; None where there was nothing to measure; a time in milliseconds."""
+    """To three decimals, as it is shown; None if there was nothing to measure; a time in milliseconds."""
 
     @property
     def met(self) -> bool | None:
-        """None where there was nothing to measure."""
+        """None if there was nothing to measure."""
         return None if self.observed is None else self.objective.met_by(self.observed)
 
     @property
@@ -96,14 +96,14 @@ class Level:
 
     @classmethod
     def from_json(cls, document: object) -> Level:
-        """The level that `as_json` told of; whether it is met follows from it. Raises Invalid."""
+        """Read a level from the JSON of `as_json`; whether it is met follows from it. Raises Invalid."""
         facts = Facts(document)
         observed = None if facts.anything("observed") is None else facts.number("observed")
         return cls(parse(facts.one("expression", str)), observed)
 
 
 def parse(expression: str) -> Objective:
-    """An expression of the grammar above. Raises Invalid, with the closest metric where there is one."""
+    """Parse an expression of the grammar above. Raises Invalid, with the closest metric if there is one."""
     match = _GRAMMAR.fullmatch(expression)
     if match is None:
         raise _bad(expression, "write METRIC OP VALUE, such as claimed.p99<250ms or errors=0")

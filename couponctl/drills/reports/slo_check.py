@@ -1,4 +1,4 @@
-"""Service levels held against a report."""
+"""Service levels compared with a report."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from couponctl.drills.reports.slo import Objective
 
 _ANSWERS = {Outcome.CLAIMED, Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT, Outcome.NOT_FOUND}
-"""What a sale may say; anything else is an error to the user."""
+"""The regular answers of a sale; any other is an error to the user."""
 
 
 def held_to(report: Report, objectives: Iterable[Objective]) -> Report:
-    """The report with every objective held against it."""
+    """Return the report with every objective compared with it."""
     return replace(report, slos=tuple(_held(objective, report) for objective in objectives))
 
 
 def _held(objective: Objective, report: Report) -> Level:
     observed = _observed(objective.metric, report)
-    # What is judged is what is shown: nobody could make sense of a missed "<=250ms" beside 250.0 ms.
+    # The value that is shown is the one that is judged: a missed "<=250ms" beside 250.0 ms makes no sense.
     return Level(objective, None if observed is None else round(observed, 3))
 
 
 def _observed(metric: str, report: Report) -> float | None:
-    """None where there was nothing to measure."""
+    """None if there was nothing to measure."""
     if not report.outcomes:
         return None
     match metric.split("."):

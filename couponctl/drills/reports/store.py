@@ -1,6 +1,6 @@
-"""Runs of drills that are kept, a JSON file each, in a directory that never grows beyond its bounds.
+"""Saved runs of drills, one JSON file each, in a directory that never grows beyond its bounds.
 
-A file is named for its moment, drill and run, so that a listing is in order and says what is where:
+A file is named for its time, drill and run, so that a listing is in order and says what is where:
 
     20261120T210311.123456Z-flash-sale-0badcafe.json
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
-"""The shape of a file; a couponctl that changes it gives it the next number."""
+"""The version of the file format; every change of the format increments it."""
 
 MOST_RUNS = 500
 """`drill all` thirty times over; all of them are read in a tenth of a second."""
 MOST_BYTES = 50_000_000
-"""A run takes some five thousand: this is for those with a great deal to say."""
+"""A run takes about five thousand bytes; this bound is for unusually large ones."""
 
 _ABANDONED = 60.0
-"""Seconds after which nobody writes a file any more."""
+"""Seconds after which an unfinished file counts as abandoned."""
 
 _FILE = re.compile(
     r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-(?P<drill>[a-z][a-z0-9-]*)-(?P<run_id>[0-9a-f]+)\.(?P<state>json|new)"
@@ -51,10 +51,10 @@ _OTHER_PLACE = "Set XDG_STATE_HOME to another directory, of your own and with fr
 
 @dataclass(frozen=True, slots=True)
 class KeptRun:
-    """A run as it was kept; its report has no journal."""
+    """A saved run; its report has no journal."""
 
     at: datetime
-    """When it was kept; in UTC."""
+    """When it was saved, in UTC."""
     made_by: str
     """`cli` or `console`."""
     python: str
@@ -79,7 +79,7 @@ class KeptRun:
 
     @classmethod
     def from_json(cls, document: object) -> KeptRun:
-        """The run that `as_json` told of. Raises Invalid for anything else."""
+        """Read a run from the JSON of `as_json`. Raises Invalid for anything else."""
         facts = Facts(document)
         if facts.one("kept", int) != FORMAT:
             raise Invalid("saved run", "another version of couponctl wrote it")
@@ -98,27 +98,27 @@ class KeptRun:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Kept runs, newest first."""
+    """Saved runs, newest first."""
 
     runs: tuple[KeptRun, ...]
     skipped: int
-    """Files on the way that cannot be read: broken, or of another couponctl."""
+    """Unreadable files among them: broken, or of another version of couponctl."""
     more: bool
     """Whether there are older ones beyond the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file that bears the name of a run; nobody has looked into it."""
+    """A file with the name of a run; its content is not read yet."""
 
     path: Path
     drill: str
     run_id: str
     whole: bool
-    """Not while it is being written, and never where its writer was killed."""
+    """False while it is being written, and for good if its writer was killed."""
 
     def read(self) -> KeptRun:
-        """Raises Invalid where it holds no run, or another than its name says."""
+        """Read the run. Raises Invalid if the file holds no run, or another than its name says."""
         try:
             run = KeptRun.from_json(json.loads(self.path.read_bytes()))
         except (OSError, ValueError, RecursionError, Invalid) as exc:
@@ -133,7 +133,7 @@ class _File:
 
 
 class RunStore:
-    """The kept runs of one directory. Every method raises BadSettings where the directory is of no use."""
+    """The saved runs of one directory. Every method raises BadSettings if the directory is unusable."""
 
     def __init__(self, directory: Path, *, most_runs: int = MOST_RUNS, most_bytes: int = MOST_BYTES) -> None:
         self.directory = directory
@@ -141,7 +141,7 @@ class RunStore:
         self._most_bytes = most_bytes
 
     def keep(self, report: Report, *, made_by: str) -> KeptRun:
-        """Write the run, whole or not at all, for nobody else to read, and let the oldest go."""
+        """Save a run atomically, readable only by the user; delete the oldest ones beyond the bounds."""
         run = KeptRun(datetime.now(UTC), made_by, platform.python_version(), __version__, report)
         path = self.directory / run.file_name
         fresh = path.with_suffix(".new")
@@ -171,9 +171,9 @@ class RunStore:
         return Listing(tuple(runs), skipped, more=False)
 
     def find(self, name: str) -> KeptRun:
-        """The run whose id begins so; or `last`, `last~1` (the one before), `last~2`…
+        """Find the run whose id begins with `name`; or `last`, `last~1` (the one before), `last~2`…
 
-        Raises RunNotFound, and Invalid where several begin so or the file cannot be read.
+        Raises RunNotFound, and Invalid if several match or the file cannot be read.
         """
         if latest := _LATEST.fullmatch(name):
             before = int(latest["before"] or 0)
@@ -196,7 +196,7 @@ class RunStore:
         return (file for file in self._files() if file.whole)
 
     def _files(self) -> Sequence[_File]:
-        """Newest first; what bears another name, or is no file (a pipe would never end), is none of ours."""
+        """Return the files of runs, newest first; never a pipe or the like: reading it would not end."""
         with self._explained():
             try:
                 paths = sorted(self.directory.iterdir(), reverse=True)
@@ -211,7 +211,7 @@ class RunStore:
     def _prune(self) -> None:
         number = size = 0
         for file in self._files():
-            with suppress(OSError):  # somebody else may have removed it, and none is worth a complaint
+            with suppress(OSError):  # another process may have removed it, and no file is worth an error
                 facts = file.path.stat()
                 if file.whole:
                     number += 1
@@ -232,7 +232,7 @@ class RunStore:
 
 
 def default_directory() -> Path:
-    """Where runs are kept. Raises BadSettings for a user without a home."""
+    """Return the directory of saved runs. Raises BadSettings for a user without a home."""
     from platformdirs import user_state_path  # noqa: PLC0415 - only this one function needs it
 
     try:
@@ -242,7 +242,7 @@ def default_directory() -> Path:
 
 
 def run_rows(runs: Sequence[KeptRun]) -> Iterator[tuple[str, ...]]:
-    """A header, then a row a run, safe to print; the percentiles are those of the outcome beside them."""
+    """Yield a header, then a row per run, safe to print; percentiles are of the outcome beside them."""
     yield ("FINISHED", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S")
     for run in runs:
         report = run.report

@@ -95,7 +95,7 @@ def _doubts(report: Report) -> Iterator[str]:
 
 
 def scorecard_lines(reports: Sequence[Report]) -> Iterator[str]:
-    """One line a drill, and one for each service level."""
+    """Yield a line per drill, and one per service level."""
     rows = [_score(report) for report in reports]
     yield from aligned(rows, "<<>><")
     levels = [(report.drill, *_level_row(level)) for report in reports for level in report.slos]
@@ -147,7 +147,7 @@ def latency_rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 
 def phase_rows(report: Report) -> Iterator[tuple[str, ...]]:
-    """A header, then the mean time of each phase by outcome; phases that nobody could tell are left out."""
+    """A header, then the mean of each phase by outcome; phases without a measurement are left out."""
     told = {phase for phases in report.phases.values() for phase in phases}
     names = [phase for phase in Phases._fields if phase in told]
     yield ("mean of", *(name.replace("_", " ") for name in names))

@@ -1,1 +1,1 @@
-"""One module a mode, and the modal screens that lie over them."""
+"""One module per mode, and the modal screens on top of them."""

@@ -1,4 +1,4 @@
-"""Who claimed a coupon: page by page, and whether one user did."""
+"""The claimants of a coupon, page by page, and whether one user is among them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 PAGE = 500
-"""Claimants of one page."""
+"""Claimants per page."""
 
 
 class ClaimantsScreen(ModalScreen[None]):

@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 class ComparisonScreen(ModalScreen[None]):
-    """Every fact that two runs can be held against each other by."""
+    """All facts of two runs, side by side."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape,q", "dismiss", "Close")]
 

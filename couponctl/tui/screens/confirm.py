@@ -1,4 +1,4 @@
-"""Asking before anything is done that cannot be taken back."""
+"""A confirmation before anything irreversible is done."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Consent:
 
     agreed: bool
     typed: str | None = None
-    """The word that was asked for, as it was typed."""
+    """The required word, as the operator typed it."""
 
 
 class Confirm(ModalScreen[Consent]):
-    """A question with its consequences; where a word must be typed, nothing else agrees."""
+    """A question with its consequences; if a word is required, nothing else agrees."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape,n", "refuse", "No"),
@@ -43,7 +43,7 @@ class Confirm(ModalScreen[Consent]):
     def __init__(
         self, title: str, consequences: Sequence[str], *, word: str = "", action: str = "Yes"
     ) -> None:
-        """`word` is the name that must be typed, empty for a plain question.
+        """`word` is the name to type; empty for a plain question.
 
         Without an `action` nothing is asked: the operator reads and closes it.
         """
@@ -93,7 +93,7 @@ class Confirm(ModalScreen[Consent]):
         self._answer(Consent(agreed=False))
 
     def _answer(self, consent: Consent) -> None:
-        """Once: a second answer would be one to whatever lies below."""
+        """Answer only once: a second answer would go to the screen below."""
         if self.is_active:
             forget_what_was_typed(self)
             self.dismiss(consent)

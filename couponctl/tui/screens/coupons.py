@@ -42,13 +42,13 @@ if TYPE_CHECKING:
     from couponctl.tui.snapshot import Snapshot
 
 PAGE = 500
-"""Coupons of one page."""
+"""Coupons per page."""
 
 _MOST_TO_SORT = 50_000
-"""Claims among which the newest are looked for: there is no index on their age."""
+"""Maximum number of claims to look for the newest in: there is no index on their age."""
 
 _MOST_STOCK = 100
-"""Units that a rehearsal starts from; the form takes more."""
+"""Maximum stock that the form for a flash sale is opened with; the form accepts more."""
 
 _GAUGE = 12
 
@@ -64,7 +64,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which coupons, and in which order."""
+    """Which coupons to list, and in which order."""
 
     matching: str = ""
     sort: Sort = Sort.NAME
@@ -82,7 +82,7 @@ class Question:
 
 
 _NEWEST = Question(sort=Sort.CREATED)
-"""Where a coupon that was just created is, whatever its name."""
+"""The list in which a new coupon is found, whatever its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Listing:
 
     @property
     def count(self) -> str:
-        """How many coupons there are, or which of them these are."""
+        """The number of coupons, or the positions of those on this page."""
         before, here = PAGE * (len(self.question.starts) - 1), len(self.page.coupons)
         if self.page.next is not None:
             return f"{before + 1:,}-{before + here:,}, more: >"
@@ -103,20 +103,20 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """A coupon that was just created, until the cursor stands on it."""
+    """A coupon that was just created, until the cursor is on it."""
 
     coupon: Coupon
     question: Question
-    """What was shown then."""
+    """The question at that time."""
     beside: str | None
     """Where the cursor was."""
     version: int
-    """The listing that must know it."""
+    """The first version of the listing that must include it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """A coupon's newest claimants at so many claims."""
+    """The newest claimants of a coupon that has `claimed` claims."""
 
     name: str
     claimed: int
@@ -124,7 +124,7 @@ class Newest:
 
 
 class Coupons(ModeScreen):
-    """The table of coupons, and what concerns the one under the cursor."""
+    """The coupon table, and the details of the coupon under the cursor."""
 
     MODE = "coupons"
     AUTO_FOCUS = "#coupon-table"
@@ -165,9 +165,9 @@ class Coupons(ModeScreen):
         )
 
     def choose(self) -> tuple[Coupon, ...] | None:
-        """What a key acts on: the coupon just created, or the one under the cursor, if there is one.
+        """Return what a key acts on: the coupon just created, else the one under the cursor, if any.
 
-        None while another list was asked for than is shown: nobody could tell which row is meant.
+        None while the list shown is not the one asked for: it would be unclear which row is meant.
         """
         if self._fresh is not None and self._stays_for(self._fresh):
             return (self._fresh.coupon,)
@@ -183,7 +183,7 @@ class Coupons(ModeScreen):
 
     @property
     def coupon(self) -> Coupon | None:
-        """The one under the cursor."""
+        """The coupon under the cursor."""
         shown, selected = self._shown, self.table.selected
         if shown is None or selected is None:
             return None
@@ -216,7 +216,7 @@ class Coupons(ModeScreen):
         self._fresh = None if fresh is None else self._gone_to(fresh, listing)
 
     def _gone_to(self, fresh: Fresh, listing: Listing) -> Fresh | None:
-        """Bring the cursor to the coupon; itself, or where to look next, while it is not to be seen."""
+        """Move the cursor to the coupon; return None when done, else where to look next."""
         name = fresh.coupon.name
         if name in {coupon.name for coupon in listing.page.coupons}:
             self.table.select(name)
@@ -225,14 +225,14 @@ class Coupons(ModeScreen):
         if self._listing.failure or self._listing.version < fresh.version:
             return replace(fresh, beside=beside)
         if self.asked == _NEWEST:
-            return None  # somebody has removed it
+            return None  # it was removed meanwhile
         self.action_no_filter()
         self._ask(_NEWEST)
         self.notify(safe(f"{name} is not in that list: sorted by newest now"), markup=False)
         return Fresh(fresh.coupon, _NEWEST, beside, self._listing.poll_now())
 
     def _stays_for(self, fresh: Fresh) -> bool:
-        """The operator has neither moved the cursor nor asked for another list since."""
+        """Whether the operator has neither moved the cursor nor asked for another list since."""
         return self.asked == fresh.question and self.table.selected == fresh.beside
 
     @property
@@ -265,7 +265,7 @@ class Coupons(ModeScreen):
                 matching=asked.matching, sort=asked.sort, limit=PAGE, after=asked.starts[-1]
             )
         except CouponNotFound:
-            # The coupon that this page starts behind has gone, and its place in the order with it.
+            # The coupon after which this page starts was removed, and its place in the order with it.
             self._ask(replace(asked, starts=(None,)))
             page = await self.dependencies.sale.list(matching=asked.matching, sort=asked.sort, limit=PAGE)
             asked = self.asked
@@ -368,11 +368,11 @@ class Coupons(ModeScreen):
 
     def _tell_of_audit(self, words: str, tone: Tone) -> None:
         self.dependencies.events.add(words, command=("verify",), tone=tone)
-        if not self.query_one(IntegrityPane).size:  # there is no room for it
+        if not self.query_one(IntegrityPane).size:  # the pane has no room
             self.notify(safe(words), severity="information" if tone is Tone.GOOD else "error", markup=False)
 
     async def action_flash_sale(self) -> None:
-        """The drill with this coupon's stock and ten times as many users, as far as a rehearsal needs."""
+        """Open the drill's form for this coupon's stock, up to _MOST_STOCK, and ten times as many users."""
         chosen = self.choose()
         if chosen is None:
             return

@@ -1,4 +1,4 @@
-"""The parameters of a drill, in a form made from the drill's own definitions."""
+"""The form for a drill's parameters, made from the drill's own definitions."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Draft:
 
     drill: Drill[Any]
     given: Mapping[str, float] = field(default_factory=dict)
-    """Parameters; those that are not in it have their defaults, or follow from the others."""
+    """Parameters; missing ones have their defaults, or follow from the others."""
     strategy: str = STRATEGIES[0].name
     seed: int | None = None
-    """None draws one."""
+    """None to draw one."""
 
     @property
     def parameters(self) -> Parameters:
@@ -42,7 +42,7 @@ class Draft:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The same on the command line, without what is the default anyway."""
+        """The equivalent command line, without defaults."""
         words = ["drill", self.drill.name]
         for each in self.drill.parameters.described():
             if each.name in self.given and self.given[each.name] != each.default:
@@ -56,20 +56,20 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the operator made of a draft."""
+    """What the operator decided about a draft."""
 
     draft: Draft
     run: bool
-    """At once; otherwise it is kept for later."""
+    """Run it at once; otherwise it is kept for later."""
 
 
 class DrillForm(Form[Decision]):
-    """Edits a draft; what is left empty takes its default. Enter keeps it: no drill starts by that key."""
+    """Edits a draft; empty fields take their defaults. Enter only keeps it: no drill starts by that key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("ctrl+r", "run", "Run")]
 
     def __init__(self, draft: Draft, prefilled: Mapping[str, float] | None = None) -> None:
-        """`prefilled` holds parameters that a wish of the operator brings along."""
+        """`prefilled` holds parameters from where the form was opened, such as a coupon's stock."""
         self._drill = draft.drill
         names = " or ".join(strategy.name for strategy in STRATEGIES)
         fields = [_field(each, draft, prefilled or {}) for each in self._drill.parameters.described()]
@@ -94,7 +94,7 @@ class DrillForm(Form[Decision]):
         return Decision(self._draft(values), run)
 
     def _draft(self, values: Mapping[str, str]) -> Draft:
-        """Raises Invalid."""
+        """Make a draft of the values. Raises Invalid."""
         given = {
             each.name: _number(each, values[each.name])
             for each in self._drill.parameters.described()
@@ -118,7 +118,7 @@ def _field(parameter: Parameter, draft: Draft, prefilled: Mapping[str, float]) -
 
 
 def _digits(value: float) -> str:
-    """All of them: what is read back must be the same number."""
+    """Return all digits: the same number must be read back."""
     return str(value).removesuffix(".0")
 
 

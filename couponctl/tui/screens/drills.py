@@ -1,4 +1,4 @@
-"""Mode 2: the drills, and the one that runs."""
+"""Mode 2: the drills, and the running one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class Drills(ModeScreen):
-    """The catalogue beside the run."""
+    """The catalog beside the run."""
 
     MODE = "drills"
     AUTO_FOCUS = "#catalog-list"
@@ -55,7 +55,7 @@ class Drills(ModeScreen):
         super().__init__(dependencies)
         self._drafts = {drill.name: Draft(drill) for drill in DRILLS}
         self._glyphs: dict[str, str] = {}
-        """How each drill ended the last time."""
+        """The glyph of each drill's last verdict."""
 
     def panes(self) -> Iterable[Widget]:
         options = [Option(_entry(drill), id=drill.name) for drill in DRILLS]
@@ -74,11 +74,11 @@ class Drills(ModeScreen):
         self.run_worker(self._recall(), exit_on_error=False)
 
     async def _recall(self) -> None:
-        """The verdicts of earlier sessions."""
+        """Show the verdicts of earlier sessions."""
         try:
             listing = await asyncio.to_thread(self.dependencies.runs.list)
         except CouponctlError:
-            return  # the runs' own screen says why
+            return  # the screen of the runs shows why
         for run in reversed(listing.runs):
             self._note(run.report)
 
@@ -92,7 +92,7 @@ class Drills(ModeScreen):
 
     @property
     def drill(self) -> Drill[Any]:
-        """The one under the cursor."""
+        """The drill under the cursor."""
         return DRILLS[self.query_one(OptionList).highlighted or 0]
 
     def apply(self, snapshot: Snapshot) -> None:
@@ -115,11 +115,11 @@ class Drills(ModeScreen):
         self.query_one(EventPane).apply()
 
     def shows_end_of(self, name: str) -> bool:
-        """The operator sees by himself that this drill has ended, and how."""
+        """Whether the operator sees on this screen that the drill has ended, and how."""
         return self.is_active and self.drill.name == name
 
     def offer(self, name: str, prefilled: Mapping[str, float] | None = None) -> None:
-        """Bring a drill under the cursor and open its form."""
+        """Move the cursor to a drill and open its form."""
         self.query_one(OptionList).highlighted = self.query_one(OptionList).get_option_index(name)
         self.action_edit(prefilled)
 
@@ -153,7 +153,7 @@ class Drills(ModeScreen):
             self.notify("no drill is running")
 
     def _run(self, draft: Draft) -> None:
-        """Ask where the server is not the operator's own, then run."""
+        """Run the drill; ask first, unless the server is the private one."""
         settings = self.dependencies.settings
         if self.dependencies.runner.running:
             self.notify("a drill is already running: x aborts it", severity="warning")

@@ -1,4 +1,4 @@
-"""The whole event log, to read and to copy command lines from."""
+"""The whole event log, for reading and for copying command lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class EventsScreen(ModalScreen[None]):
-    """Every event of the session, the newest first."""
+    """Every event of the session, newest first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape,q", "dismiss", "Close"),
@@ -61,7 +61,7 @@ class EventsScreen(ModalScreen[None]):
 
     @on(DataTable.RowHighlighted)
     def _selection_moved(self) -> None:
-        # In full: the column may have had no room for it.
+        # In full: the column may be too narrow for it.
         self.query_one("#command", LiveText).show(literal(self._command and f"$ {self._command}"))
 
     @on(DataTable.RowSelected)

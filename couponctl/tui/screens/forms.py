@@ -1,4 +1,4 @@
-"""Modal forms: fields, the service's own sentence where it refuses, and nothing typed is lost."""
+"""Modal forms, which show the service's own sentence if it refuses, and lose nothing that was typed."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Field:
     initial: str = ""
     hint: str = ""
     optional: bool = False
-    """Empty means something, so that nobody is sent there to fill it in."""
+    """An empty value has a meaning, so the form does not put the focus there."""
 
 
 class Form(ModalScreen[T | None], Generic[T]):
-    """Collects values and acts on them; closes only when that worked, or on escape."""
+    """Collects values and acts on them; closes only on success or on escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "give_up", "Cancel")]
     AUTO_FOCUS = None
@@ -72,7 +72,7 @@ class Form(ModalScreen[T | None], Generic[T]):
                 yield Horizontal(*self.buttons(), classes="buttons")
 
     def buttons(self) -> Iterable[Button]:
-        """What can be done with the fields; Enter in one of them is the first."""
+        """Return the buttons; Enter in a field presses the first."""
         yield Button(self._action, id="submit", variant="primary", compact=True)
         yield Button("Cancel", id="cancel", compact=True)
 
@@ -81,19 +81,19 @@ class Form(ModalScreen[T | None], Generic[T]):
         self._box(wanted).focus()
 
     async def act(self, values: Mapping[str, str]) -> T:
-        """Do what the form is for. Raises CouponctlError, whose sentence the form then shows."""
+        """Perform the form's action. Raises CouponctlError, whose sentence the form then shows."""
         raise NotImplementedError
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#submit")
     def submit(self) -> None:
-        """Act on what stands in the fields now, whatever is pressed afterwards."""
+        """Act on the current values of the fields, whatever is pressed afterwards."""
         if self._busy:
             return
         values = {field.name: self._box(field).value for field in self._fields}
         self._turn_busy(True)
         self.query_one("#problem", LiveText).show(literal("…", Tone.DIM))
-        # Of the app: what was sent is not called back by closing the form, and its end is told of.
+        # A worker of the app: closing the form does not cancel what was sent, and its end is reported.
         self.app.run_worker(self._submit(values), group="forms", exit_on_error=False)
 
     @on(Button.Pressed, "#cancel")
@@ -129,14 +129,14 @@ class Form(ModalScreen[T | None], Generic[T]):
 
     @on(ScreenResume)
     def _close_if_done(self) -> None:
-        # Only from the top: Textual would close whatever else is there, such as the palette.
+        # Only if on top: Textual would close another screen that is, such as the palette.
         if self._result is not None and self.is_active:
             forget_what_was_typed(self)
             self.dismiss(self._result)
 
 
 def whole_number(what: str, text: str) -> int:
-    """Raises Invalid."""
+    """Parse a whole number. Raises Invalid."""
     digits = text.strip().replace(",", "").replace("_", "")
     if not digits.removeprefix("-").isdecimal() or len(digits) > 20:
         raise Invalid(what, f'"{text}" is not a whole number' if text.strip() else "is missing")

@@ -1,4 +1,4 @@
-"""What can be pressed here."""
+"""The keys of a screen."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 _OF_EVERY_SCREEN = ("app.focus_next", "app.focus_previous", "screen.copy_text")
-"""Actions of Textual itself: good to know, but last."""
+"""Actions of Textual itself: useful, but listed last."""
 
 
 def keys_of(app: App[Any], screen: Screen[Any]) -> tuple[tuple[str, str], ...]:
-    """Keys with their meanings, each meaning once: those of the mode, then of what has focus in it."""
+    """Return keys and meanings, each meaning once: the mode's first, then those of the focused widget."""
 
     def place(active: ActiveBinding) -> int:
         if active.binding.action in _OF_EVERY_SCREEN:

@@ -1,4 +1,4 @@
-"""What the four modes have in common."""
+"""The base of the four modes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ModeScreen(Screen[None]):
-    """A screen with the top bar and the footer, whose pollers run only while its mode is the current one."""
+    """A screen with top bar and footer, whose pollers run only while its mode is the current one."""
 
     MODE: ClassVar[str]
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012
@@ -40,7 +40,7 @@ class ModeScreen(Screen[None]):
         yield Footer()
 
     def panes(self) -> Iterable[Widget]:
-        """What is between top bar and footer."""
+        """Return the widgets between top bar and footer."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
@@ -62,5 +62,5 @@ class ModeScreen(Screen[None]):
 
     @property
     def database_is_silent(self) -> bool:
-        """What this screen shows of the database is old."""
+        """Whether what this screen shows of the database is stale."""
         return any(poller.stale for poller in self.pollers)

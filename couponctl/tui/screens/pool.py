@@ -38,7 +38,7 @@ _COLUMNS = (
 )
 
 _LONGEST_QUERY = 200
-"""Cells of a statement that any terminal could show beside the other columns."""
+"""Maximum width of a statement in cells: no terminal shows more beside the other columns."""
 
 _NOT_SHOWN = "no lock waits"
 
@@ -94,7 +94,7 @@ class Pool(ModeScreen):
             self._show(activity)
 
     def _note_commits(self, activity: Activity) -> None:
-        # Not the rollbacks: a pool that tries a connection out before it lends it rolls back each time.
+        # Without rollbacks: a pool that tests a connection before lending it rolls back each time.
         before, self._shown = self._shown, activity
         if before is not None and activity.at > before.at:
             commits = max(0, activity.commits - before.commits)
@@ -133,7 +133,7 @@ class Pool(ModeScreen):
 
 
 def _in_a_lock(backend: Backend, activity: Activity) -> bool:
-    """It waits for a lock, or somebody waits for it."""
+    """Whether the backend waits for a lock, or another one waits for it."""
     return backend.waits_for_lock or any(backend.pid in other.blocked_by for other in activity.backends)
 
 

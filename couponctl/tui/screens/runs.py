@@ -1,4 +1,4 @@
-"""Mode 4: the runs that were kept."""
+"""Mode 4: the saved runs."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ class Runs(ModeScreen):
 
     @property
     def database_is_silent(self) -> bool:
-        """It is not asked here: runs are files."""
+        """Always False: runs are files, the database is not queried here."""
         return False
 
     @property
     def run(self) -> KeptRun | None:
-        """The one under the cursor."""
+        """The run under the cursor."""
         return self._find(self.query_one(LiveTable).selected)
 
     def _find(self, run_id: str | None) -> KeptRun | None:
@@ -135,7 +135,7 @@ class Runs(ModeScreen):
         )
 
     def _when(self, at: datetime) -> str:
-        """The time of today, the day of earlier."""
+        """Return the time for a run of today, the date for an earlier one."""
         local, now = at.astimezone(), self.dependencies.now().astimezone()
         return f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%Y-%m-%d}"[2:]
 
@@ -180,7 +180,7 @@ class Runs(ModeScreen):
             self._marked = (*self._marked[-1:], run_id)
 
     def action_compare(self) -> None:
-        """The two that are marked, or the one that is and the one under the cursor; the earlier one first."""
+        """Compare both marked runs, or the marked one and that under the cursor; the earlier goes first."""
         wanted = dict.fromkeys((*self._marked, self.run.report.run_id if self.run else ""))
         runs = [run for run_id in list(wanted)[:2] if (run := self._find(run_id)) is not None]
         if len(runs) < 2:
@@ -197,7 +197,7 @@ class Runs(ModeScreen):
             return
         path = Path(f"couponctl-run-{run.report.run_id}.json")
         try:
-            path = path.absolute()  # which a directory that was removed meanwhile cannot tell
+            path = path.absolute()  # fails if the working directory was removed
             path.write_text(json.dumps(run.as_json(), indent=2) + "\n", "utf-8")
         except OSError as exc:
             self.notify(f"{path.name} cannot be written: {exc.strerror}", severity="error", markup=False)

@@ -1,4 +1,4 @@
-"""A text to read, in the words of the command line."""
+"""A text to read, worded as on the command line."""
 
 from __future__ import annotations
 

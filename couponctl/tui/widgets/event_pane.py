@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 _MOST_LINES = 3
-"""Of one event; ctrl+e shows the rest."""
+"""Maximum number of lines per event; ctrl+e shows the rest."""
 
 
 class EventPane(Pane):
-    """As many of the latest events as have room, the newest at the bottom."""
+    """As many of the latest events as fit, the newest at the bottom."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def gauge(value: float, whole: float, width: int) -> tuple[str, str]:
-    """The full and the empty part of a gauge; whatever is neither nothing nor all shows as neither."""
+    """Return the full and the empty part of a gauge; only 0 shows as empty, and only the whole as full."""
     if whole <= 0 or value <= 0 or width <= 0:
         return "", "─" * width
     full = min(width, round(width * value / whole))
@@ -42,7 +42,7 @@ _OTHER = ("░", Tone.BAD)
 
 
 def histogram_content(counts: Mapping[str, Histogram], width: int, height: int) -> Content:
-    """A bar for each bucket of latency, in it a mark for each outcome, and what the marks mean."""
+    """Return a bar per latency bucket, with a mark per outcome, and a legend of the marks."""
     totals = [sum(each[bucket] for each in counts.values()) for bucket in range(BUCKETS)]
     if not any(totals):
         return literal("no answers yet", Tone.DIM)
@@ -61,7 +61,7 @@ def histogram_content(counts: Mapping[str, Histogram], width: int, height: int) 
 
 
 def _window(totals: Sequence[int], height: int) -> range:
-    """The buckets that hold something, an empty one on either side; the slow ones where room is short."""
+    """Return the buckets with counts and an empty one on either side; the slowest ones if room is short."""
     held = [bucket for bucket, total in enumerate(totals) if total]
     first, last = max(0, held[0] - 1), min(len(totals) - 1, held[-1] + 1)
     return range(max(first, last + 1 - height), last + 1)
@@ -83,7 +83,7 @@ def _legend(outcome: str) -> Content:
 
 
 def figures_content(figures: Sequence[tuple[str, str, Tone]], width: int) -> Content:
-    """LiveText in columns, each above its name."""
+    """Return figures in columns, each above its name."""
     column = max(9, width // max(1, len(figures)))
     shown = figures[: max(1, width // column)]
     values = joined(*(literal(f"{value:^{column}}", _strong(tone)) for value, _, tone in shown))

@@ -1,4 +1,4 @@
-"""The integrity light: what the last audit of the ledger found."""
+"""The integrity pane: what the last audit of the ledger found."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class IntegrityPane(Pane):
-    """Green when the counters and the claims agreed the last time somebody looked."""
+    """Green if counters and claims agreed in the last audit."""
 
     def __init__(self) -> None:
         self._figures = LiveText(classes="fill")

@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
 _PADDING = 2
-"""Cells beside each column."""
+"""Cells of padding per column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column, and how much it matters where there is little room."""
+    """A column, and its rank where room is short."""
 
     title: str
     width: int
     right: bool = False
     grows: bool = False
-    """Takes the room that is left."""
+    """Takes the remaining room."""
     rank: int = 0
-    """The highest goes first; 0 never goes."""
+    """The highest is dropped first; 0 is never dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Pieces of text, each with its tone; whatever they hold, they are shown literally."""
+    """Pieces of text, each with its tone; they are shown literally."""
 
     pieces: tuple[tuple[str, Tone], ...]
 
@@ -48,7 +48,7 @@ def cell(text: str, tone: Tone = Tone.PLAIN) -> Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A thing with a name of its own, and its cells, one for each column."""
+    """A row with a key of its own, and one cell per column."""
 
     key: str
     cells: tuple[Cell, ...]
@@ -88,7 +88,7 @@ class LiveTable(DataTable[Text]):
                 self.move_cursor(row=position, animate=False)
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Bring the table to these rows."""
+        """Update the table to these rows."""
         selected = self.selected
         before, self._shown = self._shown, list(rows)
         for position in range(len(before), len(rows), -1):
@@ -122,7 +122,7 @@ class LiveTable(DataTable[Text]):
         self.scroll_to(y=top, animate=False)
 
     def _choose_cursor(self) -> None:
-        """Cells keep their colours under the cursor, but for the sixteen: reversed they are hard to read."""
+        """Keep cell colours under the cursor, except the ANSI colours: reversed they are hard to read."""
         self.cursor_foreground_priority = "css" if self.app.current_theme.ansi else "renderable"
 
     def _recolor(self, _theme: Theme) -> None:
@@ -152,7 +152,7 @@ class LiveTable(DataTable[Text]):
 
 
 def _fitting(columns: Sequence[Column], width: int) -> tuple[tuple[int, Column], ...]:
-    """The columns that have room, with their places among all; the growing one takes the rest."""
+    """Return the columns that fit, with their indexes; the growing one takes the remaining room."""
     kept = list(enumerate(columns))
     while _total(kept) > width and any(column.rank for _, column in kept):
         kept.remove(max(kept, key=lambda each: each[1].rank))

@@ -1,4 +1,4 @@
-"""A list to choose from, whose highlighted entry is seen without colours too."""
+"""A list to choose from, whose highlighted entry is visible without colours too."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _REVERSE = Style(reverse=True)
 
 
 class Options(OptionList):
-    """Reverses the entry where colours may not be there, or are the terminal's own.
+    """Reverses the highlighted entry if colours may be missing or are the terminal's own.
 
-    Textual leaves `text-style: reverse` of an option out.
+    Textual ignores `text-style: reverse` of an option.
     """
 
     def render_line(self, y: int) -> Strip:

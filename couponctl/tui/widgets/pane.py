@@ -1,4 +1,4 @@
-"""A framed part of a screen, which says when what it shows is old."""
+"""A framed part of a screen, which says when its content is stale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Pane(Vertical):
-    """A titled frame around widgets; `say_stale` puts a line of warning at its foot."""
+    """A titled frame around widgets; `say_stale` shows a warning at its foot."""
 
     def __init__(self, title: str, *inside: Widget, id: str) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id, classes="pane")
@@ -36,13 +36,13 @@ class Pane(Vertical):
             self.border_title = literal(title)
 
     def count(self, words: str) -> None:
-        """How much there is of it, in the lower border."""
+        """Show the number of items in the lower border."""
         if words != self._count:
             self._count = words
             self.border_subtitle = literal(words)
 
     def say_stale(self, words: str) -> None:
-        """Why it is old; empty for fresh."""
+        """Show why the content is stale; empty if it is fresh."""
         if words != self._stale:
             self._stale = words
             self.set_class(bool(words), "-stale")
@@ -63,5 +63,5 @@ class LiveText(Static):
 
 
 def _same(one: Content, other: Content) -> bool:
-    """Content compares by its text alone."""
+    """Whether both are equal, spans included: Content compares only its text."""
     return one.plain == other.plain and one.spans == other.spans

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PoolPane(Pane):
-    """The gauges of one pool; None where there is none now."""
+    """The gauges of one pool, or a text while there is no pool."""
 
     def __init__(self, title: str, *, id: str, absent: str = "") -> None:  # noqa: A002 - Textual's word
         self._figures = LiveText(classes="fill")

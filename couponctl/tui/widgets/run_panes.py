@@ -1,4 +1,4 @@
-"""A run of a drill, live or kept: figures, latencies, checks, who waited."""
+"""A run of a drill, live or saved: figures, latencies, checks, waits for a connection."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _NO_ERRORS = {
 
 
 class RunPane(Pane):
-    """How far the drill is, in figures."""
+    """The progress of a drill, in figures."""
 
     def __init__(self) -> None:
         self._figures = LiveText(classes="fill")
         super().__init__("Drill", self._figures, id="run")
 
     def describe(self, title: str, facts: Mapping[str, str]) -> None:
-        """A drill that has not run yet."""
+        """Show a drill that has not run yet."""
         self._turn("described", title)
         self._figures.show(lines(*_facts(facts, self._figures.size.width)))
 
@@ -75,7 +75,7 @@ def _progress(state: DrillState, width: int) -> Content:
         why = state.report.unfinished or next((c.promise for c in state.report.broken), "")
         word = joined(verdict, literal(f"  {why}" if why else ""))
     elif not state.running:
-        # A refusal may hold a statement to hand to somebody: it takes the room of the bar.
+        # A refusal may hold a statement to pass on: it takes the place of the bar.
         sentence = wrap(f"? {state.failure}", max(10, width - 2))
         return lines(
             figures_content(_figures(state), width), *(literal(each, Tone.WARN) for each in sentence)
@@ -127,7 +127,7 @@ class ChecksPane(Pane):
         super().__init__("Checks", VerticalScroll(self._figures, classes="fill"), id="checks")
 
     def apply(self, checks: Sequence[Check], *, more: bool) -> None:
-        """`more` says that others are still to be decided."""
+        """`more` is whether others are still undecided."""
         shown = [content for check in checks for content in _check(check, self._figures.size.width)]
         if more:
             shown.append(
@@ -150,7 +150,7 @@ def _check(check: Check, width: int) -> Iterator[Content]:
 
 
 class WaitingPane(Pane):
-    """Who waited for a connection, over the time of the drill."""
+    """How many claims waited for a connection, over the time of the drill."""
 
     def __init__(self) -> None:
         self._line = Sparkline()

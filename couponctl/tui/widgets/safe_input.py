@@ -1,4 +1,4 @@
-"""A line to type into, which shows whatever it is given without obeying it."""
+"""An input line that shows any text without letting it control the terminal."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class _Spelled(Highlighter):
-    """A sign for each character that controls a terminal; one for one, so that the cursor keeps its place."""
+    """Replaces each control character by one sign, so that the cursor keeps its place."""
 
     def highlight(self, text: Text) -> None:
         text.plain = "".join(c if safe(c) == c else "\N{REPLACEMENT CHARACTER}" for c in text.plain)
 
 
 class SafeInput(Input):
-    """An Input that is prefilled from the database, or pasted into; while it is `locked` it takes nothing."""
+    """An Input for text from the database or the clipboard; while it is `locked` it takes nothing."""
 
     locked = False
 
@@ -50,7 +50,7 @@ class SafeInput(Input):
         self._take(self.app.clipboard)
 
     def _take(self, pasted: str) -> None:
-        """One line, whatever blank ones are around it. Of several none: nobody could tell which was meant."""
+        """Insert one pasted line, ignoring blank ones; of several none: it is unclear which was meant."""
         written = [line for line in pasted.splitlines() if line.strip()]
         if self.locked or not written:
             return

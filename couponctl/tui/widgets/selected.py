@@ -1,4 +1,4 @@
-"""The coupon under the cursor: its stock, its speed, who got it last."""
+"""The coupon under the cursor: its stock, its rate, its newest claimants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SelectedPane(Pane):
         super().__init__("Selected", self._figures, id="selected")
 
     def apply(self, coupon: Coupon | None, rate: float, newest: Sequence[Claim] | None) -> None:
-        """`newest` is None where it is not known."""
+        """`newest` is None if it is not known."""
         if coupon is None:
             self._figures.show(literal("no coupon is selected", Tone.DIM))
             return

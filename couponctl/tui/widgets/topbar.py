@@ -1,4 +1,4 @@
-"""The line that all modes share: modes, the database, the pool, the running drill, the loop's lag."""
+"""The top line of all modes: modes, the database, the pool, the running drill, the event loop's lag."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TopBar(Horizontal):
         self.query_one("#badge", LiveText).show(self._badge(stale=False))
 
     def apply(self, snapshot: Snapshot, *, stale: bool) -> None:
-        """`stale` says that the database does not answer."""
+        """`stale` is whether the database does not answer."""
         narrow = self.screen.has_class("-narrow")
         badge = self._badge(stale=stale, brief=narrow)
         self.query_one("#badge", LiveText).show(badge)
@@ -58,11 +58,11 @@ class TopBar(Horizontal):
         words = f" {number} {mode.capitalize()} "
         if mode == self._mode:
             return literal(words, Tone.CURRENT)
-        # The words are ours, so this is the one place where markup may make a click mean something.
+        # The words are the program's own: only here may markup make a click mean something.
         return Content.from_markup(f"[@click=app.mode('{mode}')]{words}[/]")
 
     def _badge(self, *, stale: bool, brief: bool = False) -> Content:
-        """Whose data this is; where there is no room for the address, at least whether it is production."""
+        """Return the database's badge; without room for the address, at least whether it is production."""
         word = self._settings.environment
         light = literal("■ stale ", Tone.WARN) if stale else literal("● ", Tone.GOOD)
         named = (
@@ -89,6 +89,6 @@ def _health(snapshot: Snapshot, *, brief: bool) -> list[Content]:
 
 
 def _fitting(parts: Sequence[Content], width: int) -> list[Content]:
-    """As many of the first parts as have room."""
+    """Return as many of the first parts as fit."""
     ends = accumulate(part.cell_length + len(_GAP) for part in parts)
     return [part for part, end in zip(parts, ends, strict=True) if end - len(_GAP) <= width]
