@@ -1,4 +1,4 @@
-"""The `couponctl` script and `python -m couponctl`: the command line, quiet from its first moment on."""
+"""Entry point of the `couponctl` script and `python -m couponctl`; an early Ctrl-C shows no traceback."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Literal
 from couponctl.aio import signals
 
 _YOUNG = 10_000
-"""Objects after which the interpreter looks for garbage in circles.
+"""New objects after which the interpreter collects reference cycles.
 
-After 700, its own measure, it looks again and again at the same few hundred claims in flight: measured,
-`batched` with 500 of them is a tenth faster this way, and a start by some milliseconds.
+Its default (700 in Python 3.11) makes it scan the same few hundred claims in flight again and again:
+measured, `batched` with 500 of them is a tenth faster with this, and the start some milliseconds.
 """
 
 
 def main() -> None:
-    """Run the command line that the process was started with, and exit."""
+    """Run the command line of this process, and exit."""
     _open_closed_streams()
     signals.end_at_once()
     gc.set_threshold(_YOUNG)
@@ -27,23 +27,23 @@ def main() -> None:
         sys.exit("couponctl: its sentences are docstrings, which python -OO removes; leave out -OO")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a sentence is better crooked than lost
+            stream.reconfigure(errors="backslashreplace")  # better escaped than lost
     from couponctl.cli import run  # noqa: PLC0415 - a Ctrl-C while this loads must not show a traceback
 
     sys.exit(run(sys.argv[1:]))
 
 
 def _open_closed_streams() -> None:
-    """See to it that there are three standard streams, or the next file or socket would become one.
+    """Open the standard streams that are closed, or the next file or socket would become one.
 
-    Of a stdin that was closed nothing can be read, and to such a stdout nothing can be written: both fail,
-    as an answer must not be lost unnoticed. What is said to such a stderr is lost.
+    Reading from such a stdin and writing to such a stdout fail, so that no answer is lost unnoticed;
+    text written to such a stderr is lost.
     """
     for descriptor, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, mode)  # takes the lowest that is free: this one
+            os.open(os.devnull, mode)  # gets the lowest free descriptor: this one
     sys.stdin = sys.stdin or _stream(0, "r")
     sys.stdout = sys.stdout or _stream(1, "w")
     sys.stderr = sys.stderr or _stream(2, "w")

@@ -1,4 +1,4 @@
-"""What couponctl refuses to do to a database that the operator has marked."""
+"""What couponctl refuses to do to databases marked read-only or production."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ PRODUCTION = "production"
 
 
 def may_write(settings: Settings) -> None:
-    """Refuse where the context is read-only, or no host that takes writes is wanted.
-
-    Raises Guarded, BadSettings.
-    """
+    """Raise Guarded if the context is read-only, BadSettings if it accepts only hosts that take no writes."""
     if settings.read_only:
         raise Guarded(
             f"{settings.target.where} is marked read-only",
@@ -33,17 +30,17 @@ def may_write(settings: Settings) -> None:
 
 
 def name_to_type(settings: Settings) -> str:
-    """The database's name where it must be typed out to agree; empty where a yes is enough."""
+    """Return the database's name if it must be typed to confirm; empty if a yes is enough."""
     if isinstance(settings.target, Embedded) or settings.environment != PRODUCTION:
         return ""
     return settings.target.database
 
 
 def may_attack(settings: Settings, *, confirmed: str | None, agreed: bool) -> None:
-    """Refuse to drill or destroy where nobody has agreed to it; the embedded server is free for all.
+    """Raise Guarded unless a drill or destructive command is confirmed; the embedded server is exempt.
 
-    `agreed` is the answer to the question (--yes), `confirmed` the database's name typed out
-    (--confirm), which production wants. Raises Guarded.
+    `agreed` is a yes to the question (--yes), `confirmed` the typed name of the database (--confirm),
+    which production requires. Also raises as `may_write` does.
     """
     may_write(settings)
     if isinstance(settings.target, Embedded):

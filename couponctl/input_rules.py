@@ -1,4 +1,4 @@
-"""What may be stored, and what may be asked for; refused with Invalid before any SQL is sent."""
+"""Rules for values to store and values to look up; both raise Invalid before any SQL is sent."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import unicodedata
 from couponctl.errors import Invalid
 
 MAX_LENGTH = 255
-"""Characters of a coupon's name or a user id, as in the tables' varchar(255)."""
+"""Maximum characters of a coupon's name or a user id, as in the tables' varchar(255)."""
 
 MAX_AMOUNT = 2**31 - 1
 """The largest number that PostgreSQL's integer holds."""
 
 
 def check_amount(amount: int) -> None:
-    """An amount is a stock of at least one that the column can hold."""
+    """Raise Invalid unless the amount is at least 1 and fits the column."""
     if not 1 <= amount <= MAX_AMOUNT:
-        # A number of thousands of digits is refused by str() itself (CVE-2020-10735).
+        # str() itself refuses a number with thousands of digits (CVE-2020-10735).
         shown = str(amount) if abs(amount) < 10**20 else "that number"
         raise Invalid("amount", f"{shown} is not between 1 and {MAX_AMOUNT}")
 
 
 def check_written(what: str, value: str) -> None:
-    """A value about to be stored is 1 to 255 visible characters, and nobody trips over its ends."""
+    """Raise Invalid unless a value to store has 1 to 255 characters, no controls and no blanks around it."""
     if value.isascii() and value.isprintable() and 0 < len(value) <= MAX_LENGTH and value == value.strip():
-        return  # as nearly all are; the rest is looked at letter by letter
+        return  # nearly all are; the others are checked character by character
     check_asked(what, value)
     if not value.strip():
         raise Invalid(what, "is blank")
@@ -36,7 +36,7 @@ def check_written(what: str, value: str) -> None:
 
 
 def check_asked(what: str, value: str) -> None:
-    """A value to look for may be whatever an older database holds; NUL and surrogates no database can."""
+    """Raise Invalid for NUL or surrogates, which no database can hold; an older one may hold the rest."""
     if value.isascii() and "\0" not in value:
         return
     _refuse(what, value, {"Cs"}, ", which PostgreSQL cannot hold")
@@ -54,6 +54,6 @@ def _refuse(what: str, value: str, categories: set[str], why: str) -> None:
 
 def _named(character: str) -> str:
     if unicodedata.category(character) == "Cs":
-        # Bytes of the command line that are not UTF-8 arrive as these (PEP 383).
+        # Command-line bytes that are not UTF-8 arrive as surrogates (PEP 383).
         return "half a character, or bytes that are not UTF-8"
     return unicodedata.name(character, "a control character").lower()

@@ -1,4 +1,4 @@
-"""What the domain is made of: frozen facts that every floor above may pass around."""
+"""The domain's immutable data classes, shared by all floors above."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Outcome(StrEnum):
-    """How one attempt to claim ended; the words are the same in code, CLI, journals and JSON."""
+    """How one attempt to claim ended; code, CLI, journals and JSON use the same words."""
 
     CLAIMED = "claimed"
     ALREADY_CLAIMED = "already_claimed"
     SOLD_OUT = "sold_out"
     NOT_FOUND = "not_found"
     REFUSED = "refused"
-    """By a rule of the database's own."""
+    """By the database's own rules."""
     TIMED_OUT = "timed_out"
     POOL_EXHAUSTED = "pool_exhausted"
     UNAVAILABLE = "unavailable"
@@ -53,7 +53,7 @@ class Coupon:
     remaining_amount: int
     """Units left."""
     created_at: datetime | date | None
-    """None where the database does not tell, or tells of a time that is not in Python's calendar."""
+    """None if the database has no time, or one outside Python's calendar."""
 
     @property
     def claimed_amount(self) -> int:
@@ -65,7 +65,7 @@ class Coupon:
 
 
 class Sort(StrEnum):
-    """Orders in which coupons can be listed; the name decides between equals."""
+    """Orders in which coupons can be listed; ties are ordered by name."""
 
     NAME = "name"
     REMAINING = "remaining"
@@ -80,7 +80,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """What row-level security may keep from the role that asks."""
+    """What row-level security may hide from the connected role."""
 
     role: str
     coupons: bool
@@ -89,7 +89,7 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class CouponPage:
-    """Coupons in the order asked for; `next` goes into `after` for the page after it."""
+    """A page of coupons in the requested order; pass `next` as `after` for the following page."""
 
     coupons: tuple[Coupon, ...]
     next: str | None
@@ -98,7 +98,7 @@ class CouponPage:
 
 @dataclass(frozen=True, slots=True)
 class Claimants:
-    """A coupon with a page of those who claimed it, by user id; `next` goes into `after`."""
+    """A coupon with a page of its claimants, ordered by user id; pass `next` as `after`."""
 
     coupon: Coupon
     claimed_by: tuple[str, ...]
@@ -108,15 +108,15 @@ class Claimants:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One unit, and who has it."""
+    """One user's unit of a coupon."""
 
     user_id: str
     created_at: datetime | date | None
-    """None where the database does not tell, or tells of a time that is not in Python's calendar."""
+    """None if the database has no time, or one outside Python's calendar."""
 
 
 class Phases(NamedTuple):
-    """Where one attempt spent its time, in seconds; None where the strategy cannot tell."""
+    """Where one attempt spent its time, in seconds; None where the strategy does not measure it."""
 
     pool_wait: float | None = None
     lock_wait: float | None = None
@@ -126,26 +126,26 @@ class Phases(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """The client's pool of connections at one moment; times in milliseconds."""
+    """The client's connection pool at one moment; times in milliseconds."""
 
     size: int
     in_use: int
     idle: int
     waiting: int
-    """Tasks waiting for a connection: all are lent, or enough claims on their coupon have one."""
+    """Tasks waiting for a connection: all are lent, or their coupon has its maximum."""
     peak_in_use: int
     peak_waiting: int
     acquires: int
     acquire_failures: int
-    """Checkouts that gave up waiting."""
+    """Acquires that timed out."""
     acquire_p50_ms: float | None
-    """Over the last minute, and at most its last thousand checkouts; None without any."""
+    """Over the last minute's acquires, at most the last 1000; None without any."""
     acquire_p99_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStats:
-    """The server at one moment, as seen by the role that asks."""
+    """The server at one moment, as seen by the connected role."""
 
     version: str
     backends: int
@@ -158,40 +158,37 @@ class ServerStats:
     own_backends: int
     """Backends opened by couponctl, this command's included."""
     hidden: Hidden | None = None
-    """Of the ledger, not of the backends."""
+    """Hidden rows of the ledger, not backends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One connection of a client, as the server sees it at one moment and the role that asks may know it."""
+    """One client connection at one moment, as far as the connected role may see it."""
 
     pid: int
     application: str
-    """What the client calls itself; anything at all."""
+    """The client's application_name: untrusted text."""
     user: str
-    """The role; empty for a process of the server itself, which is listed only where it blocks a client."""
+    """The role; empty for a process of the server itself, which is listed only if it blocks a client."""
     state: str
-    """PostgreSQL's word for it, such as `idle in transaction`; empty where hidden."""
+    """PostgreSQL's state, such as `idle in transaction`; empty if hidden."""
     wait: str
-    """What it waits for, such as `Lock:transactionid`; empty where it does not wait, or hidden."""
+    """What it waits for, such as `Lock:transactionid`; empty if it does not wait, or hidden."""
     age: float | None
-    """Seconds: of its wait for a lock; without one, of its statement; without one, of its state.
-
-    None where hidden.
-    """
+    """Seconds in its lock wait, else in its statement, else in its state; None if hidden."""
     query: str | None
-    """How the statement that it works at begins, or the last one that it worked at; None where hidden."""
+    """The beginning of its current or last statement; None if hidden."""
     blocked_by: tuple[int, ...] = ()
-    """Those that it waits for, by pid; 0 stands for a prepared transaction, which has no process."""
+    """Pids of the backends that it waits for; 0 stands for a prepared transaction, which has no process."""
 
     @property
     def own(self) -> bool:
-        """Opened by couponctl."""
+        """Whether couponctl opened it."""
         return self.application.startswith("couponctl/")
 
     @property
     def hidden(self) -> bool:
-        """The role that asks may not see what it does; pg_read_all_stats would let it."""
+        """Whether the connected role may not see what it does; pg_read_all_stats would allow it."""
         return self.query is None
 
     @property
@@ -205,38 +202,38 @@ class Activity:
 
     stats: ServerStats
     backends: tuple[Backend, ...]
-    """Without the one that looked; first those who block, those who wait, those who work, longest first."""
+    """All but the one that asks: blockers, lock waits, active, in transaction, others; each longest first."""
     truncated: bool
-    """There are more backends than are listed."""
+    """There are more backends than listed."""
     commits: int
-    """Transactions since the database's counters began; a backend adds its own about once a second."""
+    """Commits since the database's counters were reset; a backend reports its own about once a second."""
     rollbacks: int
-    """The same; a pool that tries a connection out before it lends it rolls back each time."""
+    """Rollbacks, counted the same way; a pool that pings connections before lending them adds one each."""
     at: float
-    """The moment, in seconds of the monotonic clock: two of them make a rate of the counters."""
+    """Seconds of the monotonic clock, to compute rates from two snapshots of the counters."""
 
     @property
     def hidden(self) -> int:
-        """Listed backends of which the role that asks may not see what they do."""
+        """Number of listed backends whose activity is hidden from the connected role."""
         return sum(backend.hidden for backend in self.backends)
 
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """One who makes others wait for a lock, or one who waits: a row of a forest, in the order of reading."""
+    """A backend that blocks others or waits for a lock: one row of a forest, in depth-first order."""
 
     pid: int
     """0 stands for the prepared transactions."""
     backend: Backend | None
-    """None for prepared transactions, and for who has left meanwhile."""
+    """None for prepared transactions, and backends that have disconnected since."""
     depth: int
-    """0 waits for nobody, and the others for the last row above that is one less deep."""
+    """0 for a root; a deeper row waits for the nearest row above that is one less deep."""
     below: int | None
-    """The pid of that row; a backend that waits for several stands only there."""
+    """The pid of that row, None for a root; a backend that waits for several has only one."""
 
     @property
     def circular(self) -> bool:
-        """It waits for who waits for it, and stands here because a circle has no beginning."""
+        """Whether it is a root because it is in a cycle of waits, which has no beginning."""
         return self.below is None and self.backend is not None and bool(self.backend.blocked_by)
 
 
@@ -246,9 +243,9 @@ class FindingKind(StrEnum):
     OVERSOLD = "oversold"
     """More claims than units."""
     OVERSTATED_STOCK = "overstated_stock"
-    """The counter says more are left than are unclaimed: it will oversell."""
+    """The stock exceeds the unclaimed units: the coupon will be oversold."""
     LOST_STOCK = "lost_stock"
-    """The counter says fewer are left than are unclaimed: units that nobody can get."""
+    """The stock is less than the unclaimed units: nobody can claim the difference."""
     NEGATIVE_STOCK = "negative_stock"
     DUPLICATE_CLAIM = "duplicate_claim"
     ORPHAN_CLAIM = "orphan_claim"
@@ -260,29 +257,29 @@ class Finding:
     """One thing that is wrong with the ledger."""
 
     coupon: str | None
-    """None where it concerns the whole database."""
+    """None if it concerns the whole database."""
     kind: FindingKind
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The ledger held against the counters, in one snapshot of the database."""
+    """The counters compared with the claims, in one snapshot of the database."""
 
     coupons: int
     claims: int
     findings: tuple[Finding, ...]
     not_told: tuple[str, ...] = ()
-    """Rules of the tables of which unknown whether they hold, and why."""
+    """Rules of the tables that could not be judged, and why."""
     hidden: Hidden | None = None
-    """The role saw a part of the ledger only: what balances needs all of it and was not judged."""
+    """Set if the role may see only part of the ledger; findings that need the hidden part are left out."""
 
     @property
     def ok(self) -> bool:
-        """All was seen, and nothing is wrong."""
+        """Nothing is wrong, and the role saw everything."""
         return not self.findings and self.hidden is None
 
     @property
     def inconclusive(self) -> bool:
-        """Nothing is wrong with what was seen, and not all was seen."""
+        """Nothing is wrong, but the role may not have seen everything."""
         return not self.findings and self.hidden is not None

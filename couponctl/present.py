@@ -1,4 +1,4 @@
-"""From models to words: the one-line texts and rows that the command line and the console share."""
+"""Models as text: the lines and rows that the command line and the console share."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     )
 
 _NARROW = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("✔✘●■·×–…")
-"""ASCII and our own glyphs: a cell each, which need not be looked up."""
+"""ASCII and our own glyphs: each takes one cell, without a look-up."""
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def safe(text: str) -> str:
-    r"""Untrusted text with every invisible or controlling character spelled out.
+    r"""Return untrusted text with every invisible or control character escaped.
 
     Terminal escapes, bidi controls, zero-width characters, line breaks and lone surrogates become
-    `\u{1b}` and the like (CWE-150, CVE-2021-42574); all else stays as it is, on one line.
+    `\u{1b}` and the like (CWE-150, CVE-2021-42574); the rest is unchanged. The result is one line.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -41,7 +41,7 @@ def safe(text: str) -> str:
 
 
 def command_line(words: Sequence[str]) -> str:
-    r"""How bash and zsh are told these words; `$'\x1b'` and the like where one could not be seen."""
+    r"""Quote the words for bash and zsh; one with unprintable characters is written as `$'\x1b'`."""
     return " ".join(map(_shell_word, words))
 
 
@@ -60,16 +60,16 @@ def counted(number: int, noun: str) -> str:
 
 
 def cells(text: str) -> int:
-    """How many terminal cells a safe text takes."""
+    """Return the terminal cells that a safe text takes."""
     if _NARROW.issuperset(text):
         return len(text)
-    from wcwidth import width  # noqa: PLC0415 - most texts do without it
+    from wcwidth import width  # noqa: PLC0415 - most texts do not need it
 
     return width(text, control_codes="ignore")
 
 
 def aligned(rows: Sequence[Sequence[str]], alignment: str) -> Iterator[str]:
-    """Rows of safe texts as lines of equal columns; `alignment` has a `<` or `>` for each column."""
+    """Yield rows of safe texts as lines with aligned columns; `alignment` has a `<` or `>` per column."""
     widths = [max((cells(row[column]) for row in rows), default=0) for column in range(len(alignment))]
     for row in rows:
         padded = (
@@ -84,7 +84,7 @@ def stock_state(coupon: Coupon) -> str:
 
 
 def moment(when: datetime | date | None) -> str:
-    """To the second, in UTC (Z); without that letter where the database does not know the time zone."""
+    """Return the time to the second, in UTC with a Z; without the Z if its time zone is unknown."""
     if when is None:
         return "unknown"
     if not isinstance(when, datetime):
@@ -102,7 +102,7 @@ def stock_line(coupon: Coupon) -> str:
 
 
 def claim_words(coupon: str, user: str, claim: Claim | None) -> str:
-    """Whether the user got it; `claim` is None where not."""
+    """Say whether the user has a claim; `claim` is None if not."""
     if claim is None:
         return f"✘ {safe(user)} has not claimed {safe(coupon)}"
     return f"✔ {safe(user)} claimed {safe(coupon)} at {moment(claim.created_at)}"
@@ -123,7 +123,7 @@ def finding_line(finding: Finding) -> str:
 
 
 def audit_words(audit: Audit) -> str:
-    """What an audit came to."""
+    """Summarise an audit in one line."""
     scope = f"{counted(audit.coupons, 'coupon')}, {counted(audit.claims, 'claim')}"
     if audit.findings:
         word = f"the ledger does not balance: {counted(len(audit.findings), 'finding')}"
@@ -135,7 +135,7 @@ def audit_words(audit: Audit) -> str:
 
 
 def sight_words(hidden: Hidden) -> str:
-    """Why what was said is not all there may be."""
+    """Say what row-level security may have hidden."""
     kept = {(True, False): "coupons", (False, True): "claims"}.get((hidden.coupons, hidden.claims))
     kept = kept or "coupons and claims"
     return f"as far as role {safe(hidden.role)} may see: row-level security hides {kept} from it"
@@ -152,7 +152,7 @@ def stats_lines(pool: PoolStats, server: ServerStats) -> Iterator[str]:
 
 
 def hidden_line(backends: int) -> str:
-    """Why so many listed backends say nothing of themselves."""
+    """Say why the activity of so many listed backends is not shown."""
     return f"hidden  what {counted(backends, 'backend')} of other roles do: pg_read_all_stats would show it"
 
 
@@ -164,7 +164,7 @@ _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def span(seconds: float) -> str:
-    """How long something lasts, rounded down: `0.8 s`, `2 min`, `3 h`, `1 d`."""
+    """Return a duration in words, rounded down: `0.8 s`, `2 min`, `3 h`, `1 d`."""
     for size, unit in _SPANS:
         if seconds >= size:
             return f"{int(seconds / size)} {unit}"
@@ -172,9 +172,9 @@ def span(seconds: float) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """A safe text in that many terminal cells at most, one at least; what lacks something ends in `…`.
+    """Cut a safe text to at most `width` terminal cells (at least one); a shortened text ends in `…`.
 
-    No letter is parted from its marks.
+    Letters keep their combining marks.
     """
     if cells(text) <= width:
         return text
@@ -185,21 +185,21 @@ def cut(text: str, width: int) -> str:
             break
         ends.append(ends[-1] + len(grapheme))
     while cells(shown := f"{text[: ends.pop()]}…") > width:
-        pass  # in nonsense, such as marks without a letter, the whole can be wider than its parts
+        pass  # in malformed text, such as marks without a letter, the whole can be wider than its parts
     return shown
 
 
 def _graphemes(text: str) -> Iterable[str]:
-    """What a reader takes for characters: a letter with its marks is one."""
+    """Split text into visible characters: a letter with its marks is one."""
     if _NARROW.issuperset(text):
         return text
-    from wcwidth import iter_graphemes  # noqa: PLC0415 - most texts do without it
+    from wcwidth import iter_graphemes  # noqa: PLC0415 - most texts do not need it
 
     return iter_graphemes(text)
 
 
 def backend_row(backend: Backend, query_width: int) -> tuple[str, ...]:
-    """Pid, application, user, state, wait, age, query: safe texts, the query in that many cells at most."""
+    """Return pid, application, user, state, wait, age, query (at most `query_width` cells) as safe texts."""
     return (
         str(backend.pid),
         safe(backend.application),
@@ -212,18 +212,18 @@ def backend_row(backend: Backend, query_width: int) -> tuple[str, ...]:
 
 
 def query_words(backend: Backend, width: int) -> str:
-    """The statement on one line of that many cells at most."""
+    """Return the statement on one line of at most `width` cells."""
     if backend.query is None:
         return cut("hidden from this role", width)
     return cut(safe(" ".join(backend.query.split())), width)
 
 
 _NAMED = 3
-"""Blockers that are named in a line; in a queue everybody waits for all that came before."""
+"""Maximum number of blockers named in a line; in a lock queue, each backend waits for all before it."""
 
 
 def blocking_line(row: Blocking, query_width: int = 60) -> str:
-    """Who blocks or waits, for how long and at what, indented by its depth; one line of safe text."""
+    """Return who blocks or waits, how long and in which statement: a safe line, indented by depth."""
     indent = "  " * row.depth
     if row.backend is None:
         return f"{indent}{_process(row.pid)}{', which has disconnected' if row.pid else ''}"

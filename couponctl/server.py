@@ -1,4 +1,4 @@
-"""From settings to a server that answers: the embedded one is started, and kept as long as it is used."""
+"""From settings to a running server: the embedded one is started, and stays up while in use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def server_for(settings: Settings) -> Iterator[Server]:
-    """The server that the settings name; BadSettings or Unreachable where an embedded one will not start."""
+    """Yield the settings' server. Raises BadSettings or Unreachable if the embedded one does not start."""
     match settings.target:
         case Server() as server:
             yield server
@@ -27,7 +27,7 @@ def server_for(settings: Settings) -> Iterator[Server]:
 
 @contextmanager
 def kept_up(settings: Settings) -> Iterator[tuple[int, ...]]:
-    """What a child process must inherit to use that server, even longer than its parent does."""
+    """Yield the descriptors that a child must inherit to use the server, even after its parent ends."""
     match settings.target:
         case Server():
             yield ()

@@ -1,4 +1,4 @@
-"""`CouponService`: every question and every action, for the command line, the console and the drills."""
+"""`CouponService`: all queries and actions, for the command line, the console and the drills."""
 
 from __future__ import annotations
 
@@ -55,40 +55,41 @@ R = TypeVar("R")
 class Attempt(NamedTuple):
     """One user's attempt to claim one coupon, and how it ended.
 
-    A tuple, as `Phases` is: a batched claim makes little else, and a frozen dataclass takes twice as long.
+    A tuple, like `Phases`: a batched claim creates little else, and a frozen dataclass takes twice as long.
     """
 
     name: str
     user_id: str
     outcome: Outcome
     refusal: CouponctlError | None = None
-    """Why it is not CLAIMED, in words; None when it is."""
+    """The error that explains why it is not CLAIMED; None if it is."""
     phases: Phases = Phases()
     resolved: bool = False
-    """An answer was lost, and this one comes from making the same claim again."""
+    """The first answer was lost, and this one comes from repeating the claim."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a claim is tried again after a lost answer or a deadlock, and the wait between, in seconds.
+    """How a claim is retried after a lost answer or `Contended`, such as a deadlock; delays in seconds.
 
-    The wait doubles from `base_delay` to `max_delay` and is drawn with full jitter, after M. Brooker,
-    "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
+    The n-th wait is random, up to `base_delay` * 2**n and at most `max_delay`: exponential backoff with
+    full jitter, after M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
     """
 
     attempts: int = 5
+    """Maximum number of attempts, including the first."""
     base_delay: float = 0.05
     max_delay: float = 2.0
 
     def wait(self, failures: int) -> float:
-        """Seconds to wait after that many failures."""
+        """Return a random number of seconds to wait after that many failures."""
         return random.uniform(0, min(self.max_delay, self.base_delay * 2**failures))  # noqa: S311 - jitter
 
 
 RETRY_POLICY = RetryPolicy()
 
 _CHUNK = 1000
-"""Users of one batch in a bulk grant; nobody waits for the first of them."""
+"""Users per batch of `claim_many`; no single user is waiting for an answer."""
 
 
 class CouponService:
@@ -102,7 +103,7 @@ class CouponService:
         retry_policy: RetryPolicy = RETRY_POLICY,
         may_write: Callable[[], None] = lambda: None,
     ) -> None:
-        """`may_write` raises where nothing may be written."""
+        """`may_write` raises if nothing may be written."""
         self.database = database
         self.strategy = strategy
         self._claim_once = strategy.on(database)
@@ -110,16 +111,16 @@ class CouponService:
         self._may_write = may_write
 
     async def warm(self) -> None:
-        """Open every connection, have it claim what is not there, and count from here.
+        """Open every connection, make as many claims on missing coupons, and reset the statistics.
 
-        So no claim of a storm pays for a login, or is the first whose SQL the client or the server sees.
+        So no claim of a storm pays for a login, or for SQL that client or server see for the first time.
         """
         each = range(self.database.limits.pool_size)
         await gather_all(*(self._rehearse(f"no coupon {number}") for number in each))
         await self.database.warm()
 
     async def _rehearse(self, name: str) -> None:
-        with suppress(CouponctlError):  # what is wrong shows when it counts
+        with suppress(CouponctlError):  # the first real claim will report it
             await self._claim_once(name, "nobody")
 
     async def create(self, name: str, amount: int) -> Coupon:
@@ -148,11 +149,11 @@ class CouponService:
         raise replace(taken, what=f'the coupon "{name}"')
 
     async def claim(self, name: str, user_id: str) -> Attempt:
-        """Claim one unit for one user; the sale's refusals and a failing database are answers too.
+        """Claim one unit for one user; refusals and a failing database are outcomes, not errors.
 
-        A lost answer is resolved by making the same claim again on another connection: its lock waits
-        for the lost one to end, and one claim a user makes it safe. ALREADY_CLAIMED then means that
-        the user has it, be it from the lost claim or from before. Raises Invalid, Misconfigured, Guarded.
+        A lost answer is resolved by repeating the claim on another connection: its lock waits for the lost
+        transaction to end, and the limit of one claim per user makes it safe. ALREADY_CLAIMED then means
+        that the user has it, from the lost claim or an earlier one. Raises Invalid, Misconfigured, Guarded.
         """
         self._may_write()
         check_asked("coupon name", name)
@@ -167,9 +168,9 @@ class CouponService:
         return Attempt(name, user_id, outcome, refusal, phases, resolved=resolved)
 
     async def _with_retries(self, work: Callable[..., Awaitable[R]], *about: object) -> tuple[R, bool]:
-        """The result of work that may be done again, and whether a lost answer was resolved by that.
+        """Return the result of repeatable work, and whether repeating it resolved a lost answer.
 
-        Raises Unavailable: OutcomeUnknown where an answer was lost and no try brought another.
+        Raises Unavailable: OutcomeUnknown if an answer was lost and no retry brought one.
         """
         unknown: OutcomeUnknown | None = None
         failure: Unavailable
@@ -189,13 +190,13 @@ class CouponService:
     async def claim_many(
         self, name: str, users: Iterable[str], answered: Callable[[Sequence[Attempt]], None]
     ) -> None:
-        """Claim for each user in their order, the first first, in batches of one commit each.
+        """Claim one unit for each user, in order, in batches of one commit each.
 
-        Every batch's answers are handed over as they come, so a million users take no more memory than a
-        thousand. Safe to repeat: who has claimed already is told so.
+        `answered` gets the answers batch by batch, so a million users take no more memory than a thousand.
+        Safe to repeat: users who already have a claim get ALREADY_CLAIMED.
 
-        Raises CouponNotFound, Misconfigured and Guarded before the first claim; Invalid at the first user id
-        that cannot be, and Unavailable where the database goes on failing: what was handed over stands.
+        Raises CouponNotFound and Guarded before the first claim, Invalid at the first user id that is not
+        allowed, Misconfigured, and Unavailable if the database keeps failing: answers handed over stand.
         """
         self._may_write()
         check_asked("coupon name", name)
@@ -209,7 +210,7 @@ class CouponService:
         async with task_group() as group:
             while chunk:
                 claiming = group.create_task(self._claim_chunk(name, batches, chunk))
-                await asyncio.sleep(0)  # it is on its way, and the client has its hands free meanwhile
+                await asyncio.sleep(0)  # sends the batch; the client works on the last one meanwhile
                 answered(before)
                 chunk = next(chunks, ())
                 before = await claiming
@@ -225,7 +226,7 @@ class CouponService:
         ]
 
     async def show(self, name: str, *, limit: int = 100, after: str | None = None) -> Claimants:
-        """A coupon and a page of its claimants by user id. Raises Invalid, CouponNotFound."""
+        """Return a coupon and a page of its claimants, by user id. Raises Invalid, CouponNotFound."""
         check_asked("coupon name", name)
         check_asked("user id", after or "")
         async with self.database.session("REPEATABLE READ") as session:
@@ -233,16 +234,16 @@ class CouponService:
             return await queries.claimants(session, coupon, hidden, limit=limit, after=after)
 
     async def newest_claimants(self, name: str, *, limit: int = 10) -> tuple[Claim, ...]:
-        """Who claimed the coupon last, newest first; nobody where there is no such coupon.
+        """Return the coupon's latest claims, newest first; none if there is no such coupon.
 
-        It reads every claim of the coupon: callers that repeat it bound how often. Raises Invalid.
+        Reads every claim of the coupon: callers that repeat it must limit how often. Raises Invalid.
         """
         check_asked("coupon name", name)
         async with self.database.session("AUTOCOMMIT") as session:
             return await queries.newest_claimants(session, name, limit)
 
     async def find_claim(self, name: str, user_id: str) -> Claim | None:
-        """Whether this user got it: the claim, or None. Raises Invalid, CouponNotFound."""
+        """Return the user's claim, or None. Raises Invalid, CouponNotFound, ClaimNotSeen."""
         check_asked("coupon name", name)
         check_asked("user id", user_id)
         async with self.database.session("REPEATABLE READ") as session:
@@ -252,9 +253,9 @@ class CouponService:
     async def list(
         self, *, matching: str = "", sort: Sort = Sort.NAME, limit: int = 100, after: str | None = None
     ) -> CouponPage:
-        """A page of the coupons whose name contains `matching`, case ignored.
+        """Return a page of the coupons whose name contains `matching`, ignoring case.
 
-        Raises Invalid, and CouponNotFound where `after` is gone and the order is not that of names.
+        Raises Invalid, and CouponNotFound if `after` no longer exists and `sort` is not by name.
         """
         check_asked("filter", matching)
         check_asked("coupon name", after or "")
@@ -262,7 +263,7 @@ class CouponService:
             return await queries.coupon_page(session, matching=matching, sort=sort, limit=limit, after=after)
 
     async def verify(self, names: Sequence[str] = ()) -> Audit:
-        """Hold the counters against the claims, of these coupons or of all. Raises CouponNotFound."""
+        """Audit the counters against the claims, of these coupons or all. Raises Invalid, CouponNotFound."""
         for name in names:
             check_asked("coupon name", name)
         return await audit(self.database, names)
@@ -275,7 +276,7 @@ class CouponService:
             return await server_stats(session)
 
     async def activity(self) -> Activity:
-        """The server and its backends, over the pool; `ActivityWatch` looks from outside."""
+        """Return the server's activity, over the pool; `ActivityWatch` uses a connection of its own."""
         return await look(self.database)
 
 
@@ -284,7 +285,7 @@ async def _claim_batch(batches: Batches, users: Sequence[str]) -> list[Answer]:
 
 
 def _chunks(users: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """The users in batches. Raises Invalid when one of the next batch cannot be a user."""
+    """Yield the users in batches. Raises Invalid if a user id of the next batch is not allowed."""
     users = iter(users)
     while chunk := tuple(islice(users, _CHUNK)):
         for user_id in chunk:
@@ -313,7 +314,7 @@ def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None
 async def open_service(
     settings: Settings, server: Server, *, application: str, strategy: Strategy = STATEMENT
 ) -> AsyncIterator[CouponService]:
-    """The service over a pool of its own, closed at the end; the embedded server gets its tables."""
+    """Open a service over a pool of its own, closed on exit; creates the embedded server's missing tables."""
     async with open_database(server, settings.limits, application=application) as database:
         if isinstance(settings.target, Embedded):
             await ensure_schema(database)

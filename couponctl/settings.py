@@ -1,11 +1,11 @@
-"""Where the database is and with which limits, decided before any connection from what the operator gave.
+"""Which database to use, with which limits: decided from options, environment and config before connecting.
 
-The first that is set names the database: `--url`, `--context`, COUPONCTL_URL, COUPONCTL_CONTEXT, libpq's
-environment, else the embedded server. PGHOST, PGHOSTADDR, PGPORT, PGDATABASE and PGSERVICE name a server;
-PGUSER, PGPASSWORD and PGSSLMODE say who and how, not where, and shells export them for other programs.
+The first of these that is set names the database: `--url`, `--context`, COUPONCTL_URL, COUPONCTL_CONTEXT,
+libpq's environment, else the embedded server. PGHOST, PGHOSTADDR, PGPORT, PGDATABASE or PGSERVICE name a
+server. PGUSER, PGPASSWORD and PGSSLMODE alone do not: shells export them for other programs.
 
 A context is a table in config.toml with `url`, any of `host port user password dbname service sslmode
-passfile`, or `embedded` and `data_dir`; beside them `read_only`, `environment`, `pool_size` and timeouts:
+passfile`, or `embedded` and `data_dir`; also `read_only`, `environment`, `pool_size` and timeouts:
 
     [contexts.shop]
     host = "db1,db2"
@@ -13,7 +13,7 @@ passfile`, or `embedded` and `data_dir`; beside them `read_only`, `environment`,
     environment = "production"
     lock_timeout = 2.5
 
-A password in it wants a file that nobody else can read; ~/.pgpass is the better place.
+A password in it requires a file that only its owner can read; ~/.pgpass is the better place.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Embedded:
     """The private server that couponctl starts and stops itself."""
 
     base: Path | None = None
-    """Where its data lives, absolute; None leaves that to `couponctl.embedded`."""
+    """Absolute path of its data; None for the default of `couponctl.embedded`."""
 
     @property
     def where(self) -> str:
@@ -70,9 +70,9 @@ class Settings:
 
     target: Target
     read_only: bool = False
-    """Every writer refuses."""
+    """Writing commands are refused."""
     environment: str = ""
-    """A word for people, in lower case; `production` makes drills and destructive verbs ask for more."""
+    """A label in lower case; with `production`, drills and destructive commands require --confirm."""
     limits: Limits = DEFAULT_LIMITS
 
 
@@ -83,10 +83,10 @@ def load(
     environ: Environment = os.environ,
     config: Path | None = None,
 ) -> Settings:
-    """Decide which database to use; reads the config and service files, connects to nothing.
+    """Decide which database to use; reads config and service files, but does not connect.
 
     `url` and `context` are the flags, `config` the file with the contexts (default `config_path()`).
-    Raises BadSettings, in which no part of a URL and no password is quoted.
+    Raises BadSettings, which never quotes part of a URL or a password.
     """
     if url is not None and context is not None:
         raise BadSettings("--url and --context both name a database", "Give one of them.")
@@ -108,14 +108,14 @@ def load(
 
 
 def config_path() -> Path:
-    """The file that holds the contexts."""
-    from platformdirs import user_config_path  # noqa: PLC0415 - without a context nothing needs it
+    """Return the path of the contexts' file."""
+    from platformdirs import user_config_path  # noqa: PLC0415 - needed only for contexts
 
     return user_config_path("couponctl") / "config.toml"
 
 
 def files_read(environ: Environment = os.environ) -> tuple[Path, ...]:
-    """The files from which settings and passwords may be read, whether they are there or not."""
+    """Return the files that settings and passwords may be read from, whether or not they exist."""
     try:
         return (config_path(), *own_files(environ))
     except RuntimeError:  # a user without a home
@@ -123,7 +123,7 @@ def files_read(environ: Environment = os.environ) -> tuple[Path, ...]:
 
 
 def context_names(config: Path | None = None) -> tuple[str, ...]:
-    """The contexts of the config file, in its order; raises BadSettings if it cannot be read."""
+    """Return the names of the contexts, in the file's order. Raises BadSettings if it cannot be read."""
     return tuple(_contexts(config or config_path()))
 
 
@@ -199,7 +199,7 @@ def _data_dir(environ: Environment) -> Path | None:
 def _settings(target: Target, environ: Environment, table: Table, origin: str = "") -> Settings:
     word = _typed(table, "environment", str, origin).strip().lower()
     if not word.isprintable() or (word.startswith("prod") and word != "production"):
-        # A misspelt word would quietly take the guards away.
+        # A misspelt "production" would silently remove the guards.
         raise BadSettings(f"{origin}: environment must be production or another word", "Write it in full.")
     return Settings(target, _typed(table, "read_only", bool, origin), word, _limits(environ, table, origin))
 

@@ -1,1 +1,1 @@
-"""Asyncio, where its own tools leave gaps: cancellation, the event loop, signals."""
+"""Asyncio helpers that the standard library lacks: cancellation, the event loop, signals."""

@@ -1,4 +1,4 @@
-"""How a task that is working on a connection takes a cancellation, or several of them."""
+"""Cancellation, once or repeatedly, of tasks that are working on a connection."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 async def cancel_once(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` in a task of its own, which hears of a cancellation exactly once and then ends in peace.
+    """Run `work` in its own task, which is cancelled at most once and then ends undisturbed.
 
-    A driver that is cancelled again while it clears up after the first time abandons its backend, which
-    goes on waiting for the row lock while the pool counts the connection as free. Any further
-    cancellation of the caller waits for the work to end, then CancelledError is raised.
+    A driver that is cancelled again while it cleans up abandons its backend, which keeps waiting for the
+    row lock while the pool counts the connection as free. When the caller is cancelled, once or more,
+    CancelledError is raised only after the work has ended.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -30,13 +30,13 @@ async def cancel_once(work: Coroutine[Any, Any, T]) -> T:
             except asyncio.CancelledError:
                 continue
         if not task.cancelled():
-            task.exception()  # seen, so that nobody is told that it was never retrieved
+            task.exception()  # marks it as retrieved, so that asyncio does not log it
         raise
 
 
 @asynccontextmanager
 async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A group of tasks of which none is left running, however it ends; its first error leaves it bare."""
+    """Open a TaskGroup that leaves no task running and raises its first error, not an ExceptionGroup."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group
@@ -46,16 +46,16 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 
 
 async def gather_all(*work: Coroutine[Any, Any, T]) -> list[T]:
-    """The results of work done at the same time. Unlike asyncio.gather it leaves nothing running."""
+    """Return the results of work done concurrently. Unlike asyncio.gather, leaves nothing running."""
     async with task_group() as group:
         tasks = [group.create_task(each) for each in work]
     return [task.result() for task in tasks]
 
 
 async def shielded(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end, however often the caller is cancelled meanwhile; then CancelledError is raised.
+    """Run `work` to its end before cancellations of the caller take effect; its own error takes precedence.
 
-    For clean-up, which bounds itself.
+    For clean-up that limits its own duration.
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

@@ -1,4 +1,4 @@
-"""The event loop that carries a load: hundreds of claims under way, or thousands."""
+"""The event loop for load: hundreds or thousands of concurrent claims."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 
 
 def loop_for_load() -> asyncio.AbstractEventLoop:
-    """uvloop's where it can be had, which is not on Windows.
+    """Return a uvloop event loop where uvloop is installed (not on Windows or PyPy), else asyncio's own.
 
-    A refusal, which is one round trip and the client's own work, takes three fifths of the time with it;
-    a storm of 500 on 50 units, which also waits for the server's disk, nine tenths. One claim gains nothing.
+    With uvloop, a refusal (one round trip and the client's own work) takes three fifths of the time; a
+    storm of 500 on 50 units, which also waits for the server's disk, nine tenths. One claim gains nothing.
     """
     try:
-        import uvloop  # noqa: PLC0415 - what carries no load does not load it
+        import uvloop  # noqa: PLC0415 - imported only for load
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()

@@ -1,6 +1,6 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do to the program; while an event loop runs, that takes care of them.
+"""How Ctrl-C, SIGTERM and SIGHUP end the program while no event loop handles them.
 
-Imports little: it is in place before all else, so that nobody who interrupts a start is shown a traceback.
+Imports little: the handlers are set before anything else, so that interrupting a start shows no traceback.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Interrupted(BaseException):
-    """The operator or the system ended the command; its clean-up is done."""
+    """The operator or the system ended the command, which has cleaned up."""
 
     def __init__(self, exit_code: int) -> None:
         self.exit_code = exit_code
 
 
 def handled() -> tuple[signal.Signals, ...]:
-    """The signals that end the program; not those that it was started to ignore, as nohup does."""
+    """Return the signals that end the program, except those ignored since its start, as under nohup."""
     ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     return tuple(number for number in ending if signal.getsignal(number) is not signal.SIG_IGN)
 
@@ -33,7 +33,7 @@ def exit_code(number: int) -> int:
 
 
 def end_at_once() -> None:
-    """From here on a signal ends the program with one sentence; the system closes what is open."""
+    """Make signals end the program at once, with one sentence; the system closes what is open."""
     for number in handled():
         signal.signal(number, _end)
 
@@ -43,11 +43,11 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def leave(sentence: str, code: int) -> NoReturn:
-    """Say the sentence and end the process on the spot, with the terminal as it was."""
+    """Print the sentence to stderr and end the process at once, with the cursor visible."""
     try:
         # A progress bar hides the cursor until it is done.
         os.write(2, (_SHOW_CURSOR + b"\r\n" if os.isatty(2) else b"") + sentence.encode() + b"\n")
     except OSError:
-        pass  # the terminal is gone, and so is who would have read it
+        pass  # the terminal is gone, and its reader too
     finally:
         os._exit(code)

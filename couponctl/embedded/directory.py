@@ -1,4 +1,4 @@
-"""The directory of the private database: made for us, safe to use, or refused in one sentence."""
+"""The directory of the private database: created, checked for safety, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SWEEP_SECONDS = 3.0
 
 @contextmanager
 def explained(base: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one sentence with a way out: BadSettings, TooFewFiles."""
+    """Turn the file system's errors into BadSettings or TooFewFiles, with a reason and a remedy."""
     try:
         yield
     except OSError as error:
@@ -38,9 +38,9 @@ def explained(base: Path) -> Iterator[None]:
 
 
 def resolved(base: Path) -> Path:
-    """That directory's one absolute path, existing or not.
+    """Return the directory's absolute path, with links resolved; it need not exist.
 
-    Raises BadSettings when it has none that an address could hold.
+    Raises BadSettings if it has none, or none that is valid text.
     """
     try:
         str(base).encode()
@@ -54,9 +54,9 @@ def resolved(base: Path) -> Path:
 
 
 def prepare(base: Path) -> None:
-    """Make the directory, closed to others; one that exists keeps its owner and mode.
+    """Create the directory, closed to others (root's can be traversed); an existing one keeps owner and mode.
 
-    Raises BadSettings when somebody else could replace what is in it, OSError when it cannot be made.
+    Raises BadSettings if others could replace what is in it, OSError if it cannot be created.
     """
     mode = 0o711 if os.geteuid() == 0 else 0o700
     for path in reversed([path for path in (base, *base.parents) if not path.exists()]):
@@ -74,7 +74,7 @@ def prepare(base: Path) -> None:
 
 @contextmanager
 def half_made(base: Path) -> Iterator[Path]:
-    """A private directory that is gone afterwards, unless it was renamed to what it became."""
+    """Yield a new private directory, which is removed on exit unless it was renamed."""
     fresh = Path(tempfile.mkdtemp(prefix=HALF_MADE, dir=base))
     try:
         yield fresh
@@ -83,16 +83,16 @@ def half_made(base: Path) -> Iterator[Path]:
 
 
 def sweep(base: Path) -> None:
-    """Remove what killed commands left half-made; the caller holds the starting lock."""
+    """Remove half-made directories of killed commands; the caller holds the starting lock."""
     deadline = time.monotonic() + SWEEP_SECONDS
     for stale in base.glob(f"{HALF_MADE}*"):
-        # A program that was left alone goes on writing until it finds its files gone.
+        # A program whose parent was killed keeps writing until it finds its files gone.
         while stale.exists() and time.monotonic() < deadline:
             shutil.rmtree(stale, ignore_errors=True)
 
 
 def is_private(directory: Path, uid: int) -> bool:
-    """Whether that is a real directory of that account's, closed to all others."""
+    """Whether it is a real directory that belongs to that account and is closed to all others."""
     try:
         facts = directory.lstat()
     except FileNotFoundError:
@@ -101,7 +101,7 @@ def is_private(directory: Path, uid: int) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file that only its owner can read, down to the disk."""
+    """Write a new file that only its owner can read, and sync it to disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
@@ -110,7 +110,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def sync(directory: Path) -> None:
-    """Make the names in that directory survive a power cut."""
+    """Sync the directory to disk, so that renames in it survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

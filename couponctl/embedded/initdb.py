@@ -1,4 +1,4 @@
-"""The making of a cluster and of its socket's directory: beside their place, then renamed into it."""
+"""Creates a cluster and its socket's directory: under temporary names, then renamed into place."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from couponctl.embedded.os_user import Account
 
 LOGIN = "*:*:*:couponctl:"
-"""How the line of the passfile begins: this role, anywhere."""
+"""The beginning of the passfile's line: this role, on any server."""
 COMPLAINT = re.compile(r"FATAL:|PANIC:|initdb: error:")
 LONGEST_SOCKET_PATH = 103
-"""Bytes: what every system's socket address can hold."""
+"""Bytes that every system's socket address can hold."""
 
 
 def make_data(data: Path, passfile: Path, account: Account, programs: Path) -> None:
-    """A new cluster with the database couponctl, and the file with its role's random password.
+    """Create a cluster with the database couponctl, and the file with its role's random password.
 
-    Raises BadSettings with PostgreSQL's own words when that fails.
+    Raises BadSettings with PostgreSQL's own message if that fails.
     """
     with half_made(data.parent) as fresh:
         account.own(fresh)
@@ -53,7 +53,7 @@ def make_data(data: Path, passfile: Path, account: Account, programs: Path) -> N
 
 
 def make_sockets(run: Path, account: Account) -> None:
-    """The directory for the socket, or a link to a temporary one where an address could not hold it."""
+    """Create the socket's directory, or a link to a temporary one if an address could not hold its path."""
     if _fits(run):
         with half_made(run.parent) as fresh:
             account.own(fresh)
@@ -69,7 +69,7 @@ def make_sockets(run: Path, account: Account) -> None:
 
 
 def last_words(said: str) -> str:
-    """The last thing that PostgreSQL complained about, else the last thing it said."""
+    """Return the last error in PostgreSQL's output, else its last line."""
     lines = [line for line in said.splitlines() if line.strip()]
     complaints = [line for line in lines if COMPLAINT.search(line)]
     return COMPLAINT.split((complaints or lines or [""])[-1])[-1].strip()

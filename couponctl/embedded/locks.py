@@ -1,4 +1,4 @@
-"""Advisory file locks: the kernel drops them with the process that holds them, however it dies."""
+"""Advisory file locks, which the kernel releases when their process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE = 90.0
-"""Seconds that a command waits for another one that starts or stops the server."""
+"""Maximum seconds that a command waits for another one that starts or stops the server."""
 MOMENT = 0.02
-"""Seconds between two looks at something that is about to change."""
+"""Seconds between two checks of something that is about to change."""
 
 
 @contextmanager
 def locked(path: Path, *, shared: bool) -> Iterator[int]:
-    """Hold the lock of that file, together with other sharers or alone.
+    """Hold the lock of that file, shared or exclusively, and yield its descriptor.
 
-    Gives the descriptor that holds it: no child process inherits that unasked, and one that does holds the
-    lock too.
+    Child processes do not inherit the descriptor by default; one that does holds the lock, too.
 
-    Raises Unreachable when another process keeps it for more than 90 s.
+    Raises Unreachable if another process keeps it for more than 90 s.
     """
     deadline = time.monotonic() + PATIENCE
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -42,7 +41,7 @@ def locked(path: Path, *, shared: bool) -> Iterator[int]:
 
 
 def is_free(path: Path, *, shared: bool = False) -> bool:
-    """Whether that lock could be taken at once: alone, or together with other sharers."""
+    """Whether that lock could be taken at once, exclusively or `shared`."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Under whose account the server runs: PostgreSQL refuses root, so root lends it an unprivileged one."""
+"""The account that runs the server: PostgreSQL refuses root, so for root it is an unprivileged one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 CANDIDATES = ("couponctl", "postgres", "nobody")
 """The accounts that root tries for a new cluster, in this order."""
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
-"""All that the programs of PostgreSQL get: no PG* variable of the operator changes what they do."""
+"""The whole environment of PostgreSQL's programs: the operator's PG* variables must not affect them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who runs the server; `lent` when that is not who runs couponctl."""
+    """The account that runs the server; `lent` if couponctl itself runs as root."""
 
     name: str
     uid: int
@@ -30,7 +30,7 @@ class Account:
     lent: bool
 
     def run(self, *command: Path | str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """The finished program: under this uid and gid, without any further group, from `/`."""
+        """Run a program from `/` and return its result; a lent account has no supplementary groups."""
         return subprocess.run(
             [str(word) for word in command],
             input=stdin,
@@ -47,12 +47,12 @@ class Account:
         )
 
     def own(self, path: Path) -> None:
-        """Give this account what root has just created for it."""
+        """Give this account a file that root has just created for it."""
         if self.lent:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def barred_by(self, path: Path) -> Path | None:
-        """The outermost directory, or the file itself, that keeps this account from entering `path`."""
+        """Return the outermost directory, or `path` itself, that this account may not enter or run."""
         if not self.lent:
             return None
         return next((step for step in (*reversed(path.parents), path) if not self._may_enter(step)), None)
@@ -65,9 +65,9 @@ class Account:
 
 
 def server_account(data: Path) -> Account:
-    """The account for the server: oneself, or as root the owner of `data`, or the first candidate.
+    """Return the account for the server: the current user; for root, the owner of `data` or a candidate.
 
-    Raises BadSettings when there is none.
+    Raises BadSettings if there is none.
     """
     me = os.geteuid()
     if me != 0:

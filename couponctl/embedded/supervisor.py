@@ -1,20 +1,20 @@
-"""The parent of the private PostgreSQL: stops it when its last user has gone.
+"""The parent of the private PostgreSQL: stops it when its last user has ended.
 
-A command that finds no supervisor runs this file as a script, detached, with nothing but the standard
-library, so that it is there in milliseconds. Who is alive is never asked of a process id but of file
-locks, which the kernel drops with their holder, however it dies:
+A command that finds no supervisor runs this file as a detached script, with only the standard library,
+so that it is up in milliseconds. Whether a process is alive is never decided by its id but by file locks,
+which the kernel releases when their holder ends, however it ends:
 
     supervisor.lock   held by the supervisor
-    server.lock       held by every process of PostgreSQL, which inherit it
-    users.lock        shared by all who use the server; held alone by the supervisor while it stops it
+    server.lock       held by every process of PostgreSQL, all of which inherit it
+    users.lock        shared by all users of the server; held exclusively by the supervisor while it stops it
 
-Whatever happens rings the bell, a named pipe, as one byte: so nothing can be missed between a look and
-a wait.
+Every event is a byte written to the bell, a named pipe, so that none is missed between a check and a wait.
 
-A supervisor that is killed must not leave the server running for ever, so it has a successor: a process
-that does nothing but read from a pipe which the supervisor alone holds open. When that ends, the successor
-becomes the supervisor of the server that it finds, with a successor of its own. One that is killed while it
-waits is replaced. Only both at once leave a server alone, and then the next command has it adopted.
+A supervisor that is killed must not leave the server running forever, so it has a successor: a process
+that only reads from a pipe which the supervisor alone holds open. When that pipe closes, the successor
+becomes the supervisor of the server that it finds, with a successor of its own. A successor that is killed
+while it waits is replaced. If both are killed at once, the server is left alone until the next command starts
+a supervisor that adopts it.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from contextlib import suppress
 from pathlib import Path
 
 FIRST, SUCCESSOR = "first", "successor"
-"""What a supervisor is, as `ps` shows it; a child of another one is a successor that waits."""
+"""A supervisor's role, as `ps` shows it; a successor waits as the child of another supervisor."""
 LOOK_AGAIN, NOW, CHILD, UNUSED, GONE = b"a", bytes([signal.SIGTERM]), bytes([signal.SIGCHLD]), b"u", b"g"
-"""What rings the bell: `db stop`; the same in a hurry, or SIGTERM; the end of a child; the users' lock; the
-server's lock."""
+"""Events of the bell: `db stop`; `db stop --now` or SIGTERM; a child has ended; the users' lock is free; the
+server's lock is free."""
 HANDOVER_SECONDS = 1.0
-"""Longer than anybody shares the lock who only looks at it, and than a process takes to let go as it dies."""
+"""Longer than a check shares the supervisor's lock, and than a dying process takes to release it."""
 FAST_SECONDS, IMMEDIATE_SECONDS, TAKEOVER_SECONDS = 20.0, 10.0, 60.0
 SOCKET = ".s.PGSQL.5432"
 
 
 def listener(sockets: Path) -> int | None:
-    """The process id of the server that listens there, as the kernel knows it; None when there is none."""
+    """Return the process id of the server that listens there, according to the kernel; None without one."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
         try:
@@ -58,7 +58,7 @@ def listener(sockets: Path) -> int | None:
 
 
 class Supervisor:
-    """Watches over one server: started here, or left behind by a supervisor that was killed."""
+    """Supervises one server: started here, or left behind by a supervisor that was killed."""
 
     def __init__(self, arguments: list[str]) -> None:
         """The caller holds the supervisor's lock; `arguments` are those of `main`."""
@@ -77,7 +77,7 @@ class Supervisor:
         os.set_blocking(self.ears, True)
 
     def watch(self, *, may_start: bool) -> None:
-        """Adopt the server, or start it where there is none, and stay until it has ended."""
+        """Adopt the server, or start one if `may_start` and there is none, and stay until it has ended."""
         signal.set_wakeup_fd(self.bell)
         self._post_successor()
         server = self._adopt_or_start(may_start=may_start)
@@ -91,7 +91,7 @@ class Supervisor:
         self._ring_once_free(users, UNUSED)
         event = self._await_the_end(users)
         if event == GONE or self._stop(server):
-            with suppress(ChildProcessError):  # an adopted one is not ours to bury
+            with suppress(ChildProcessError):  # an adopted server is not our child
                 os.waitpid(server, 0)
         if (link := self.base / "run").is_symlink():
             shutil.rmtree(self.sockets, ignore_errors=True)
@@ -111,7 +111,7 @@ class Supervisor:
         ended, status = os.waitpid(self.successor, os.WNOHANG)
         if ended:
             self.successor = None
-            if os.WIFSIGNALED(status):  # one that cannot run would not run the next time either
+            if os.WIFSIGNALED(status):  # a successor that cannot run would fail again
                 self._post_successor()
 
     def _dismiss_successor(self) -> None:
@@ -144,7 +144,7 @@ class Supervisor:
         _thread.start_new_thread(wait, ())
 
     def _adopt_or_start(self, *, may_start: bool) -> int | None:
-        """The server's process id; None when there is none, or none that could be spoken to."""
+        """Return the server's process id; None if there is none, or it does not listen within 60 s."""
         lock = _open(self.base / "server.lock")
         deadline = time.monotonic() + TAKEOVER_SECONDS
         try:
@@ -161,8 +161,8 @@ class Supervisor:
         return None
 
     def _start(self, lock: int) -> int:
-        # The lock proves that no process of the last server lives; what a crash left behind would keep
-        # the next one from starting if its process id belongs to somebody else by now.
+        # The lock proves that no process of the last server is alive; files left by a crash would prevent the
+        # next start if that server's process id now belongs to another process.
         for stale in (
             self.base / "data/postmaster.pid",
             self.sockets / SOCKET,
@@ -188,7 +188,7 @@ class Supervisor:
         for wish, seconds in ((signal.SIGINT, FAST_SECONDS), (signal.SIGQUIT, IMMEDIATE_SECONDS)):
             with suppress(ProcessLookupError):
                 os.kill(server, wish)
-                os.kill(server, signal.SIGCONT)  # a frozen server hears nothing
+                os.kill(server, signal.SIGCONT)  # a stopped server handles no other signal
             deadline = time.monotonic() + seconds
             while (left := deadline - time.monotonic()) > 0:
                 if select.select([self.ears], [], [], left)[0] and os.read(self.ears, 1) == GONE:
@@ -205,7 +205,7 @@ def _say(sentence: str) -> None:
 
 
 def _is_ours(lock: int) -> bool:
-    """Take the lock for good; False when another supervisor has it."""
+    """Take the lock and keep it; False if another supervisor holds it."""
     deadline = time.monotonic() + HANDOVER_SECONDS
     while time.monotonic() < deadline:
         with suppress(BlockingIOError):
@@ -216,13 +216,13 @@ def _is_ours(lock: int) -> bool:
 
 
 def main() -> None:
-    """ROLE BASE SOCKETS UID GID COMMAND...: the first returns to its caller when there is a supervisor."""
+    """Run with ROLE BASE SOCKETS UID GID COMMAND...; role `first` returns once there is a supervisor."""
     role, *arguments = sys.argv[1:]
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     if role == SUCCESSOR:
         os.setsid()
-        os.read(0, 1)  # nobody writes: it returns when the supervisor has gone
+        os.read(0, 1)  # nothing is ever written: returns when the supervisor has ended
     lock = _open(Path(arguments[0]) / "supervisor.lock")
     if not _is_ours(lock):
         return

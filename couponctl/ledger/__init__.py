@@ -1,1 +1,1 @@
-"""The two tables: claims on them, questions about them, whether they agree and are fit for a sale."""
+"""The two tables: claims, queries, the audit, and whether they are fit for a sale."""

@@ -1,4 +1,4 @@
-"""The audit behind `verify`: the counters held against the claims, in one snapshot."""
+"""The audit of `verify`: counters compared with claims, in one snapshot."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 async def audit(database: Database, names: Sequence[str] = ()) -> Audit:
     """Audit these coupons, or all of them. Raises CouponNotFound.
 
-    Of rows that row-level security keeps from the role nothing is assumed: a claim that is not seen can be
-    there, and so can the coupon of a claim.
+    Rows that row-level security may hide are not taken for missing: a claim that is not seen may exist, and
+    so may the coupon of a claim.
     """
     async with database.session("REPEATABLE READ") as session:
         hidden = await queries.hidden(session)
@@ -34,7 +34,7 @@ async def audit(database: Database, names: Sequence[str] = ()) -> Audit:
         only_claims = claims.c.coupon_name.in_(names) if names else true()
         coupon_count = await session.execute(select(func.count()).select_from(coupons).where(only_coupons))
         claim_count = await session.execute(select(func.count()).select_from(claims).where(only_claims))
-        # In pieces: all coupons may deviate, and that is more than the answer to one question may hold.
+        # Streamed: all coupons may deviate, which is more than one answer may hold.
         deviating = await session.connection.stream(_deviating(names))
         findings = [finding async for row in deviating for finding in _findings(row, hidden)]
         judgement = await judge(session)
@@ -57,7 +57,7 @@ async def _check_all_exist(session: Session, names: Sequence[str], hidden: Hidde
 
 
 def _deviating(names: Sequence[str]) -> Select[Any]:
-    """Coupons that differ from their claims, and claims without a coupon."""
+    """Select coupons that do not match their claims, and claims without a coupon."""
     counted = (
         select(
             claims.c.coupon_name,

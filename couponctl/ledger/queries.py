@@ -1,4 +1,4 @@
-"""What can be asked of the database, one function a question."""
+"""The queries on the ledger, one function per query."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from couponctl.postgres.database import Session
 
 
-# Every key ascends, so that one row comparison finds the next page.
+# Every key is ascending, so that one row comparison finds the next page.
 _SORT_KEYS: dict[Sort, ColumnElement[Any]] = {
     Sort.NAME: literal(0),
     Sort.REMAINING: coupons.c.remaining_amount,
@@ -49,7 +49,7 @@ _LATEST: ColumnElement[Any] = literal_column("'9999-12-30'")
 
 
 def in_calendar(moment: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The moment, or NULL for one that Python's calendar has not: infinity, or a year like 20261."""
+    """Return the moment, or NULL for one outside Python's calendar: infinity, or a year like 20261."""
     return case((moment.between(_EARLIEST, _LATEST), moment)).label("created_at")
 
 
@@ -66,24 +66,24 @@ def _claim_of(row: Row[Any]) -> Claim:
 
 
 def _units(number: Any) -> int:
-    """A whole number of whatever type. Raises SchemaUnfit for half a unit."""
+    """Convert a number of any type to int. Raises SchemaUnfit if it is not whole."""
     if number != int(number):
         raise SchemaUnfit
     return int(number)
 
 
 def _moment_of(value: object) -> datetime | date | None:
-    """None for a column that holds no dates."""
+    """Return a date or datetime, None for any other type."""
     return value if isinstance(value, date) else None
 
 
 def _as_column(value: str) -> BindParameter[Any]:
-    """The value, to be compared as the type of the column beside it compares."""
+    """Bind the value, to be compared as the type of the column beside it compares."""
     return bindparam(None, value, type_=LikeItsColumn(), unique=True)
 
 
 async def create_coupon(session: Session, name: str, amount: int) -> Coupon | None:
-    """The coupon as the database has it; None where it does not take it, and does not say why."""
+    """Insert a coupon and return it as stored; None if the database drops it without an error."""
     new = insert(coupons).values(name=name, amount=amount, remaining_amount=amount).returning(*_COUPON)
     row = (await session.execute(new)).one_or_none()
     return None if row is None else _coupon_of(row)
@@ -99,12 +99,12 @@ def _sight(schema: str | None) -> TextualSelect:
 
 
 async def hidden(session: Session) -> Hidden | None:
-    """What row-level security may keep from the role; None where it sees every coupon and claim."""
+    """Return what row-level security may hide from the role; None if it sees every coupon and claim."""
     return hidden_by((await session.execute(_sight(session.schema))).one())
 
 
 async def _seen(session: Session, query: Select[Any], *order: str) -> tuple[list[Row[Any]], Hidden | None]:
-    """The rows of a query, and what may be hidden: in one statement, so that it takes no round trip more."""
+    """Return the rows of a query, and what may be hidden, in one statement: one round trip."""
     seen_as = _sight(session.schema).subquery("sight")
     found = query.add_columns(true().label("found")).subquery("page")
     together = select(seen_as, found).join_from(seen_as, found, true(), isouter=True)
@@ -113,14 +113,14 @@ async def _seen(session: Session, query: Select[Any], *order: str) -> tuple[list
 
 
 async def find_coupon(session: Session, name: str) -> Coupon | None:
-    """The coupon of that name, as the column's type compares names."""
+    """Return the coupon of that name, compared as the column's type does."""
     query = select(*_COUPON).where(coupons.c.name == _as_column(name))
     row = (await session.execute(query)).one_or_none()
     return None if row is None else _coupon_of(row)
 
 
 async def look_up(session: Session, name: str) -> tuple[Coupon, Hidden | None]:
-    """The coupon, and what may be hidden. Raises CouponNotFound."""
+    """Return the coupon, and what may be hidden. Raises CouponNotFound."""
     rows, hidden = await _seen(session, select(*_COUPON).where(coupons.c.name == _as_column(name)))
     if not rows:
         raise not_found(name, hidden)
@@ -134,9 +134,9 @@ def not_found(name: str, hidden: Hidden | None) -> CouponNotFound:
 async def coupon_page(
     session: Session, *, matching: str, sort: Sort, limit: int, after: str | None
 ) -> CouponPage:
-    """Coupons whose name contains `matching`, case ignored; the page after the coupon `after`.
+    """Return the page after the coupon `after` of those whose name contains `matching`, ignoring case.
 
-    Raises CouponNotFound when `after` is gone and its place in the order with it; by name it still has one.
+    Raises CouponNotFound if `after` is gone and the order is not by name, where a missing name has a place.
     """
     key = _SORT_KEYS[sort]
     query = select(*_COUPON, key.label("key")).limit(limit + 1)
@@ -161,7 +161,7 @@ async def coupon_page(
 async def claimants(
     session: Session, coupon: Coupon, hidden: Hidden | None, *, limit: int, after: str | None
 ) -> Claimants:
-    """Who claimed the coupon, by user id; the page after the user `after`."""
+    """Return the page after the user `after` of the coupon's claimants, by user id."""
     query = select(claims.c.user_id).where(claims.c.coupon_name == coupon.name)
     if after is not None:
         query = query.where(claims.c.user_id > _as_column(after))
@@ -171,7 +171,7 @@ async def claimants(
 
 
 async def find_claim(session: Session, name: str, user_id: str, hidden: Hidden | None) -> Claim | None:
-    """The user's claim of the coupon, or None. Raises ClaimNotSeen where it may be hidden."""
+    """Return the user's claim of the coupon, or None. Raises ClaimNotSeen if it may be hidden."""
     mine = (
         select(*_CLAIM).where(claims.c.coupon_name == name, claims.c.user_id == _as_column(user_id)).limit(1)
     )
@@ -182,15 +182,15 @@ async def find_claim(session: Session, name: str, user_id: str, hidden: Hidden |
 
 
 async def all_claims(session: Session, name: str) -> tuple[Claim, ...]:
-    """Every claim of the coupon, by user id."""
+    """Return every claim of the coupon, by user id."""
     mine = select(*_CLAIM).where(claims.c.coupon_name == name).order_by(claims.c.user_id)
     return tuple(_claim_of(row) for row in await session.execute(mine))
 
 
 async def newest_claimants(session: Session, name: str, limit: int) -> tuple[Claim, ...]:
-    """Who claimed the coupon last, newest first; of the older shape, those without a time come last.
+    """Return the coupon's latest claims, newest first; in older tables, claims without a time come last.
 
-    No index knows the times, so all claims of the coupon are read (of the older shape, all there are).
+    No index has the times, so all claims of the coupon are read (in older tables, all claims).
     """
     newest = (
         select(*_CLAIM)

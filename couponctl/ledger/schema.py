@@ -1,4 +1,4 @@
-"""The tables in the database: making them from `sql/schema.sql`, and the columns that they lack."""
+"""Creates the tables from `sql/schema.sql`, and finds the columns that they lack."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def schema_sql() -> str:
-    """The DDL, the same file in a wheel and in a checkout."""
+    """Return the DDL, the same file in a wheel and in a checkout."""
     return (files("couponctl") / "sql" / "schema.sql").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What applying the schema did to each table."""
+    """Which tables were created, and which were found."""
 
     created: tuple[str, ...]
     found: tuple[str, ...]
-    """Tables that were there before and stay as they are."""
+    """Tables that existed before, and are unchanged."""
 
 
 async def apply_schema(database: Database, *, schema: str | None = None, unlogged: bool = False) -> Applied:
-    """Create the tables that are missing, in `schema` or where the role's search_path says; all or none.
+    """Create the missing tables, in `schema` or where the role's search_path says; all or none.
 
-    `unlogged` ones are in no publication, and empty after a crash of the server.
+    `unlogged` tables are in no publication, and empty after a crash of the server.
     """
     names = tuple(metadata.tables)
     async with database.session() as session:
@@ -43,14 +43,14 @@ async def apply_schema(database: Database, *, schema: str | None = None, unlogge
         await session.execute(text("SELECT 1"))  # opens the transaction that the script runs in
         await raw.driver_connection.execute(schema_sql())
         if unlogged:
-            await session.execute(text("ALTER TABLE claims SET UNLOGGED"))  # first: it refers to the other
+            await session.execute(text("ALTER TABLE claims SET UNLOGGED"))  # first: it references the other
             await session.execute(text("ALTER TABLE coupons SET UNLOGGED"))
         await session.commit()
     return Applied(tuple(name for name in names if name not in found), found)
 
 
 async def ensure_schema(database: Database) -> None:
-    """Create the tables unless they are there already."""
+    """Create the tables unless they exist with all their columns."""
     async with database.session("AUTOCOMMIT") as session:
         complete = not await missing_columns(session)
     if not complete:
@@ -63,7 +63,7 @@ async def _exists(session: Session, table: str) -> bool:
 
 
 async def missing_columns(session: Session) -> tuple[str, ...]:
-    """Columns that the search_path's tables lack, as `table.column`."""
+    """Return the columns that the search_path's tables lack, as `table.column`."""
     columns = text("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0")
     missing = []
     for table in metadata.tables.values():

@@ -1,4 +1,4 @@
-"""Where the tables are, and making them where they are not: never a second pair beside the first."""
+"""Finds the tables, and creates missing ones: never a second pair beside the first, unless asked to."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _COLUMNS = {table.name: {column.name for column in table.columns} for table in m
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a role finds the tables, and where else there are some."""
+    """Where a role finds the tables, and which other schemas have them."""
 
     role: str
-    """As it logged in: its search_path is that of this name."""
+    """The role that logged in, whose search_path applies."""
     makes_in: str | None
-    """The schema in which it would make tables; None where its search_path finds none."""
+    """The schema in which it would create tables; None if its search_path finds none."""
     found: dict[str, str]
     """The schema of each table that the search_path finds."""
     elsewhere: dict[str, bool]
-    """Other schemas that hold a pair of our tables, and whether the role may use them."""
+    """Other schemas with both tables, and whether the role may use them."""
     searched: tuple[str, ...]
-    """The schemas that the search_path names, whether they are there and open or not."""
+    """The schemas that the search_path names, whether or not they exist and may be used."""
 
     @property
     def complete(self) -> bool:
@@ -41,7 +41,7 @@ class Places:
 
     @property
     def astray(self) -> tuple[str, str] | None:
-        """What is wrong where the tables are in another schema only, and the way out."""
+        """The problem and its remedy if the tables are only in another schema, else None."""
         if self.complete or not self.elsewhere:
             return None
         schema, may_use = next(iter(self.elsewhere.items()))
@@ -75,7 +75,7 @@ _ROLE = text(
 
 
 async def places(session: Session) -> Places:
-    """Look for the tables in every schema, those too that the role cannot see into."""
+    """Look for the tables in every schema, including those that the role may not use."""
     role = (await session.execute(_ROLE)).one()
     rows = (await session.execute(_PLACES, {"names": list(_NAMES)})).all()
     found = {row.relname: row.nspname for row in rows if row.found}
@@ -89,10 +89,10 @@ async def places(session: Session) -> Places:
 
 
 async def set_up(database: Database, schema: str | None = None) -> Applied:
-    """Make the tables that are missing, in `schema` or where the role makes tables; all or none.
+    """Create the missing tables, in `schema` or where the role creates tables; all or none.
 
-    Complete tables are left alone without any DDL, which wants rights of its own. Raises BadSettings
-    where another schema has them already and none is named, or where there is no schema for them.
+    If both exist, no DDL is run, which would require privileges. Raises BadSettings if another schema has
+    them and none is named, or if there is no schema for them.
     """
     async with database.session("AUTOCOMMIT") as session:
         found = await places(session)

@@ -1,4 +1,4 @@
-"""The two tables as SQLAlchemy Core sees them; `sql/schema.sql` is what creates them."""
+"""The two tables for SQLAlchemy Core; `sql/schema.sql` creates them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sqlalchemy.types import UserDefinedType
 
 
 class LikeItsColumn(UserDefinedType[Any]):
-    """A parameter of whatever type the column beside it is: to citext, `sale` and `Sale` are the same."""
+    """A parameter that has the type of the column beside it: in citext, `sale` and `Sale` are equal."""
 
     cache_ok = True
 
@@ -56,5 +56,5 @@ claims = Table(
 
 
 def qualified(table: str, schema: str | None) -> str:
-    """The table's name as to_regclass wants it."""
+    """Return the table's name as to_regclass takes it."""
     return table if schema is None else f"{schema}.{table}"

@@ -1,3 +1,3 @@
-"""Files of names that an operator hands in, and the files of answers that come back."""
+"""Files of names from the operator, and the files of answers to them."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where every answer goes as a line of JSON, and where a run that was broken off goes on."""
+"""The file of answers, a line of JSON each, which also lets an interrupted run continue."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ STDOUT = "-"
 
 _BLOCK = 1 << 20
 _LONGEST = 1 << 16
-"""Bytes of the longest answer, and many more."""
+"""Bytes: far more than the longest answer has."""
 
 
 class Existing(StrEnum):
-    """What becomes of the answers that the file has already."""
+    """What to do with answers that the file already has."""
 
     REFUSE = "refuse"
-    """They are somebody's: nothing is done."""
+    """Do nothing: somebody may need them."""
     RESUME = "resume"
-    """More follow behind them."""
+    """Append new answers to them."""
     OVERWRITE = "overwrite"
-    """They go, with the first new one."""
+    """Replace them with the first new answer."""
 
 
 class AnswerFile:
     """Answers in the order of the users, each a line of JSON with the `user_id`.
 
-    What the file holds stays until the first answer is written.
+    The file is unchanged until the first answer is written.
     """
 
     def __init__(self, path: str, existing: Existing = Existing.REFUSE) -> None:
-        """`path` may be - for standard output. Raises Invalid where the file cannot be used so."""
+        """Open `path`, or standard output for `-`. Raises Invalid if the file cannot be used this way."""
         self.path = path
         self.answered = 0
-        """Answers that it holds, and that are to stay."""
+        """Number of answers that it holds and keeps."""
         self.unwritable: Invalid | None = None
-        """Why an answer could not be written; after that no other is."""
+        """Why an answer could not be written; none is written after that."""
         self._last = ""
         self._kept: int | None = None
-        """Bytes of these answers; None where nothing is to be cut off."""
+        """Bytes of those answers, to cut off the rest; None if nothing is to be cut."""
         try:
             self._file = _opened(path, existing)
         except OSError as exc:
@@ -62,11 +62,11 @@ class AnswerFile:
 
     @property
     def resumable(self) -> bool:
-        """Whether another run may go on where this one ends."""
+        """Whether another run can continue where this one ends."""
         return self.path != STDOUT and stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
 
     def unanswered(self, users: Iterable[str]) -> Iterator[str]:
-        """The users behind those who have an answer. Raises Invalid where the answers are of another list."""
+        """Return the users after those with an answer. Raises Invalid if the answers are of another list."""
         remaining = iter(users)
         user = ""
         for number in range(1, self.answered + 1):
@@ -81,7 +81,7 @@ class AnswerFile:
         return remaining
 
     def write(self, answers: Iterable[dict[str, Any]]) -> None:
-        """Add these; where that fails, `unwritable` says why."""
+        """Append answers; if that fails, `unwritable` says why."""
         if self.unwritable is not None:
             return
         lines = "".join(json.dumps(answer) + "\n" for answer in answers).encode("ascii")
@@ -124,7 +124,7 @@ class AnswerFile:
                 self._read_answers()
 
     def _read_answers(self) -> None:
-        """Count the whole lines, and find out whom the last one is for; half a line at the end goes."""
+        """Count the whole lines and read the user of the last one; half a line at the end will be cut off."""
         read = self._kept = 0
         try:
             self._file.seek(0)
@@ -152,7 +152,7 @@ class AnswerFile:
 
 
 def _opened(path: str, existing: Existing) -> FileIO:
-    """Unbuffered: what cannot be written is known at once, and not tried again when the file closes."""
+    """Open unbuffered: a failed write is known at once, and not repeated when the file closes."""
     if path == STDOUT:
         return FileIO(1, "w", closefd=False)
     resume = existing is Existing.RESUME

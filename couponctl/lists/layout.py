@@ -1,4 +1,4 @@
-"""How a list is laid out: a name a line, a column of a table, or JSON lines."""
+"""The layout of a list: a name per line, a column of a table, or JSON lines."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 
 
 class Layout(StrEnum):
-    """What the file is made of."""
+    """The format of the file."""
 
     PLAIN = "plain"
-    """A name a line, whatever it looks like."""
+    """A name per line, whatever it looks like."""
     CSV = "csv"
     """A table whose first line names its columns; the delimiter is a comma, a semicolon or a tab."""
     JSONL = "jsonl"
-    """A JSON object a line."""
+    """A JSON object per line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the operator says of a list."""
+    """The operator's options for reading a list."""
 
     layout: Layout | None = None
-    """None leaves it to the file's name and its first line."""
+    """None to decide by the file's name and its first line."""
     column: str | None = None
-    """The column, or the key, that holds the names; None takes the usual one."""
+    """The column or key that holds the names; None for the usual one."""
 
 
 class Entry(NamedTuple):
-    """What one line of the list, or one row of the table, says."""
+    """The name in one line of the list, or one row of the table."""
 
     line: int
     name: str
     problem: str = ""
-    """Why there is no name; empty where there is one."""
+    """Why there is no name; empty if there is one."""
 
 
 class Reader(Protocol):
@@ -52,17 +52,17 @@ class Reader(Protocol):
 
     @property
     def remark(self) -> str:
-        """What the operator should know of how it is read; empty where there is nothing to say."""
+        """What the operator should know about how it is read; empty if nothing."""
 
     def entries(self, lines: Iterable[Line]) -> Iterator[Entry]:
-        """What the lines say; those without anything in them say nothing. Raises Invalid."""
+        """Yield the entries of the lines; empty lines are skipped. Raises Invalid."""
 
 
 def reader_for(where: str, first_line: str, asked: Asked, usual_column: str) -> Reader:
-    """How to read a list that begins so. Raises Invalid where a table was asked for, and has no such column.
+    """Return the reader for this first line. Raises Invalid if a requested table does not have the column.
 
-    Only what surely is a table is read as one by itself: its first line has several columns, and among them
-    the usual one.
+    Without a request, a list is read as a table only if it surely is one: its first line has several
+    columns, the usual one among them.
     """
     column = asked.column or usual_column
     if asked.layout is Layout.JSONL or (asked.layout is None and where.lower().endswith(_JSON_ENDINGS)):
@@ -79,7 +79,7 @@ def reader_for(where: str, first_line: str, asked: Asked, usual_column: str) -> 
 _JSON_ENDINGS = (".jsonl", ".ndjson")
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
-"""`|` is not among them: it stands in the user ids of identity providers."""
+"""Without `|`, which occurs in the user ids of identity providers."""
 
 _HEADINGS = frozenset({"user_id", "userid", "user", "email", "name", "coupon"})
 """First lines that are the heading of a column rather than a name."""
@@ -95,7 +95,7 @@ class _Plain:
 
 @dataclass(frozen=True, slots=True)
 class _Unmistakable:
-    """A plain list in which nothing looks like a table, whose heading would get a unit else."""
+    """A plain list that must not look like a table: else the table's heading would get a unit."""
 
     where: str
     remark: str = ""
@@ -111,7 +111,7 @@ class _Unmistakable:
 
 
 def _doubt(text: str, headings: frozenset[str]) -> str:
-    """Why this may be no name; empty where it can hardly be anything else."""
+    """Return why this may not be a name; empty if there is no doubt."""
     for delimiter, words in _DELIMITERS.items():
         if delimiter in text:
             return f"has {words} in it, as a table has"
@@ -125,7 +125,7 @@ class _Table:
     delimiter: str
     columns: Sequence[str]
     place: int
-    """Of the column with the names."""
+    """Index of the column with the names."""
 
     @property
     def remark(self) -> str:
@@ -155,7 +155,7 @@ class _Table:
 
 
 def _table_named_by(where: str, first_line: str, column: str, *, least_columns: int) -> _Table | None:
-    """The table whose first line has this column, by whichever delimiter."""
+    """Return a reader if the first line has this column, by any of the delimiters."""
     wanted = column.strip().casefold()
     for delimiter in _DELIMITERS:
         try:

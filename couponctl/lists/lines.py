@@ -1,4 +1,4 @@
-"""The lines of a text file: numbered, bounded in length, and to be read as often as they are wanted."""
+"""The lines of a text file: numbered, limited in length, and readable more than once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 LONGEST = 1 << 20
-"""Characters of one line: a name has 255, but a row of a table may have more beside it."""
+"""Maximum characters of a line: a name has at most 255, but a row of a table may hold more."""
 
 _BLOCK = 1 << 16
-"""Bytes that are copied at once."""
+"""Bytes copied at once."""
 
 _BYTE_ORDER_MARK = "\ufeff"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -32,18 +32,18 @@ class Line(NamedTuple):
     number: int
     """From 1."""
     text: str
-    """Bytes that are no text in the file's encoding stand in it as lone surrogates (PEP 383)."""
+    """Bytes that are not text in the file's encoding become lone surrogates (PEP 383)."""
 
 
 class TextLines:
-    """A file, or standard input, in UTF-8, or in UTF-16 where its byte order mark says so.
+    """A file, or standard input, in UTF-8, or in UTF-16 if its byte order mark says so.
 
-    What can be read only once is copied to a temporary file first, so that all of it can be checked
-    before anything is done with it. Files joined together may have a mark at the beginning of any line.
+    Input that can be read only once is copied to a temporary file first, so that all of it can be checked
+    before it is used. In files joined together, any line may begin with a byte order mark.
     """
 
     def __init__(self, source: str) -> None:
-        """`source` is a path, or - for standard input. Raises Invalid where it cannot be read."""
+        """Open `source`, a path, or `-` for standard input. Raises Invalid if it cannot be read."""
         self.where = "standard input" if source == STDIN else source
         with ExitStack() as opened:
             try:
@@ -60,7 +60,7 @@ class TextLines:
             self._closing = opened.pop_all()
 
     def read(self, most: int | None = None) -> Iterator[Line]:
-        """The lines from the first on, so many at most. Raises Invalid, also for a line that is too long."""
+        """Yield at most `most` lines, from the first. Raises Invalid, also for a line that is too long."""
         try:
             self._text.seek(0)
             for number in count(1) if most is None else range(1, most + 1):
@@ -76,7 +76,7 @@ class TextLines:
             raise Invalid(f"the end of {self.where}", f"is not {self.encoding} text") from exc
 
     def has_more(self) -> bool:
-        """Whether there is anything behind the line that was read last."""
+        """Whether there is anything after the last line that was read."""
         return bool(self._text.read(1))
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class TextLines:
                 self._keep(copy.write, block)
             self._keep(copy.seek, 0)
         except BaseException:
-            with suppress(OSError):  # it may be told once more of a full disk
+            with suppress(OSError):  # closing may fail on the full disk again
                 copy.close()
             raise
         return copy

@@ -1,4 +1,4 @@
-"""A list of names, checked whole before the first of them is used."""
+"""A list of names that is checked completely before the first name is used."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from couponctl.lists.layout import Asked, Entry
 
 _NAMED = 10
-"""Bad lines that are named; the others are counted."""
+"""Maximum number of bad lines that are named; the others are counted."""
 
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 class NameList:
-    """Names from a file in its order: read anew each time, and never all of them in memory."""
+    """Names from a file, in its order: read again for each iteration, never all of them in memory."""
 
     def __init__(self, source: str, asked: Asked, *, usual_column: str) -> None:
-        """Check all of it. `source` is a path, or - for standard input.
+        """Check the whole list. `source` is a path, or `-` for standard input.
 
-        `usual_column` is what a table calls the names. Raises Invalid, with the place, where the file cannot
-        be read or understood, or a line is no name.
+        `usual_column` is a table's usual heading for the names. Raises Invalid, with the place, if the file
+        cannot be read or parsed, or a line is not a name.
         """
         self._lines = TextLines(source)
         self._checked = 0
         self.grew = False
-        """Lines were added behind those that were checked; known once all names have been read."""
+        """Whether lines were added after those that were checked; known once all names have been read."""
         try:
             first = next((line.text for line in self._lines.read() if line.text), "")
             self._reader = reader_for(self._lines.where, first, asked, usual_column)
@@ -49,14 +49,14 @@ class NameList:
 
     @property
     def remark(self) -> str:
-        """What the operator should know of how it is read; empty where there is nothing to say."""
+        """What the operator should know about how it is read; empty if nothing."""
         return self._reader.remark
 
     def __len__(self) -> int:
         return self._number
 
     def __iter__(self) -> Iterator[str]:
-        """The names of the lines that were checked. Raises Invalid where they are no longer the same."""
+        """Yield the names of the lines that were checked. Raises Invalid if a line has become unusable."""
         for entry in self._reader.entries(self._lines.read(self._checked)):
             if problem := self._problem(entry):
                 raise Invalid(f"{self.where} line {entry.line}", problem)
@@ -70,7 +70,7 @@ class NameList:
         self._lines.close()
 
     def _check(self) -> int:
-        """How many names there are. Raises Invalid for the lines that are none."""
+        """Return the number of names. Raises Invalid for lines that are not names."""
         names = bad = 0
         first_bad: list[tuple[int, str]] = []
         for entry in self._reader.entries(self._counted()):
@@ -93,7 +93,7 @@ class NameList:
             yield line
 
     def _problem(self, entry: Entry) -> str:
-        """Why the entry is no name; empty where it is one."""
+        """Return why the entry is not a name; empty if it is one."""
         if entry.problem:
             return entry.problem
         if not entry.name.isascii() and _NO_TEXT.search(entry.name):

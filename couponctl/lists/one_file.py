@@ -1,4 +1,4 @@
-"""Whether two names are of one file: what is read must not be written over, nor anything written twice."""
+"""Whether two paths name one file: a file that is read must not be overwritten, and none written twice."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
 STREAM = "-"
-"""Stands for standard input where files are read, for standard output where they are written."""
+"""Standard input where files are read, standard output where they are written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A file, and what it is named by: an option, or other words for people."""
+    """A file, and what names it: an option, or other words for people."""
 
     by: str
     path: str
 
 
 def check_distinct(reads: Iterable[Named], writes: Iterable[Named]) -> None:
-    """Open nothing, and raise Invalid where a file that is read, or written already, is to be written.
+    """Raise Invalid if a file would be written that is also read, or already written. Opens nothing.
 
-    Standard output and error are written anyway; that the latter goes to a file that is read could not be
-    said without doing so. Terminals, pipes and devices are no files: nothing in them can be lost.
+    Standard output and standard error count as written; standard error into a file that is read is not
+    refused, because the message would go there. Terminals, pipes and devices are exempt: they lose nothing.
     """
     read = {_file_open_at(0) if each.path == STREAM else _file_at(each.path): each.by for each in reads}
     read.pop(None, None)
@@ -56,11 +56,11 @@ _STREAMS = {1: "standard output", 2: "standard error"}
 
 
 def _file_at(path: str) -> Hashable:
-    """The same for all names of one file; None for what is no file."""
+    """Return the same key for all names of one file; None for what is not a regular file."""
     try:
         return _file(Path(path).stat())
     except OSError:
-        return os.path.realpath(path)  # it is not there yet
+        return os.path.realpath(path)  # it does not exist yet
 
 
 def _file_open_at(descriptor: int) -> Hashable:

@@ -1,1 +1,1 @@
-"""PostgreSQL: connecting, lending connections, what its errors mean, what it is doing."""
+"""PostgreSQL: connecting, lending connections, translating errors, reading its activity."""

@@ -1,4 +1,4 @@
-"""What the server does for this database at this moment, and who blocks whom there."""
+"""The server's current activity in this database, and which backends block which."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from couponctl.postgres.limits import Limits
 
 MOST_BACKENDS = 200
-"""Listed at most, and as many asked whom they wait for."""
+"""Maximum number of backends listed, and of lock waits traced."""
 
 _QUERY_LENGTH = 1000
-"""Characters of a statement; a server may be set to keep a megabyte of each."""
+"""Maximum characters of a statement; a server may be set to keep a megabyte of each."""
 
-# pg_blocking_pids and pg_locks stop the lock manager for a moment: the first is asked only of those who
-# wait for a lock, the second only where anybody does. Who blocks without waiting comes first, so that
-# a crowd that waits cannot push the cause off the list.
+# pg_blocking_pids and pg_locks stop the lock manager for a moment: the first is called only for backends
+# that wait for a lock, the second only if there are any. Backends that block without waiting are listed
+# first, so that a crowd of lock waits cannot push their cause off the list.
 _BACKENDS = text(f"""
     WITH processes AS MATERIALIZED (
         SELECT *, datname = current_database() AND {CLIENT_BACKEND} AS is_client
@@ -63,8 +63,8 @@ _COUNTERS = text("SELECT xact_commit, xact_rollback FROM pg_stat_database WHERE 
 
 
 async def look(database: Database) -> Activity:
-    """The server at one moment, over a connection of this database. Raises what asking raises."""
-    # In one transaction the server answers every question from one snapshot of its backends.
+    """Return the server's activity, over a connection of this database. Raises as `Database.session` does."""
+    # Within one transaction, the server answers every query from one snapshot of its backends.
     async with database.session() as session:
         stats = await server_stats(session)
         rows = (
@@ -72,7 +72,7 @@ async def look(database: Database) -> Activity:
         ).all()
         counters = (await session.execute(_COUNTERS)).one()
         at = monotonic()
-        # Nothing depends on this commit, but a look that rolled back would count among the rollbacks.
+        # Nothing depends on this commit, but without it the server would count a rollback.
         await session.connection.commit()
     return Activity(
         stats,
@@ -93,25 +93,25 @@ def _backend(row: Row[Any]) -> Backend:
         f"{row.wait_event_type}:{row.wait_event}" if row.wait_event_type else "",
         row.age if row.age is None else max(0.0, row.age),
         row.query,
-        # A backend whose parallel workers wait or block is named once for each of them.
+        # A backend is repeated for each of its parallel workers that waits or blocks.
         tuple(dict.fromkeys(row.blocked_by or ())),
     )
 
 
 class ActivityWatch:
-    """Looks at the server over a connection that is nobody else's: no pool that is full is in its way."""
+    """Reads the server's activity over a connection of its own, so that a full pool cannot block it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def look(self) -> Activity:
-        """The server at one moment. Raises Unavailable and Misconfigured; the next look connects anew."""
+        """Return the server's activity. Raises Unavailable and Misconfigured; the next call reconnects."""
         return await look(self._database)
 
 
 @asynccontextmanager
 async def open_watch(server: Server, limits: Limits) -> AsyncIterator[ActivityWatch]:
-    """A watch on the server, closed at the end; it connects at its first look, and no look takes long."""
+    """Open a watch that connects on its first look, limits each statement to 1 s, and is closed on exit."""
     alone = replace(
         limits, pool_size=1, acquire_timeout=2, lock_timeout=1, statement_timeout=1, command_timeout=2
     )
@@ -120,11 +120,11 @@ async def open_watch(server: Server, limits: Limits) -> AsyncIterator[ActivityWa
 
 
 def blocking_chains(backends: Iterable[Backend]) -> tuple[Blocking, ...]:
-    """Who blocks whom: each of those who wait for a lock once, below one that it waits for.
+    """Return who blocks whom: every waiting backend once, below one that it waits for.
 
-    Of several it stands below the one nearest to a root. A root blocks and does not wait; it may be a
-    prepared transaction, or have left meanwhile. Roots too are, at the end, who waits for a lock of which
-    nobody knows the holder, and one of each circle that the server has not broken yet.
+    A backend that waits for several is listed below the one nearest to a root. Roots block without waiting;
+    they may be prepared transactions, or have disconnected since. The last roots are backends whose lock has
+    no known holder, and one backend of each cycle of waits that the server has not broken yet.
     """
     known = {backend.pid: backend for backend in backends}
     below = _placed({pid: backend for pid, backend in known.items() if backend.waits_for_lock})
@@ -132,7 +132,7 @@ def blocking_chains(backends: Iterable[Backend]) -> tuple[Blocking, ...]:
     for pid, blocker in below.items():
         above[blocker].append(pid)
     rows = []
-    # Not by recursion: a chain may be longer than Python's stack.
+    # Without recursion: a chain may be longer than Python's stack.
     unread = [(pid, 0) for pid in reversed(above[None])]
     while unread:
         pid, depth = unread.pop()
@@ -142,7 +142,7 @@ def blocking_chains(backends: Iterable[Backend]) -> tuple[Blocking, ...]:
 
 
 def _placed(waiting: Mapping[int, Backend]) -> dict[int, int | None]:
-    """Everybody who waits or is waited for -> the one that it stands below; None for a root."""
+    """Map each backend that waits or is waited for to the one that it is listed below; None for a root."""
     waiters: dict[int, list[int]] = defaultdict(list)
     for backend in waiting.values():
         for blocker in backend.blocked_by:
@@ -168,7 +168,7 @@ def _placed(waiting: Mapping[int, Backend]) -> dict[int, int | None]:
 
 
 def _on_circle(pid: int, waiting: Mapping[int, Backend]) -> int:
-    """One of the circle that this backend waits for, or is in itself."""
+    """Return a member of the cycle of waits that this backend is in or leads to."""
     passed: set[int] = set()
     while pid not in passed:
         passed.add(pid)

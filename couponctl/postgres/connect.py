@@ -1,4 +1,4 @@
-"""Logging in: a connection to the first host that takes one, with the server's own limits set."""
+"""Logging in: connect to the first host that accepts, with the server's own limits set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from couponctl.postgres.limits import Limits
 
 _ABANDONED_CHECK = "2s"
-"""How often the server looks whether a client that it works for is still there."""
+"""How often the server checks, during a statement, whether the client is still connected."""
 
 _SSL_REQUEST = struct.pack("!ll", 8, 80877103)
 
@@ -28,24 +28,24 @@ _WANT_TLS = {"require", "verify-ca", "verify-full"}
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
-    """What a login ends in: from here on answers may be long."""
+    """A connection that has logged in: answers may now be long."""
 
     __slots__ = ()
 
     def __init__(self, protocol: Any, transport: Wire, loop: WatchfulLoop, *rest: Any) -> None:
         transport.allow(ANSWER)
         try:
-            # The running loop itself: the driver asks asyncio which of its tasks is the current one.
+            # The loop itself, not its wrapper: the driver asks asyncio for the current task of this loop.
             super().__init__(protocol, transport, loop.loop, *rest)
         except ValueError:
-            protocol.abort()  # left open, what was half made would complain about it in the end
+            protocol.abort()  # left open, the half-made connection would warn about it when collected
             raise
 
 
 async def connect_first_host(server: Server, limits: Limits, application: str) -> asyncpg.Connection:
-    """A connection to the first host that takes one and fits; each has `connect_timeout` of its own.
+    """Connect to the first host that accepts and fits; each host has its own `connect_timeout`.
 
-    The driver's timeout would cover all hosts together, and one that swallows packets would eat it.
+    The driver's timeout would cover all hosts together, and one that drops packets would use it up.
     Raises Unreachable, LoginRefused and the other errors of `couponctl.errors.login`.
     """
     refused: list[tuple[Host, CouponctlError]] = []
@@ -55,7 +55,7 @@ async def connect_first_host(server: Server, limits: Limits, application: str) -
             try:
                 return await _logged_in(server, host, limits, application, attrs)
             except LoginRefused:
-                raise  # as libpq: the other hosts would say the same
+                raise  # as in libpq: the other hosts would refuse, too
             except CouponctlError as exc:
                 refused.append((host, exc))
     raise _summed_up(server, refused[-len(server.hosts) :]) from refused[-1][1].__cause__
@@ -72,7 +72,7 @@ async def _logged_in(
             connection_class=_Connection,
             host=host.host,
             port=host.port,
-            # As a function, None is an answer too: the driver would look into files and variables itself.
+            # A function may return None; for a plain None, the driver would read files and variables itself.
             password=lambda: password,
             timeout=limits.connect_timeout,
             command_timeout=limits.command_timeout,
@@ -93,11 +93,11 @@ async def _logged_in(
 
 
 def _password(server: Server, host: Host) -> tuple[str | None, str]:
-    """The password for a host, as libpq finds it, and where it came from, for people."""
+    """Return the password for a host, as libpq finds it, and where it came from, in words."""
     if server.password is not None:
         return server.password, "the password is the one that was given"
     name = host.listed_as or host.host
-    default = name in {"/run/postgresql", "/var/run/postgresql", "/tmp"}  # noqa: S108 - names, no files
+    default = name in {"/run/postgresql", "/var/run/postgresql", "/tmp"}  # noqa: S108 - names, not files
     hosts = (name, "localhost") if default else (name,)
     password = password_in(
         server.passfile, hosts=hosts, port=host.port, database=server.database, user=server.user
@@ -108,7 +108,7 @@ def _password(server: Server, host: Host) -> tuple[str | None, str]:
 
 
 def _summed_up(server: Server, refused: list[tuple[Host, CouponctlError]]) -> CouponctlError:
-    """One error for all hosts: what the operator must mend, else what each of them said."""
+    """Return one error for all hosts: the first that the operator must fix, else all reasons."""
     unreachable = [(host, exc) for host, exc in refused if isinstance(exc, Unreachable)]
     if len(unreachable) < len(refused):
         return next(exc for _, exc in refused if not isinstance(exc, Unreachable))
@@ -120,12 +120,12 @@ def _summed_up(server: Server, refused: list[tuple[Host, CouponctlError]]) -> Co
 
 
 async def _offers_tls(host: Host, patience: float) -> bool:
-    """Whether a server would encrypt; the driver does not tell that from a broken connection.
+    """Whether the server offers TLS, which the driver does not tell from a broken connection.
 
-    Raises OSError where it does not say.
+    Raises OSError if it does not answer.
     """
     if host.host.startswith("/"):
-        return True  # a socket needs none
+        return True  # a Unix socket needs none
     async with asyncio.timeout(patience):
         answers, questions = await asyncio.open_connection(host.host, host.port)
         try:
@@ -136,7 +136,7 @@ async def _offers_tls(host: Host, patience: float) -> bool:
 
 
 def _session_settings(limits: Limits, application: str) -> dict[str, str]:
-    """The server's own limits: they end before the client's, so the connection survives them."""
+    """Return the session's settings; statements time out before the client's limit, so it survives that."""
     return {
         "application_name": application,
         "default_transaction_isolation": "read committed",

@@ -1,4 +1,4 @@
-"""Connections on loan from the pool."""
+"""Leases: connections lent from the pool."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from couponctl.postgres.limits import Limits
 
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"]
-"""How a session's statements see the data; in AUTOCOMMIT each is a transaction of its own."""
+"""How a session's statements see the data; with AUTOCOMMIT, each is a transaction of its own."""
 
 MAX_PER_COUPON = 3
-"""Claims on one coupon that get a connection at once: more would only queue for its row, in the server.
+"""Maximum number of connections for one coupon's claims: more would only queue for its row on the server.
 
 One is being sent, one holds the lock, one has its answer: measured, two or three are the fastest.
 """
@@ -49,19 +49,19 @@ _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-unt
 
 
 class Turn(NamedTuple):
-    """A place at the queue, which `session` or `direct` wants, and gives back."""
+    """A place granted by the queue, which `session` or `direct` takes and releases."""
 
     coupon: str | None
     asked_at: float
     left: PoolProxiedConnection | None
-    """The connection of who had the place before."""
+    """The last holder's connection; None to take one from the pool."""
 
 
 class Loan:
-    """A connection on loan from the pool, and how far the work on it has come.
+    """A lease: a connection lent from the pool, and how far the work on it has come.
 
-    `committing` is true from the moment a commit is sent until its answer is here: what fails then
-    has an unknown outcome, what fails earlier was rolled back.
+    `committing` is true from sending a commit until its answer arrives: a failure then has an unknown
+    outcome, an earlier one was rolled back.
     """
 
     def __init__(self, pool_wait: float) -> None:
@@ -70,7 +70,7 @@ class Loan:
         self._lap_start = perf_counter()
 
     def lap(self, phase: str) -> None:
-        """Book the time since the last lap on `phase`, a field of `Phases`."""
+        """Add the time since the last lap to `phase`, a field of `Phases`."""
         now = perf_counter()
         self._spent[phase] = self._spent.get(phase, 0.0) + now - self._lap_start
         self._lap_start = now
@@ -81,18 +81,18 @@ class Loan:
 
 
 class Session(Loan):
-    """A loan for SQLAlchemy's statements, in transactions."""
+    """A lease that runs SQLAlchemy statements in transactions."""
 
     def __init__(self, connection: AsyncConnection, schema: str | None, pool_wait: float) -> None:
         super().__init__(pool_wait)
         self.connection = connection
         self.schema = schema
-        """Where the tables are; None where the search_path says."""
+        """Where the tables are; None to follow the search_path."""
 
     async def execute(
         self, statement: Executable, parameters: Mapping[str, object] | None = None
     ) -> CursorResult[Any]:
-        """Run a statement inside the session's transaction, which the first one opens."""
+        """Run a statement in the session's transaction, which the first statement opens."""
         return await self.connection.execute(statement, parameters)
 
     async def commit(self) -> None:
@@ -102,10 +102,10 @@ class Session(Loan):
 
 
 class Direct(Loan):
-    """A loan for single statements, each a transaction of its own, that go straight to the driver.
+    """A lease that sends single statements, each a transaction of its own, straight to the driver.
 
-    SQLAlchemy makes their SQL and keeps the pool; to execute through it costs more than all the rest of
-    a claim.
+    SQLAlchemy compiles their SQL and manages the pool; executing through it costs more than all the rest
+    of a claim.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Direct(Loan):
         self.fairy = fairy
         self.coupon = coupon
         self.lost = False
-        """The connection went down under the work."""
+        """The connection broke during the work."""
         driver = fairy.driver_connection
         assert isinstance(driver, asyncpg.Connection)
         self._driver = driver
@@ -126,14 +126,14 @@ class Direct(Loan):
         return bool(self._driver.is_closed())
 
     async def fetch_row(self, statement: Executable, parameters: Mapping[str, object]) -> asyncpg.Record:
-        """The first row of a statement that writes nothing."""
+        """Return the first row of a statement that writes nothing."""
         sql, bound = _compiled(statement, self._schema)
         return await self._driver.fetchrow(sql, *[parameters.get(name, value) for name, value in bound])
 
     async def fetch_row_committing(
         self, statement: Executable, parameters: Mapping[str, object]
     ) -> asyncpg.Record:
-        """The same for one that writes."""
+        """Do the same for a statement that writes."""
         self.committing = True
         row = await self.fetch_row(statement, parameters)
         self.committing = False
@@ -141,7 +141,7 @@ class Direct(Loan):
 
 
 class _Lending:
-    """An asynchronous context of two calls; one made of a generator costs a tenth of a claim."""
+    """An asynchronous context manager of two functions; a generator-based one costs a tenth of a claim."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class _Lending:
 
 @lru_cache(maxsize=256)
 def _compiled(statement: Executable, schema: str | None) -> tuple[str, tuple[tuple[str, Any], ...]]:
-    """The statement as the driver wants it; its parameters in order, with the statement's own values."""
+    """Return the SQL for the driver, and its parameters in order with the statement's own values."""
     compiled = statement.compile(  # type: ignore[attr-defined]
         dialect=_DIALECT,
         schema_translate_map={None: schema} if schema else None,
@@ -175,8 +175,8 @@ def _compiled(statement: Executable, schema: str | None) -> tuple[str, tuple[tup
 class Database:
     """One server, reached through one pool, in one event loop.
 
-    `schema` sends every statement to the tables of that schema; statements are qualified rather than
-    the search_path set, which a pooler in transaction mode would lose.
+    With `schema`, every statement uses the tables of that schema. Its name is written into the statements,
+    because a pooler in transaction mode would lose a search_path.
     """
 
     def __init__(
@@ -203,12 +203,12 @@ class Database:
         coupon: str | None = None,
         turn: Turn | None = None,
     ) -> AsyncIterator[Session]:
-        """Lend a connection; what was not committed when it comes back is rolled back.
+        """Lend a connection; uncommitted work is rolled back when it is returned.
 
-        `coupon` names the one whose row is to be locked, before which a few are enough to queue; `turn`
-        is that of who has queued already.
+        `coupon` names the coupon whose row will be locked, for which MAX_PER_COUPON connections are enough;
+        `turn` is the place of a caller that has already queued.
 
-        Driver errors leave as the errors of `couponctl.errors`: PoolExhausted, Unreachable, TimedOut,
+        Driver errors are raised as those of `couponctl.errors`: PoolExhausted, Unreachable, TimedOut,
         OutcomeUnknown, ...
         """
         session: Session | None = None
@@ -223,7 +223,7 @@ class Database:
                     await connection.execution_options(isolation_level=isolation)
                     yield session
                 finally:
-                    # One that is still on its way back when the pool closes would never be closed.
+                    # A connection still being returned when the pool closes would never be closed.
                     await shielded(connection.close())
             finally:
                 self._queue.release(turn.coupon)
@@ -237,7 +237,7 @@ class Database:
     ) -> AbstractAsyncContextManager[Direct]:
         """Lend a connection for statements that are transactions of their own. Raises as `session` does.
 
-        It goes straight on to the next who wants one: a claim in a storm pays for no pool.
+        It is handed straight to the next in the queue, so that claims in a storm skip the pool.
         """
         return _Lending(partial(self._lend, coupon, turn), self._take_back)
 
@@ -252,7 +252,7 @@ class Database:
         return Direct(fairy, self.schema, turn.coupon, self._acquired_since(turn.asked_at))
 
     async def _take_back(self, direct: Direct, exc: BaseException | None) -> None:
-        # Only after a plain answer of the server is it certain how the connection stands.
+        # Only a plain answer of the server makes the connection's state certain.
         if exc is None or (not direct.gone and sqlstate_of(exc) not in {None, READ_ONLY}):
             self._queue.release(direct.coupon, direct.fairy)
         else:
@@ -278,9 +278,9 @@ class Database:
         return waited
 
     async def turn(self, coupon: str | None) -> Turn:
-        """Wait until a connection may be had. Cancelled at any moment, this leaves nothing behind.
+        """Wait for a place in the queue; a cancellation at any moment leaves nothing behind.
 
-        Raises PoolExhausted.
+        Raises PoolExhausted after `acquire_timeout`.
         """
         asked_at = perf_counter()
         if not self._queue.open_to(coupon):
@@ -318,13 +318,13 @@ class Database:
 
     def _terminate_just_opened(self) -> None:
         # SQLAlchemy prepares a connection with queries of its own before the pool knows it, and forgets
-        # it when it is cancelled there (sqlalchemy#13548); its backend would stay for good.
+        # it if cancelled there (sqlalchemy#13548); its backend would stay forever.
         connection = self._just_opened.pop(asyncio.current_task(), None)
         if connection is not None:
             connection.terminate()
 
     async def warm(self) -> None:
-        """Open every connection of the pool and count from here, so that no claim pays for a login."""
+        """Open every connection of the pool, so that no claim pays for a login, and reset the statistics."""
         everyone_in = asyncio.Barrier(self.limits.pool_size)
 
         async def hold_one() -> None:
@@ -343,7 +343,7 @@ class Database:
         return self._watch.stats()
 
     async def close(self) -> None:
-        """Close every connection; a server that does not say good-bye is not waited for."""
+        """Close every connection, waiting for the server at most `command_timeout`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.limits.command_timeout):
                 await self._engine.dispose()
@@ -353,7 +353,7 @@ class Database:
 async def open_database(
     server: Server, limits: Limits, *, application: str, schema: str | None = None
 ) -> AsyncIterator[Database]:
-    """A database whose connections are closed at the end; the first one opens at first use."""
+    """Open a database: it connects at its first use, and closes every connection on exit."""
     database = Database(server, limits, application=application, schema=schema)
     try:
         yield database

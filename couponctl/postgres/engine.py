@@ -1,4 +1,4 @@
-"""The engine and its pool: when a connection is tried out, and when it is given up."""
+"""The engine and its pool: when a connection is pinged, and when it is discarded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from couponctl.postgres.limits import Limits
 
 _RESTED = 0.05
-"""Seconds in the pool after which a connection is tried out before it is lent again."""
+"""Seconds idle in the pool after which a connection is pinged before it is lent again."""
 
 _CAME_BACK = "came back"
 
@@ -30,7 +30,7 @@ _CAME_BACK = "came back"
 def engine_on(
     connect: Callable[[], Awaitable[asyncpg.Connection]], limits: Limits, schema: str | None
 ) -> AsyncEngine:
-    """An engine whose connections `connect` opens, and which tries out those that have rested."""
+    """Return an engine that opens connections with `connect` and pings those that were idle."""
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
@@ -51,13 +51,13 @@ def engine_on(
     def try_out_what_has_rested(
         connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
     ) -> None:
-        # SQLAlchemy's own pre-ping takes three round trips, each time: in a storm as long as the claim.
+        # SQLAlchemy's pre-ping takes three round trips at every checkout: in a storm, as long as the claim.
         came_back = entry.info.get(_CAME_BACK)
         if came_back is not None and monotonic() - came_back > _RESTED:
             try:
                 engine.sync_engine.dialect.do_ping(connection)
             except Exception as exc:
-                # Here: a cancellation while SQLAlchemy closes it itself would keep the place lent for good.
+                # Invalidate here: a cancellation while SQLAlchemy closes it would leak its place for good.
                 entry.invalidate(exc)
                 raise DisconnectionError from exc
 

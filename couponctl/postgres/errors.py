@@ -1,8 +1,8 @@
-"""The one place where what a driver raises becomes one of `couponctl.errors`, once it is logged in.
+"""The one place that translates driver errors after a login into those of `couponctl.errors`.
 
-What it raises before that is told apart in `couponctl.postgres.login_errors`.
+Errors during a login are translated in `couponctl.postgres.login_errors`.
 
-Told apart by SQLSTATE, by type, and by whether the connection survived; never by a message.
+Errors are told apart by SQLSTATE, by type, and by whether the connection survived; never by message.
 SQLSTATEs: PostgreSQL documentation, appendix A.
 """
 
@@ -72,10 +72,10 @@ _BY_SQLSTATE: dict[str, Callable[[Limits], CouponctlError]] = {
         f"the statement was cancelled, as one is after {limits.statement_timeout:g} s"
     ),
 }
-"""What the server says and means, all else being decided by class; the connection survives most of these."""
+"""Errors of single codes; `sqlstates` decides the others by class. The connection survives most of these."""
 
 _OF_OUR_SQL = {"3F000", "42501", "42703", "42704", "42P01"}
-"""What these say of our own statements is not so where a function of the database runs into them."""
+"""Codes with these errors for our own statements, but not when raised in a function of the database."""
 
 _UNREACHABLE_BY_SQLSTATE = {
     "53300": "it has no connection slot left",
@@ -106,7 +106,7 @@ class Stage(Enum):
 def translated(
     exc: Exception, server: Server, limits: Limits, stage: Stage, *, lost: bool = False
 ) -> CouponctlError | None:
-    """Our error for a driver's, or None for what is not a driver's (or nobody expects).
+    """Return our error for a driver's error; None if it is not one, or not expected.
 
     `lost`: the connection is gone, whatever the error says.
     """
@@ -115,14 +115,14 @@ def translated(
     if isinstance(getattr(exc, "orig", exc), _ALTERED_MEANWHILE):
         return Contended()  # the tables were altered meanwhile; the next try plans anew
     if stage is Stage.CONNECTING and isinstance(exc, ValueError | AssertionError):
-        # How the libraries trip over a greeting, most of all over a version that they cannot read.
+        # How the libraries fail on a greeting, mostly on a version that they cannot parse.
         return BadSettings(
             f"the server there is not a PostgreSQL that couponctl understands ({server.where})",
             "Connect to PostgreSQL itself: check host and port, and what stands in between",
         )
     state, lost = sqlstate_of(exc), lost or _connection_lost(exc)
     if lost and stage is Stage.COMMITTING and state != READ_ONLY:
-        return OutcomeUnknown()  # but after a plain no the connection was given up, and is not lost
+        return OutcomeUnknown()  # READ_ONLY is a plain answer: that connection was discarded, not lost
     in_function = bool(getattr(_drivers_own(exc), "context", None))
     if state in _BY_SQLSTATE and not (in_function and state in _OF_OUR_SQL):
         return _BY_SQLSTATE[state](limits)
@@ -148,11 +148,11 @@ def _said(exc: BaseException, state: str, *, in_function: bool) -> ServerError:
 
 
 def _drivers_own(exc: BaseException) -> BaseException:
-    """What the driver raised, without what SQLAlchemy makes of it: its own may be of another class."""
+    """Return the driver's own error, unwrapped from SQLAlchemy's, which may be of another class."""
     adapted = getattr(exc, "orig", None)
     if adapted is None:
         return exc
-    # Before SQLAlchemy 2.1 it is the cause only.
+    # Before SQLAlchemy 2.1, it is only the cause.
     own: BaseException = getattr(adapted, "driver_exception", None) or adapted.__cause__ or adapted
     return own
 
@@ -167,7 +167,7 @@ def _connection_lost(exc: BaseException) -> bool:
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """The error as the driver raised it, and what that came of."""
+    """Yield the driver's own error and its causes."""
     exc = exc and _drivers_own(exc)
     while exc is not None:
         yield exc

@@ -1,7 +1,7 @@
-"""A server that sends without end is hung up on before it has taken the memory.
+"""Closes the connection to a server that sends without end, before memory runs out.
 
-The driver gathers an answer until it is complete, however long that is; so a `Wire` stands between the
-driver and the network, and counts what comes since the driver has sent something.
+The driver buffers an answer until it is complete, however long it is; so a `Wire` between the driver and
+the network counts the bytes received since the driver last sent something.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 GREETING = 1 << 20
-"""What may come between two steps of a login; a thousandth of it does."""
+"""Maximum bytes received between two steps of a login; usual is a thousandth."""
 ANSWER = 32 << 20
-"""What may come as an answer: the longest page, of 10,000 names, is 12 MB."""
+"""Maximum bytes of an answer: the longest page, of 10,000 names, is 12 MB."""
 _EACH = 128
-"""Bytes that a message counts beside its own: the driver makes an object of the smallest row."""
+"""Bytes counted per message besides its own: the driver creates an object even for the smallest row."""
 
 _length_at = Struct("!I").unpack_from
 
@@ -28,11 +28,11 @@ FLOODED = "the server there sends more than any answer holds, so the connection 
 
 
 class Flood(ConnectionError):
-    """More than may come, or what is no message at all."""
+    """More bytes than allowed, or something that is not a message."""
 
 
 class Wire(asyncio.Protocol):
-    """The protocol of the network's transport, and the transport of the driver's protocol."""
+    """The protocol of the network transport, and the transport of the driver's protocol."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
@@ -40,12 +40,12 @@ class Wire(asyncio.Protocol):
         self._flood: Flood | None = None
         self._most = self._left = GREETING
         self._begun = b""
-        """Of a header what has come, as long as it is not complete."""
+        """The received part of an incomplete header."""
         self._to_come = 0
-        """Bytes of a message that its header has announced."""
+        """Bytes still to come of a message whose header has been read."""
 
     def allow(self, most: int) -> None:
-        """From the next sending on, so much may come behind each."""
+        """Set the maximum bytes after each send, from the next one on."""
         self._most = most
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,7 +60,7 @@ class Wire(asyncio.Protocol):
             self.transport.abort()
 
     def _has_room_for(self, data: bytes) -> bool:
-        """Count the data, and the messages that begin in it; of a message its own header tells the length."""
+        """Count the data and the messages that begin in it, by their headers; whether the limit holds."""
         left = self._left - len(data)
         if self._begun:
             data = self._begun + data
@@ -68,7 +68,7 @@ class Wire(asyncio.Protocol):
         while at < headers_end and left >= 0:
             (length,) = _length_at(data, at + 1)
             at += 1 + length
-            left -= _EACH if length >= 4 else self._most  # no message is shorter than its length
+            left -= _EACH if length >= 4 else self._most  # a message is never shorter than its length field
         self._begun = data[at:]
         self._to_come = max(at - len(data), 0)
         self._left = left
@@ -92,7 +92,7 @@ class Wire(asyncio.Protocol):
         self.transport.writelines(data)
 
     def set_protocol(self, driver: Any) -> None:
-        """The driver goes on with another protocol, as it does once the wire is encrypted."""
+        """Switch the driver to another protocol, as it does once the connection is encrypted."""
         self.driver = driver
         self._left = self._most
         self._begun = b""
@@ -103,7 +103,7 @@ class Wire(asyncio.Protocol):
 
 
 class WatchfulLoop:
-    """The event loop as a driver may use it: each connection that it makes is a `Wire`."""
+    """The event loop for the driver: each connection that it opens is a `Wire`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop

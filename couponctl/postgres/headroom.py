@@ -1,4 +1,4 @@
-"""What a role may still do on a server, asked at once: connections, by all limits that count, and writes."""
+"""What a role may still do on a server, in one query: connections under all limits that apply, and writes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Room:
     """Connections under one limit."""
 
     limited_by: str
-    """The setting, as the operator would raise it."""
+    """The setting that the operator would raise."""
     limit: int
-    """What it allows, less what is kept back for administrators."""
+    """What it allows, less the connections reserved for administrators."""
     taken: int
 
     @property
@@ -30,32 +30,32 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """A server and a database, as a role finds them."""
+    """A server and a database, as one role sees them."""
 
     version: str
     max_connections: int
     role: str
     grant: str
-    """What would let the role create a schema."""
+    """The statement that would let the role create a schema."""
     may_create: bool
     read_only: bool
-    """A standby, or set so."""
+    """A standby, or set read-only."""
     rooms: tuple[Room, ...]
-    """Every limit that counts for the role; the connection that looked is among those taken."""
+    """Every limit that applies to the role; `taken` includes the connection that asks."""
     publications: tuple[str, ...] = ()
-    """Those that send new tables to subscribers, which do not have them."""
+    """Those that send changes of new tables to subscribers that lack the tables."""
     event_triggers: tuple[str, ...] = ()
-    """Those that may refuse what is created."""
+    """Enabled ones, which may refuse what is created or dropped."""
 
     @property
     def narrowest(self) -> Room:
-        """The limit that is reached first."""
+        """The limit that will be reached first."""
         return min(self.rooms, key=lambda room: room.free)
 
 
-# What is kept back stays so even for roles that may use it: whoever must stop a drill has to get in.
-# A superuser is exempt from the limits of roles and databases. A publication sends nothing unless the server
-# writes what logical decoding wants, and there is no slot for it otherwise.
+# Reserved connections are not counted as free even for roles that may use them: an administrator must be
+# able to get in and stop a drill. A superuser is exempt from the limits of roles and databases. A publication
+# sends nothing unless wal_level is logical or a logical slot exists.
 _FACTS = text(f"""
     WITH backends AS (SELECT datid, usesysid FROM pg_stat_activity WHERE {CLIENT_BACKEND})
     SELECT current_setting('server_version') AS version,
@@ -84,7 +84,7 @@ _FACTS = text(f"""
 
 
 async def server_facts(session: Session) -> ServerFacts:
-    """Ask for it, in one statement."""
+    """Read the facts, in one statement."""
     facts = (await session.execute(_FACTS)).one()
     rooms = [Room("max_connections", facts.max_connections - facts.kept_back, facts.taken)]
     if facts.role_limit >= 0:

@@ -1,7 +1,7 @@
-"""Servers as psql names them: URLs, the PG* environment and service files, taken apart as libpq does.
+"""Servers as psql names them: URLs, the PG* environment and service files, parsed as libpq does.
 
-All of it is resolved here, because asyncpg ignores PGSERVICE, trips over `%` in a service file and sends
-parameters that it does not know to the server. What it cannot honour is dropped only where that weakens
+All of it is resolved here, because asyncpg ignores PGSERVICE, fails on `%` in a service file and sends
+unknown parameters to the server. A parameter that asyncpg cannot honour is dropped only if that weakens
 nothing (keepalives), else refused (`channel_binding=require`).
 """
 
@@ -35,7 +35,7 @@ class Host:
     """A name, an IP address, or the directory of a Unix socket."""
     port: int
     listed_as: str = ""
-    """Its name in a file of passwords, where that is another."""
+    """Its name in the password file, if that is another."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if set(self.host) & set("/:") else f"{self.host}:{self.port}"
@@ -43,22 +43,22 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A PostgreSQL server that somebody else runs."""
+    """A PostgreSQL server: its hosts, and how to log in."""
 
     dsn: str = field(repr=False)
     """For `asyncpg.connect(dsn, host=..., port=...)`: everything but the hosts, the password included."""
     hosts: tuple[Host, ...]
-    """To be tried in this order."""
+    """Tried in this order."""
     user: str
     database: str
     source: str
-    """Who named it, for people: `--url`, `the PG* environment` and so on."""
+    """Where it was named, in words: `--url`, `the PG* environment` and so on."""
     passfile: str = ""
-    """The file that may hold the password, where none was given; it need not be there."""
+    """The file that may hold the password if none was given; it need not exist."""
 
     @property
     def password(self) -> str | None:
-        """The one that was given with the address, or by PGPASSWORD or a service."""
+        """The password given with the address, by PGPASSWORD or by a service."""
         password = urlsplit(self.dsn).password
         return None if password is None else unquote(password)
 
@@ -68,18 +68,18 @@ class Server:
 
     @property
     def session_attrs(self) -> str:
-        """Which host will do, as libpq's target_session_attrs says; of several, one that takes writes."""
+        """Which host fits, as libpq's target_session_attrs; of several, by default one that takes writes."""
         among_several = "read-write" if len(self.hosts) > 1 else "any"
         return dict(self._parameters()).get("target_session_attrs", among_several)
 
     @property
     def only_reads(self) -> bool:
-        """Whether only hosts are wanted that take no writes."""
+        """Whether only hosts that take no writes fit."""
         return self.session_attrs in {"read-only", "standby"}
 
     @property
     def where(self) -> str:
-        """The server in one line for people, without the password."""
+        """The server in one line, without the password."""
         return f"{self.user}@{','.join(map(str, self.hosts))}/{self.database}"
 
     @property
@@ -92,7 +92,7 @@ class Server:
 
     @property
     def libpq_environment(self) -> dict[str, str]:
-        """The server as environment variables for psql: `ps` would show arguments to everyone."""
+        """The server as environment variables for psql: arguments would be visible to everyone in `ps`."""
         variables = {key: variable for variable, key in _VARIABLES.items()}
         environment = {variables[key]: value for key, value in self._parameters() if variables[key]}
         if self.password is not None:
@@ -114,17 +114,17 @@ _HANDED_ON = {
     **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), r"(TLSv1(\.[123])?)?"),
     "sslmode": "disable|allow|prefer|require|verify-ca|verify-full",
     "sslnegotiation": "postgres|direct",
-    "sslrootcert": "(?!system$).*",  # to asyncpg `system` is the name of a file
+    "sslrootcert": "(?!system$).*",  # asyncpg takes `system` for the name of a file
     "target_session_attrs": "any|read-write|read-only|primary|standby|prefer-standby",
     "gsslib": "gssapi|sspi",
 }
-"""What asyncpg understands, and the values it takes."""
+"""What asyncpg understands, and the values that it takes."""
 
 _KEPT_BACK = {
     **dict.fromkeys(("host", "hostaddr", "user", "password", "dbname", "service"), ".*"),
     **dict.fromkeys(("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"), ".*"),
     **dict.fromkeys(("tcp_user_timeout", "client_encoding", "sslcompression", "max_protocol_version"), ".*"),
-    # couponctl signs its connections itself: by their application's name drills know their own
+    # couponctl sets these itself: drills recognise their connections by application_name
     **dict.fromkeys(("application_name", "fallback_application_name"), ".*"),
     **dict.fromkeys(("channel_binding", "gssencmode"), "disable|prefer"),
     "port": "[0-9, ]*",
@@ -132,17 +132,17 @@ _KEPT_BACK = {
     **dict.fromkeys(("require_auth", "requirepeer", "sslcrldir", "sslcertmode", "sslsni"), ""),
     **dict.fromkeys(("gssdelegation", "load_balance_hosts", "min_protocol_version", "replication"), ""),
 }
-"""What libpq understands too; it is read here, or these values ask for nothing that asyncpg cannot do."""
+"""libpq's other parameters: handled here, droppable, or limited to values that ask nothing of asyncpg."""
 
 _PARAMETERS = _KEPT_BACK | _HANDED_ON
 _SECRETS = {"password", "sslpassword"}
 _ODD = {"dbname": "PGDATABASE", "connect_timeout": "PGCONNECT_TIMEOUT", "sslpassword": "", "replication": ""}
 _VARIABLES = {_ODD.get(key, f"PG{key.replace('_', '').upper()}"): key for key in _PARAMETERS}
-"""The variable of every parameter, as libpq names it; two have none."""
+"""The variable of each parameter, by libpq's usual naming, even if libpq has none; two have none."""
 
 _SOCKET_DIRECTORIES = ("/run/postgresql", "/var/run/postgresql", "/tmp")  # noqa: S108 - where libpq looks
 
-# An @ behind the host is refused, unlike by libpq: it is the end of a password with a raw @ or / in it.
+# Unlike libpq, this refuses an @ after the host: it marks the end of a password with a raw @ or / in it.
 _HOST = r"(?:\[[^][/?@]+\]|[^][:,/?@]*)(?::[^][:,/?@]*)?"
 _URL = re.compile(
     r"postgres(?:ql)?://(?:(?P<user>[^:/?@]*)(?::(?P<password>[^/@]*))?@)?"
@@ -151,15 +151,15 @@ _URL = re.compile(
 
 
 def server_of(params: Params, source: str, environ: Environment) -> tuple[Server, float | None]:
-    """The server that these parameters name, and how long to wait for a connection, in seconds.
+    """Return the server that these parameters name, and the connect timeout in seconds, if one is set.
 
-    The gaps are filled from the service, then the PG* variables, then libpq's defaults. Raises BadSettings.
+    Missing ones come from the service, then the PG* variables, then libpq's defaults. Raises BadSettings.
     """
     filled = _filled(params, environ)
     if not _certificates_in_reach(environ):
         filled = _without_them(filled, environ)
     for key in ("sslcert", "sslkey", "sslrootcert", "sslcrl"):
-        # Later it would look like a server that cannot be reached.
+        # Later, this would look like an unreachable server.
         if filled.get("sslmode") != "disable" and not os.access(filled.get(key, "/"), os.R_OK):
             raise BadSettings(f"{source}: the file of {key} cannot be read", "Correct its path or its mode.")
     user = filled.get("user") or _os_user()
@@ -174,21 +174,21 @@ def server_of(params: Params, source: str, environ: Environment) -> tuple[Server
 
 
 def server_at(url: str, source: str, password: str | None = None) -> Server:
-    """The server at a URL, whatever the environment says. Raises BadSettings."""
+    """Return the server at a URL, ignoring the environment. Raises BadSettings."""
     params = parsed(url, source)
     server, _ = server_of(params if password is None else {**params, "password": password}, source, {})
     return server
 
 
 def own_files(environ: Environment) -> tuple[Path, ...]:
-    """The user's file of passwords, and that of services."""
+    """Return the paths of the user's password file and service file."""
     named = {"PGPASSFILE": ".pgpass", "PGSERVICEFILE": ".pg_service.conf"}
     found = (environ.get(name) or _own_file(usual, environ) for name, usual in named.items())
     return tuple(Path(file) for file in found if file)
 
 
 def _own_file(name: str, environ: Environment) -> str:
-    """A file in the user's home, which need not be there; empty for a user without a home."""
+    """Return the path of a file in the user's home, existing or not; empty for a user without a home."""
     home = environ.get("HOME")
     if not home:
         try:
@@ -199,7 +199,7 @@ def _own_file(name: str, environ: Environment) -> str:
 
 
 def _certificates_in_reach(environ: Environment) -> bool:
-    """Whether the user's own certificates can be looked for: a home that is not there holds none."""
+    """Whether the user's certificates can be looked for; in a missing directory, there are just none."""
     try:
         os.stat(_own_file(".postgresql/postgresql.crt", environ))  # noqa: PTH116 - its errno is wanted
     except OSError as exc:
@@ -208,7 +208,7 @@ def _certificates_in_reach(environ: Environment) -> bool:
 
 
 def _without_them(params: Params, environ: Environment) -> Params:
-    """Go on without TLS, as libpq does where it may; the driver would not go on. Raises BadSettings."""
+    """Disable TLS, as libpq does here and the driver does not. Raises BadSettings if sslmode requires TLS."""
     if params.get("sslmode", "prefer") in {"disable", "allow", "prefer"}:
         return params | {"sslmode": "disable"}
     directory = _own_file(".postgresql", environ)
@@ -220,7 +220,7 @@ def holds_secret(params: Params) -> bool:
 
 
 def _filled(params: Params, environ: Environment) -> Params:
-    """Fill the gaps as libpq does, service first; an empty value fills a gap, but says nothing."""
+    """Fill in missing parameters as libpq does, service first; an empty one is kept as given, then unset."""
     variables: Params = {}
     for name, key in _VARIABLES.items():
         variables |= checked({key: environ[name]}, name) if name in environ else {}
@@ -243,7 +243,7 @@ def _service(name: str, environ: Environment) -> Params:
         _, found, rest = text.partition(f"\n[{name}]\n")
         if found:
             lines = [line for line in rest.partition("\n[")[0].split("\n") if line and line[0] != "#"]
-            pairs = [line.partition("=") for line in reversed(lines)]  # to libpq the first of two counts
+            pairs = [line.partition("=") for line in reversed(lines)]  # in libpq, the first of two counts
             return checked({key: value for key, _, value in pairs}, f'service "{name}" in {file}')
     raise BadSettings(
         f'there is no service "{name}"', f"Define it in {own}, or correct PGSERVICE or the URL."
@@ -253,7 +253,7 @@ def _service(name: str, environ: Environment) -> Params:
 def _is_there(file: Path) -> bool:
     try:
         file.stat()
-    except (OSError, ValueError):  # to libpq one in a closed directory is not there either
+    except (OSError, ValueError):  # in libpq, a file in a closed directory is missing, too
         return False
     return True
 
@@ -299,7 +299,7 @@ def _os_user() -> str:
 
 
 def parsed(url: str, origin: str) -> Params:
-    """Take a URL apart as libpq does; no error quotes any of it, for all of it may be half a password."""
+    """Parse a URL as libpq does. Raises BadSettings, quoting nothing: any part may be half a password."""
     problem = f"{origin} is not a PostgreSQL URL"
     if re.match(r"postgres(ql)?\+", url):
         raise BadSettings(problem, "Leave the driver out: postgresql:// instead of postgresql+asyncpg://.")
@@ -315,7 +315,7 @@ def parsed(url: str, origin: str) -> Params:
     params = {key: _decoded(value, origin) for key, value in params.items() if value}
     for pair in filter(None, (parts["query"] or "").split("&")):
         key, value = (_decoded(text, origin) for text in pair.split("="))
-        # `ssl=true` is how JDBC writes it; libpq reads it too
+        # `ssl=true` is JDBC's spelling, which libpq reads, too
         params |= {"sslmode": "require"} if (key, value) == ("ssl", "true") else {key: value}
     return checked(params, origin)
 
@@ -329,7 +329,7 @@ def _decoded(text: str, origin: str) -> str:
 
 def refuse_unknown(keys: Iterable[str], known: Collection[str], origin: str) -> None:
     for key in keys:
-        if key not in known:  # nor quoted: it may be half a password, `?password=a&b=`
+        if key not in known:  # not quoted: it may be half a password, `?password=a&b=`
             closest = get_close_matches(key, known, 1, 0)[0]
             raise BadSettings(f"{origin} has an unknown key", f"Did you mean {closest}?")
 

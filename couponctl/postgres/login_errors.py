@@ -1,7 +1,7 @@
-"""What the driver raises while it logs in becomes one of `couponctl.errors.login`.
+"""Translates driver errors during a login into those of `couponctl.errors.login`.
 
-Told apart by type, SQLSTATE and the function of the server that complains, which no language changes; of a
-message only the name `pg_hba.conf` is looked for, which all translations of it keep.
+Errors are told apart by type, SQLSTATE and the server function that raised them, which do not depend on the
+language; in a server's message, only `pg_hba.conf` is looked for, which every translation keeps.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _UNFIT = {
     "primary": "is a standby",
     "standby": "is no standby",
 }
-"""What a host is that a target_session_attrs does not want."""
+"""Why a host does not fit a target_session_attrs."""
 
 _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError, Server, str], CouponctlError]] = {
     "28000": lambda exc, server, _: _not_let_in(exc, server),
@@ -71,12 +71,12 @@ _BY_TYPE: tuple[tuple[type[BaseException], Unreachable], ...] = (
 
 
 def unfit(attrs: str) -> NoHostFits:
-    """A host that lets us in, and is not what this target_session_attrs wants."""
+    """Return the error for a host that lets us in, but does not fit this target_session_attrs."""
     return NoHostFits(_UNFIT[attrs])
 
 
 def refusal(exc: Exception, server: Server, host: Host, given: str) -> CouponctlError | None:
-    """Our error for one that came instead of a connection, or None for what is not expected there.
+    """Return our error for a failed login; None for an error that is not expected there.
 
     The reason of an Unreachable does not name the server yet. `given` says where the password is from.
     """
@@ -101,13 +101,13 @@ def refusal(exc: Exception, server: Server, host: Host, given: str) -> Couponctl
 
 
 def quoted(name: str) -> str:
-    """A name as SQL wants it."""
+    """Quote a name for SQL, if needed."""
     plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name)
     return name if plain else '"' + name.replace('"', '""') + '"'
 
 
 def _words(exc: OSError) -> str:
-    if exc.errno is None:  # several addresses, each with an error of its own
+    if exc.errno is None:  # several addresses, each with its own error
         return "the connection was lost" if isinstance(exc, ConnectionError) else "no address of it answers"
     return os.strerror(exc.errno).lower()
 
@@ -115,7 +115,7 @@ def _words(exc: OSError) -> str:
 def _tls(exc: ssl.SSLError, host: Host) -> CouponctlError:
     if isinstance(exc, ssl.SSLCertVerificationError):
         why = f"{exc.verify_message} ({host})".replace(". (", " (")
-        if "mismatch" in exc.verify_message:  # of OpenSSL's own, which has one language
+        if "mismatch" in exc.verify_message:  # OpenSSL's own message, which is never translated
             way_out = "Connect by the name that the certificate has; sslmode=verify-ca looks at no name."
         else:
             way_out = "Name the certificate of the authority that signed it: sslrootcert or PGSSLROOTCERT."
@@ -128,7 +128,7 @@ def _tls(exc: ssl.SSLError, host: Host) -> CouponctlError:
 
 
 def _not_let_in(exc: asyncpg.PostgresError, server: Server) -> LoginRefused:
-    # With sslmode=prefer it was tried twice, and what TLS met is the cause of what plain text met.
+    # With sslmode=prefer, the driver tries twice: the error over TLS is the cause of the one without.
     both = [each for each in (exc.__cause__, exc) if isinstance(each, asyncpg.PostgresError)]
     if any(_wants_certificate(each) for each in both):
         return CertificateWanted(server.user)

@@ -1,7 +1,7 @@
-"""A file of passwords, ~/.pgpass, read as libpq reads it.
+"""Reads a password file, such as ~/.pgpass, as libpq does.
 
-The driver's own reading leaves the escapes in, trips over a line of four fields or in another encoding,
-and takes any socket for `localhost`.
+The driver's own parser keeps the escapes, fails on a line of four fields or in another encoding, and
+takes any socket for `localhost`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 
 
 def password_in(file: str, *, hosts: Sequence[str], port: int, database: str, user: str) -> str | None:
-    """The password of the first line that fits; None where none does, or the file cannot be used.
+    """Return the password of the first line that matches; None without one, or if the file cannot be used.
 
-    `hosts` are the names by which the file may know the host. Raises BadSettings for a password that is
-    not UTF-8.
+    `hosts` are the names that the file may use for the host. Raises BadSettings if the password is not UTF-8.
     """
     if not file or complaint(file):
         return None
     with suppress(OSError):
-        # To libpq a line that holds NUL goes on in the next one.
+        # As in libpq, a line with NUL breaks off there and continues with the next line.
         for line in re.sub(rb"\0[^\n]*\n?", b"", Path(file).read_bytes()).split(b"\n"):
             for host in hosts:
                 found = _password(line.rstrip(b"\r"), (host, str(port), database, user))
@@ -37,7 +36,7 @@ def password_in(file: str, *, hosts: Sequence[str], port: int, database: str, us
 
 
 def complaint(file: str) -> str:
-    """Why a file that is there is not used, for people; empty where it is used, or is not there."""
+    """Return why an existing password file is ignored, in words; empty if it is used, or missing."""
     try:
         mode = Path(file).stat().st_mode
     except (OSError, ValueError):
@@ -50,7 +49,7 @@ def complaint(file: str) -> str:
 
 
 def _password(line: bytes, wanted: Sequence[str]) -> bytes | None:
-    """What stands behind the four fields, if they fit."""
+    """Return what follows the four fields, if they match."""
     if line.startswith(b"#"):
         return None
     for word in wanted:
@@ -65,7 +64,7 @@ def _password(line: bytes, wanted: Sequence[str]) -> bytes | None:
 
 
 def _field(line: bytes) -> tuple[bytes, bytes, bytes]:
-    """Up to the first colon without a backslash before it: the field, the colon, the rest."""
+    """Split at the first unescaped colon: the unescaped field, the colon, the rest."""
     field = bytearray()
     at = 0
     while at < len(line):

@@ -1,4 +1,4 @@
-"""What a pool of connections does not tell by itself."""
+"""Pool statistics that SQLAlchemy does not keep."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from couponctl.postgres.queue import FairQueue
 
 _REMEMBERED_ACQUIRES = 1000
-"""Acquire times kept for the percentiles, at most."""
+"""Maximum number of acquire times kept for the percentiles."""
 _PERCENTILE_SPAN = 60.0
-"""Seconds of acquires that the percentiles are over."""
+"""Seconds that the percentiles look back."""
 
 
 class PoolWatch:
-    """What the pool does not tell: who waits for a connection, how long, and the peaks."""
+    """Counts acquires and failures, times the waits for a connection, and keeps the peaks."""
 
     def __init__(self, pool: AsyncAdaptedQueuePool, queue: FairQueue[Any]) -> None:
         self._pool = pool
@@ -35,7 +35,7 @@ class PoolWatch:
         self._acquired: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED_ACQUIRES)
 
     def queued(self) -> None:
-        """Somebody is about to wait, because every connection is lent."""
+        """Record that a task is about to wait for a connection."""
         self._peak_waiting = max(self._peak_waiting, self._queue.waiting + 1)
 
     def acquired(self, seconds: float) -> None:
@@ -44,12 +44,12 @@ class PoolWatch:
         self._peak_in_use = max(self._peak_in_use, self._pool.checkedout())
 
     def gave_up(self) -> None:
-        """The wait for a connection took too long."""
+        """Record that a wait for a connection timed out."""
         self._failures += 1
 
     def stats(self) -> PoolStats:
         since = monotonic() - _PERCENTILE_SPAN
-        # The copy is one step of the interpreter: another thread may be adding to it.
+        # The copy is atomic: another thread may be adding to the deque.
         times = sorted(seconds for moment, seconds in tuple(self._acquired) if moment > since)
         return PoolStats(
             size=self._pool.size(),
@@ -66,7 +66,7 @@ class PoolWatch:
 
 
 def nearest_rank(ordered: Sequence[float], share: float, *, scale: float = 1) -> float | None:
-    """The nearest-rank percentile of sorted values, so always one that was measured; None of nothing."""
+    """Return the nearest-rank percentile of sorted values, always a measured one; None if there are none."""
     if not ordered:
         return None
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] * scale

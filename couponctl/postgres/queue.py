@@ -1,4 +1,4 @@
-"""Who comes next to a place: first come, first served, and what lies in it may pass from hand to hand."""
+"""A fair queue for a limited number of places, which can hand a connection from one holder to the next."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """A number of places, and the queues before them.
+    """A limited number of places, with a first-come, first-served queue per key.
 
-    Of those who come about one key only a few are let in at once: they would but wait for each other
-    inside. Keys take turns.
+    Each key may hold only a few places: more tasks would only wait for each other. Keys take turns.
     """
 
     def __init__(self, places: int, *, max_per_key: int, discard: Callable[[T], None]) -> None:
-        """`max_per_key` is how many are let in about one key; `discard` takes what nobody came for."""
+        """`max_per_key` is the maximum number of places per key; `discard` gets what nobody waits for."""
         self.waiting = 0
         self._free = places
         self._max_per_key = max_per_key
@@ -29,11 +28,11 @@ class FairQueue(Generic[T]):
         self._queues: dict[str | None, deque[asyncio.Future[T | None]]] = {}
 
     def open_to(self, key: str | None) -> bool:
-        """Whether somebody would be let in at once."""
+        """Whether a place would be granted at once."""
         return self._free > 0 and self._may_acquire(key)
 
     async def acquire(self, timeout: float, key: str | None = None) -> T | None:
-        """Take a place; what was left in it, or None. Without a key there is no limit but the places.
+        """Take a place and return what its last holder left in it, or None. Key None has no maximum.
 
         Raises TimeoutError after `timeout` seconds in the queue.
         """
@@ -50,7 +49,7 @@ class FairQueue(Generic[T]):
             return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.release(key, turn.result())  # its turn came, and it was cancelled at once
+                self.release(key, turn.result())  # cancelled just after its turn came
             turn.cancel()
             raise
         finally:
@@ -58,7 +57,7 @@ class FairQueue(Generic[T]):
             timer.cancel()
 
     def release(self, key: str | None = None, thing: T | None = None) -> None:
-        """Give the place up, to the next in turn, and the thing with it."""
+        """Pass the place and `thing` to the next in turn, or free it and discard `thing`."""
         self._count(key, -1)
         for following in tuple(self._queues):
             if self._may_acquire(following) and (turn := self._next(following)) is not None:
@@ -79,7 +78,7 @@ class FairQueue(Generic[T]):
                 del self._inside[key]
 
     def _next(self, key: str | None) -> asyncio.Future[T | None] | None:
-        """The first who still waits about the key; the others about it come after all other keys."""
+        """Take the first task that still waits for the key; the key then goes behind all others."""
         queue = self._queues.pop(key)
         while queue:
             turn = queue.popleft()

@@ -1,4 +1,4 @@
-"""What row-level security keeps from a role."""
+"""What row-level security hides from a role."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from couponctl.models import Hidden
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-# Policies that let a role read are OR-ed, those that restrict it are AND-ed; one that is literally true hides
-# nothing. Where no policy is in force for the role, which is nearly everywhere, the rest is not looked at.
+# Permissive policies are OR-ed, restrictive ones AND-ed; one that is literally true hides nothing. Where
+# row-level security is not active for the role, as nearly everywhere, the rest is not evaluated.
 _HIDES = """
     CASE WHEN row_security_active({oid}) THEN (
         SELECT NOT coalesce(bool_or(literally_true) FILTER (WHERE polpermissive), false)
@@ -25,7 +25,7 @@ _HIDES = """
 
 
 def sight(*, coupons: str, claims: str) -> str:
-    """SQL for the columns that `hidden_by` reads, of tables whose oids these expressions are."""
+    """Return SQL for the columns that `hidden_by` reads; the arguments are SQL for the tables' oids."""
     return f"""
         current_user::text AS role,
         {_HIDES.format(oid=coupons)} AS hides_coupons,
@@ -34,7 +34,7 @@ def sight(*, coupons: str, claims: str) -> str:
 
 
 def hidden_by(row: Row[Any]) -> Hidden | None:
-    """What the columns of `sight` tell; None where nothing is hidden."""
+    """Read the columns of `sight`; None if nothing is hidden."""
     if not (row.hides_coupons or row.hides_claims):
         return None
     return Hidden(row.role, coupons=bool(row.hides_coupons), claims=bool(row.hides_claims))

@@ -1,4 +1,4 @@
-"""The server in a few numbers."""
+"""The server's backends in a few numbers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ CLIENT_BACKEND = """
     (backend_type = 'client backend'
      OR (backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL))
 """
-"""What a row of pg_stat_activity is when it is a client's: a role without pg_read_all_stats sees the
-backends of others, but not of which type they are; those of the system itself have no user."""
+"""Whether a row of pg_stat_activity is a client's. A role without pg_read_all_stats does not see the type of
+other roles' backends; the system's own have no user or no database."""
 
 _SERVER_STATS = text(f"""
     SELECT current_setting('server_version') AS version,

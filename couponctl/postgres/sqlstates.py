@@ -1,7 +1,7 @@
-"""What a database means by an SQLSTATE that has nothing to do with the connection, and how that is said.
+"""What an SQLSTATE means that does not concern the connection, and how it is worded.
 
 Every class of PostgreSQL's list is decided here (documentation, appendix A, and `errcodes.txt`); a trigger
-may raise any of them, and others that nobody has heard of. Single codes stand in `driver_errors`.
+may raise any of them, and codes of its own. Single codes are decided in `couponctl.postgres.errors`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 
 class Meaning(Enum):
-    """What an error of a class comes to."""
+    """What an error of a class means."""
 
     REFUSED = auto()
-    """The database has rules of its own, and this breaks one."""
+    """It breaks a rule of the database's own."""
     UNFIT = auto()
-    """The tables are not what couponctl's SQL takes them for; in a function of the database: refused."""
+    """The tables are not as couponctl's SQL expects; in a function of the database: REFUSED."""
     PASSING = auto()
-    """It may go better the next time."""
+    """It may succeed the next time."""
     AGAIN = auto()
-    """Broken off in favour of somebody else."""
+    """Aborted in favour of another transaction."""
     FAILED = auto()
     """The server itself is at fault."""
     OURS = auto()
-    """Only couponctl's SQL can have brought it about; in a function of the database: refused."""
+    """Only couponctl's SQL can have caused it; in a function of the database: REFUSED."""
 
 
 MEANINGS: dict[str, Meaning] = {
@@ -51,7 +51,7 @@ MEANINGS: dict[str, Meaning] = {
     **dict.fromkeys(("58", "F0", "XX"), Meaning.FAILED),
     **dict.fromkeys(("03", "0B", "24", "2D", "34", "3B"), Meaning.OURS),
 }
-"""By class, the first two characters."""
+"""By class: an SQLSTATE's first two characters."""
 
 _UNIQUE = "23505"
 _COMPUTED = "428C9"
@@ -88,15 +88,15 @@ _REASONS_BY_CLASS = {
 }
 
 _RAISED = "P0001"
-"""RAISE EXCEPTION in a function of the database: its words are meant for people."""
+"""RAISE EXCEPTION in a function of the database: its message is meant for people."""
 
 _MOST_WORDS = 300
-"""Characters of them that are passed on."""
+"""Maximum characters of a message that are passed on."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """What the server said, as far as it matters here."""
+    """The parts of the server's error that matter here."""
 
     sqlstate: str
     message: str
@@ -107,7 +107,7 @@ class ServerError:
 
 
 def error_for(said: ServerError) -> CouponctlError | None:
-    """Our error for it; None where it is a bug of couponctl's."""
+    """Return our error for it; None if it is a bug in couponctl."""
     meaning = MEANINGS.get(said.sqlstate[:2], Meaning.REFUSED)
     if said.sqlstate == _COMPUTED:
         meaning = Meaning.REFUSED

@@ -1,1 +1,1 @@
-"""A schema of one's own for drills and benches, and the look at the server before it is made."""
+"""The schema that a drill or a bench creates for itself, and the check of the server before that."""

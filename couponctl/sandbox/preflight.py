@@ -1,4 +1,4 @@
-"""What a server must offer before a drill creates anything: writes, rights, head-room, and no subscribers."""
+"""What a drill requires before it creates anything: writes, privileges, head-room, and no subscribers."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     from couponctl.postgres.limits import Limits
 
 ADMIN = 1
-"""Connections of the admin, who makes and drops the schema."""
+"""Connections of the admin, which creates and drops the schema."""
 OBSERVER = 3
-"""Connections of the observer, who brings faults about and reads the ledger, at most."""
+"""Maximum number of connections of the observer, which causes faults and reads the ledger."""
 
 AGAIN = "--unlogged"
-"""How a command is told to keep its tables out of publications."""
+"""The option that keeps a command's tables out of publications."""
 
 _SETTLING = 1.0
-"""Seconds that backends of an earlier drill get to leave before they count as in use."""
+"""Seconds that backends of an earlier drill have to end before they count as in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Premises:
-    """A server as a drill finds it; nothing is changed by looking."""
+    """A server as a drill finds it; reading it changes nothing."""
 
     where: str
     facts: ServerFacts
 
     @property
     def free(self) -> int:
-        """Connections that a drill could have; the one that looked is its admin's, and so among them."""
+        """Connections that a drill can have, including the one that read this, which is its admin's."""
         return self.facts.narrowest.free + ADMIN
 
     def as_json(self) -> dict[str, Any]:
-        """What a report says of the server."""
+        """Return what a report says about the server."""
         return {
             "where": self.where,
             "version": self.facts.version,
@@ -50,10 +50,10 @@ class Premises:
         }
 
     def admit(self, needed: int, *, unlogged: bool = False, again: str = AGAIN) -> None:
-        """Raises ReadOnlyServer, MayNotDrill, Guarded, or NoHeadRoom for so many connections.
+        """Raise ReadOnlyServer, MayNotDrill, Guarded, or NoHeadRoom if `needed` connections are not free.
 
-        Guarded where the tables would be replicated, which `unlogged` ones are not; `again` is the command
-        that makes them so.
+        Guarded if the tables would be replicated, which `unlogged` tables are not; `again` is the command
+        that makes them unlogged.
         """
         found, narrowest = self.facts, self.facts.narrowest
         if found.read_only:
@@ -71,9 +71,9 @@ class Premises:
 
 
 async def admitted(admin: Database, needed: int, *, unlogged: bool = False, again: str = AGAIN) -> Premises:
-    """The server, once it has a place for a drill of so many connections.
+    """Return the premises once a drill of `needed` connections fits; wait up to a second for head-room.
 
-    Raises ReadOnlyServer, MayNotDrill, Guarded, NoHeadRoom, and what connecting raises.
+    Raises ReadOnlyServer, MayNotDrill, Guarded, NoHeadRoom, and the errors of connecting.
     """
     deadline = monotonic() + _SETTLING
     while True:
@@ -89,7 +89,7 @@ async def admitted(admin: Database, needed: int, *, unlogged: bool = False, agai
 
 
 async def inspect(server: Server, limits: Limits, needed: int, *, unlogged: bool = False) -> Premises:
-    """The same over a connection of its own, for who only wants to know. Raises the same."""
+    """Do the same over a connection of its own, to check without a drill. Raises the same."""
     alone = replace(limits, pool_size=ADMIN)
     async with open_database(server, alone, application="couponctl/preflight") as database:
         return await admitted(database, needed, unlogged=unlogged)

@@ -1,4 +1,4 @@
-"""Whether event triggers let a drill create and drop what it needs, tried in a transaction that is undone."""
+"""Whether event triggers let a drill create and drop its objects; tried in a transaction and rolled back."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
-    """What a run wants of its schema, beside two tables."""
+    """What a run needs in its schema besides the two tables."""
 
     unlogged: bool = False
     """Its tables are in no publication, and empty after a crash of the server."""
     triggers: bool = False
-    """It breaks things by them."""
+    """It uses triggers to cause faults."""
 
     def ddl(self, schema: str) -> Iterator[str]:
-        """Statements of every kind that there will be, but for schema and tables."""
+        """Yield a statement of every kind that the run needs besides schema and tables."""
         if self.unlogged:
             yield f"ALTER TABLE {schema}.claims SET UNLOGGED"
         if self.triggers:
@@ -41,7 +41,7 @@ class SandboxOptions:
 async def rehearse(
     admin: Database, schema: str, options: SandboxOptions, event_triggers: Sequence[str]
 ) -> None:
-    """Create and drop what a run will, and take it back. Raises Guarded where an event trigger refuses it."""
+    """Create and drop what a run will, and roll back. Raises Guarded if an event trigger refuses it."""
     try:
         async with admin.session() as session:
             await session.execute(CreateSchema(schema))
@@ -65,7 +65,7 @@ async def rehearse(
 
 
 def _raised_by_a_function(exc: BaseException) -> bool:
-    """Whether it came from inside a function of the server: DDL calls event triggers only."""
+    """Whether a function in the server raised it: DDL calls no functions but event triggers."""
     return any(getattr(cause, "context", None) for cause in _causes(exc))
 
 

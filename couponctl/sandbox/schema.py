@@ -1,4 +1,4 @@
-"""A drill's own schema: made for one run, dropped however the run ends, found again if it could not be."""
+"""A drill's own schema: created for one run, dropped however it ends, found again if that failed."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def schema_of(run_id: str) -> str:
 
 
 def application_of(run_id: str) -> str:
-    """The application_name of the pool under attack: what this run may terminate."""
+    """Return the application_name of the pool under attack, which this run may terminate."""
     return f"couponctl/drill-{run_id}"
 
 
 def admin_of(run_id: str) -> str:
-    """The application_name of those that make and drop the schema; while one is there, the run is alive."""
+    """Return the application_name of the admin connections; the run is alive while one is connected."""
     return f"couponctl/admin-{run_id}"
 
 
@@ -44,14 +44,14 @@ class OnServer:
     """What a run has on the server at this moment."""
 
     schema: str | None = None
-    """From its creation until it is dropped."""
+    """Set from its creation until it is dropped."""
 
 
 @asynccontextmanager
 async def isolated_schema(
     admin: Database, run_id: str, on_server: OnServer, premises: Premises, options: SandboxOptions
 ) -> AsyncIterator[str]:
-    """A schema with the two tables for this run only. Raises Guarded where an event trigger refuses it."""
+    """Create a schema with the two tables for this run, and drop it on exit. Raises Guarded as `rehearse`."""
     schema = schema_of(run_id)
     if premises.facts.event_triggers:
         await rehearse(admin, schema, options, premises.facts.event_triggers)
@@ -72,7 +72,7 @@ async def _clean_up(admin: Database, run_id: str, on_server: OnServer) -> None:
 
 
 async def _drop(admin: Database, run_id: str) -> None:
-    """Remove a run's schema, after its backends, which could hold locks in it."""
+    """Terminate a run's backends, which could hold locks in its schema, and drop the schema."""
     async with admin.session() as session:
         await session.execute(_TERMINATE_OWN, {"application": application_of(run_id)})
         await session.execute(DropSchema(schema_of(run_id), cascade=True, if_exists=True))
@@ -101,18 +101,18 @@ class Leftover:
 
     schema: str
     running: bool
-    """Its run is still alive, so it is none yet."""
+    """Its run is still alive, so it is not a leftover yet."""
 
 
 async def leftovers(admin: Database) -> tuple[Leftover, ...]:
-    """Schemas of drills that this role may drop."""
+    """Return the schemas of drills that this role may drop."""
     async with admin.session("AUTOCOMMIT") as session:
         rows = (await session.execute(_LEFTOVERS)).all()
     return tuple(Leftover(row.schema, row.running) for row in rows)
 
 
 async def remove_all(admin: Database, found: Sequence[Leftover]) -> None:
-    """Drop what crashed runs left: their backends, then their schemas."""
+    """Terminate the backends of crashed runs, and drop their schemas."""
     for leftover in found:
         ours = _OURS.fullmatch(leftover.schema)
         assert ours is not None

@@ -1,10 +1,10 @@
-"""The locked claim, one strategy after the other, all under one contract.
+"""The locked claim in several strategies, all with one contract.
 
-1. Answers, in this precedence: not found, already claimed, sold out, claimed. A winner who asks again
-   after the sale hears "already claimed".
+1. Answers, in this precedence: not found, already claimed, sold out, claimed. A claimant who tries again
+   after the sale gets "already claimed".
 2. The coupon's row is locked from the stock check to the commit.
-3. After every commit remaining_amount = amount - count(claims): only what was inserted is taken off.
-   To decrement first and insert with ON CONFLICT DO NOTHING loses a unit to every duplicate, silently.
+3. After every commit, remaining_amount = amount - count(claims): the stock is reduced by what was inserted.
+   Decrementing first and inserting with ON CONFLICT DO NOTHING silently loses a unit to every duplicate.
 """
 
 from __future__ import annotations
@@ -19,5 +19,5 @@ STRATEGIES = (STATEMENT, TRANSACTION, BATCHED)
 
 
 def find_strategy(name: str) -> Strategy:
-    """The strategy of that name; KeyError for none."""
+    """Return the strategy of that name. Raises KeyError."""
     return {strategy.name: strategy for strategy in STRATEGIES}[name]

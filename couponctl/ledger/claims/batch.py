@@ -25,8 +25,8 @@ _NUMBER = bindparam("number", type_=Integer)
 
 _users = func.unnest(_USERS).column_valued("this_user")
 
-# All of them or none: the stock is enough for everybody, and a duplicate fails the statement, which undoes
-# it. An INSERT that may meet duplicates (ON CONFLICT) was measured to take a quarter as long again.
+# All or none: it requires stock for every user, and a duplicate fails the statement, which rolls it back.
+# An INSERT that allows for duplicates (ON CONFLICT) was measured to take a quarter longer.
 _locked = (
     select(coupons.c.name)
     .where(coupons.c.name == _NAME, coupons.c.remaining_amount >= _NUMBER)
@@ -48,7 +48,7 @@ _taken = (
 )
 _claim_for_all = select(
     _number_won.label("number_won"),
-    # Their names only where a trigger of the database's own kept some out.
+    # The users only if a trigger of the database kept some out.
     case((_number_won < _NUMBER, select(func.array_agg(_won.c.user_id)).scalar_subquery())).label("won"),
     select(coupons.c.remaining_amount).where(coupons.c.name == _NAME).scalar_subquery().label("seen"),
 ).add_cte(_taken)
@@ -88,14 +88,14 @@ class Batches:
         self._name = name
         self._shape = shape
         self._met_duplicates = False
-        """In the last batch; then the next one is likely to have some."""
+        """The last batch had some; then the next one is likely to, too."""
 
     async def claim(self, users: Sequence[str], sent: Callable[[], None] = lambda: None) -> list[Answer]:
-        """An answer for each of these users, in their order, which also decides who gets the last units.
+        """Return an answer for each user, in their order, which also decides who gets the last units.
 
-        A user who is named again hears what one hears who claims again. `sent` is called whenever the batch
-        gets a connection. Raises as `Database.direct` does; then nothing was claimed, or, where the outcome
-        is unknown, all or nothing, or on tables with rules of their own a part.
+        A repeated user gets the answer of a repeated claim. `sent` is called whenever the batch gets a
+        connection. Raises as `Database.direct` does; then nothing was claimed or, if the outcome is unknown,
+        all or nothing; on tables with rules of their own, possibly a part.
         """
         distinct = tuple(dict.fromkeys(users))
         answers = await self._at_once(distinct, sent) if await self._shape.is_plain() else {}
@@ -108,7 +108,7 @@ class Batches:
         return list(_with_repetitions(users, answers))
 
     async def _at_once(self, users: Sequence[str], sent: Callable[[], None]) -> Mapping[str, Answer]:
-        """Without those about whom the database does what plain tables do not."""
+        """Leave out the users whose rows the database does not treat as plain tables do."""
         try:
             answers = None if self._met_duplicates else await self._treat_alike(users, sent)
             return await self._choose(users, sent) if answers is None else answers
@@ -118,7 +118,7 @@ class Batches:
     async def _treat_alike(
         self, users: Sequence[str], sent: Callable[[], None]
     ) -> Mapping[str, Answer] | None:
-        """One statement, when all get a unit or nobody does; None where one must choose among them."""
+        """Claim in one statement if all users get a unit or none does; None if they must be chosen from."""
         who = {"this_coupon": self._name, "these_users": users, "number": len(users)}
         try:
             async with self._database.direct(coupon=self._name) as direct:
@@ -139,10 +139,10 @@ class Batches:
         return _split(users, before or (), Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT)
 
     async def _choose(self, users: Sequence[str], sent: Callable[[], None]) -> Mapping[str, Answer]:
-        """The first who have not claimed before, as far as the units go.
+        """Claim for the first users without a claim, as far as the stock goes.
 
-        Who claimed before is found under the lock, and wants none of them. Empty, and nothing done, where
-        others got a claim than were to get one.
+        Earlier claims, which are read under the lock while there is stock, take no unit. Returns an empty
+        mapping, with nothing claimed, if other rows are inserted than sent, or the row cannot be locked.
         """
         who = {"this_coupon": self._name, "these_users": users}
         async with self._database.session(coupon=self._name) as session:
@@ -176,6 +176,6 @@ def _with_repetitions(users: Iterable[str], answers: Mapping[str, Answer]) -> It
 
 
 def _split(users: Iterable[str], some: Iterable[str], theirs: Outcome, others: Outcome) -> dict[str, Answer]:
-    """One answer for some of the users, another for the others."""
+    """Give one answer to some of the users, another to the others."""
     some = frozenset(some)
     return {user: theirs if user in some else others for user in users}

@@ -1,4 +1,4 @@
-"""Claims that wait for one coupon anyway are made together: group commit, on the client's side."""
+"""Group commit on the client: claims that wait for one coupon anyway are made together."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from couponctl.postgres.database import Database
 
 MOST = 250
-"""Claims of one batch, so that of many the server works at some while the client answers others."""
+"""Maximum claims per batch, so that the server works on one while the client answers another."""
 
 Answer = tuple[Outcome, Phases]
 
 
 class _Claim:
-    """A claim that waits to be sent, or for its answer."""
+    """A claim waiting to be sent, or for its answer."""
 
     __slots__ = ("answer", "asked_at", "batch", "user_id")
 
@@ -36,10 +36,10 @@ class _Claim:
         self.answer = answer
         self.asked_at = perf_counter()
         self.batch: _Batch | None = None
-        """What it was sent with."""
+        """The batch it was sent with."""
 
     def tell(self, answer: Answer | Exception) -> None:
-        """What became of it, unless it was cancelled."""
+        """Answer it, unless it was cancelled."""
         if self.answer.done():
             return
         if isinstance(answer, Exception):
@@ -56,10 +56,10 @@ class _Line:
         self.batches = Batches(database, name, shape)
         self.waiting: deque[_Claim] = deque()
         self.busy = False
-        """A batch is under way, or will be in this turn of the loop."""
+        """A batch is under way, or will be in this turn of the event loop."""
 
     def first(self) -> list[_Claim]:
-        """The first of those who still wait, as many as go into a batch."""
+        """Take the first claims that still wait, up to a full batch."""
         claims: list[_Claim] = []
         while self.waiting and len(claims) < MOST:
             claim = self.waiting.popleft()
@@ -69,7 +69,7 @@ class _Line:
 
 
 class _Batch:
-    """Claims that share a lock and a commit, and so their fate."""
+    """Claims that share a lock and a commit, and so fail together."""
 
     def __init__(self, line: _Line, claims: Sequence[_Claim]) -> None:
         self._line = line
@@ -81,18 +81,18 @@ class _Batch:
             claim.batch = self
 
     async def abandoned(self) -> None:
-        """One of its claims was cancelled: once all are, it is broken off, and the last waits for its end."""
+        """Handle a claim's cancellation: once all claims are done, cancel the batch and wait for its end."""
         if all(claim.answer.done() for claim in self._claims):
-            if not self.task.cancelling():  # hearing of it twice, it would abandon its backend
+            if not self.task.cancelling():  # cancelled twice, it would abandon its backend
                 self.task.cancel()
             await asyncio.wait({self.task})
 
     async def _make(self) -> Sequence[TrialAnswer] | Exception:
-        """How they ended, or why they all failed."""
+        """Return the answers, or the error that all claims get."""
         try:
             users = [claim.user_id for claim in self._claims]
             answers = await self._line.batches.claim(users, self._connected)
-        except Exception as error:  # noqa: BLE001 - every member gets it, and tells of it
+        except Exception as error:  # noqa: BLE001 - every claim raises it
             return error
         self._execute = perf_counter() - self._connected_at
         return answers
@@ -101,8 +101,8 @@ class _Batch:
         self._connected_at = self._connected_at or perf_counter()
 
     def answer(self) -> None:
-        """Tell everybody, once it is over."""
-        if self.task.cancelled():  # as it is when nobody is left, or the loop is ending
+        """Answer all claims of the ended batch."""
+        if self.task.cancelled():  # because all claims were cancelled, or the event loop is closing
             for claim in self._claims:
                 claim.answer.cancel()
             return
@@ -117,10 +117,10 @@ class _Batch:
 
 
 class Batcher:
-    """Gathers claims on a coupon while a batch is under way; each is answered after the commit of its own.
+    """Gathers claims on a coupon while a batch is under way; each is answered after its own batch's commit.
 
-    The first to come is the first to be served, and coupons do not wait for each other. A cancelled claim
-    is not sent; one that was sent goes on with its batch, until all of that are cancelled.
+    Claims are served in order, and coupons do not wait for each other. A claim cancelled before it is sent is
+    dropped; later, it continues with its batch, unless all claims of that are cancelled.
     """
 
     def __init__(self, database: Database) -> None:
@@ -143,7 +143,7 @@ class Batcher:
 
     def _call(self, line: _Line) -> None:
         if not line.busy:
-            # Not at once: whoever else comes in this turn of the loop goes with it.
+            # Deferred, so that claims made in the same turn of the event loop join the batch.
             line.busy = True
             asyncio.get_running_loop().call_soon(self._send, line)
 
@@ -153,19 +153,19 @@ class Batcher:
             batch = _Batch(line, claims)
             batch.task.add_done_callback(partial(self._over, line, batch))
         else:
-            del self._lines[line.name]  # and it stays busy, so that nobody sends for it again
+            del self._lines[line.name]  # stays busy, so that it is never sent again
 
     def _over(self, line: _Line, batch: _Batch, _task: object) -> None:
         if line.waiting:
-            self._send(line)  # the server works at these while those are answered
+            self._send(line)  # the server works on these while the last ones are answered
         else:
             line.busy = False
         asyncio.get_running_loop().call_soon(self._answer, line, batch)
 
     def _answer(self, line: _Line, batch: _Batch) -> None:
         batch.answer()
-        self._call(line)  # after those who were answered, and may claim again at once
+        self._call(line)  # scheduled after the answered tasks, which may claim again at once
 
 
 BATCHED = Strategy("batched", Batcher, max_per_coupon=1)
-"""Claims on one coupon that come together share one lock and one commit: for bulk and very hot coupons."""
+"""Concurrent claims on one coupon share a lock and a commit: for bulk grants and very hot coupons."""

@@ -1,8 +1,8 @@
-"""Claims on tables with rules of their own: every user's answer is what the tables do with the claim.
+"""Claims on tables with rules of their own: the answers come from what the tables do with each claim.
 
-A trigger may keep users out, write their ids in another way, or put the rows elsewhere; citext and keys
-on expressions take two ids for one. What was sent does not tell then who has claimed. So the claims are
-tried one by one under the coupon's lock, each in a savepoint.
+A trigger may refuse users, rewrite their ids, or store the rows elsewhere; citext and keys on expressions
+treat two ids as one. Then the ids that were sent do not show who has claimed. So the claims are tried one
+by one under the coupon's lock, each in a savepoint.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Answer = Outcome | RefusedByDatabase
 
 KEPT_OUT = "a trigger or rule kept it out, without saying why"
-"""The reason of a row that the database took, and that is not there."""
+"""The reason for a row that the database accepted, but did not store."""
 
 _NAME = bindparam("this_coupon", type_=LikeItsColumn())
 _USER = bindparam("this_user", type_=LikeItsColumn())
@@ -37,13 +37,13 @@ _find_coupon = select(coupons.c.name).where(coupons.c.name == _NAME)
 
 _own_claim = select(exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER))
 
-# A table with rules on INSERT has no RETURNING; the number of rows is told in any case.
+# A table with rules on INSERT has no RETURNING; the row count is always available.
 _insert_claim = insert(claims).values(coupon_name=_NAME, user_id=_USER)
 _take_one = (
     update(coupons).where(coupons.c.name == _NAME).values(remaining_amount=coupons.c.remaining_amount - 1)
 )
 
-# Both columns are in the key, or in an expression of it.
+# Both columns are in the key, or in one of its expressions.
 _is_key_of_claims = text("""
     SELECT EXISTS (
         SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
@@ -60,10 +60,10 @@ _is_key_of_claims = text("""
 async def claim_by_trial(
     database: Database, name: str, users: Sequence[str], sent: Callable[[], None] = lambda: None
 ) -> list[Answer]:
-    """An answer for each of these users, in their order; the first get the last units.
+    """Return an answer for each user, in their order; the first get the last units.
 
-    `sent` is called whenever there is a connection. Raises NoPrivilege where the coupon may be seen but not
-    locked, and otherwise as `Database.session` does; where the outcome is unknown, some may have claimed.
+    `sent` is called whenever a connection is lent. Raises NoPrivilege if the coupon may be seen but not
+    locked, and otherwise as `Database.session` does; if the outcome is unknown, some may have claimed.
     """
     try:
         async with database.session(coupon=name) as session:
@@ -71,7 +71,7 @@ async def claim_by_trial(
             answers = await _Trial(database, session).claim(name, users)
             await session.commit()
     except RefusedByDatabase as refusal:
-        # Only at the commit was it refused, and it is not known whose claim that was for.
+        # Refused only at the commit, which does not tell whose claim caused it.
         if len(users) == 1:
             return [refusal]
         return [one for user in users for one in await claim_by_trial(database, name, (user,), sent)]
@@ -120,7 +120,7 @@ class _Trial:
         return Outcome.CLAIMED
 
     def _refusal(self, exc: DBAPIError) -> RefusedByDatabase:
-        """Raises the driver's error again where it is no refusal."""
+        """Translate a refusal; raise the driver's error again if it is none."""
         error = translated(exc, self._database.server, self._database.limits, Stage.WORKING)
         if not isinstance(error, RefusedByDatabase):
             raise exc

@@ -1,4 +1,4 @@
-"""Whether the tables take claims as they are sent: asked once a database, before its first claim."""
+"""Whether the tables store claims as they are sent: checked once per database, before its first claim."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _plain = text("""
 
 
 class Shape:
-    """Of the tables of one database."""
+    """The shape of one database's tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.plain: bool | None = None
-        """None as long as nobody has asked."""
+        """None until it is known."""
         self._one_asks = asyncio.Lock()
 
     async def is_plain(self) -> bool:
-        """Whether a claim's row is there as it was sent, or not at all. Raises as `Database.session` does.
+        """Whether a claim's row is stored as it was sent, or not at all. Raises as `Database.session` does.
 
-        Not so with a trigger that writes it in another way, drops it or puts it elsewhere, nor where the
-        columns take two texts for one. True as well where there are no tables: the claim itself will say so.
+        False if a trigger or rule could rewrite, drop or redirect it, or the columns or keys could treat two
+        texts as one. True if there are no tables: the claim itself will report that.
         """
         if self.plain is None:
             async with self._one_asks:

@@ -1,4 +1,4 @@
-"""One claim at a time on a connection: the whole of it in one statement, or in five."""
+"""One claim at a time on a connection: in one statement, or in five."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
     from couponctl.ledger.claims.strategy import Claimer
     from couponctl.postgres.database import Direct, Loan, Session, Turn
 
-# Not named as columns are: SQLAlchemy would take such a parameter for a value to set.
+# Not named like columns: SQLAlchemy would take such a parameter for a value to set.
 _NAME = bindparam("this_coupon", type_=String)
 _USER = bindparam("this_user", type_=String)
 
 CROWD = 1000
-"""Who comes when so many claims are under way, waits without a task of his own.
+"""With more claims than this under way, a claim waits for its connection without a task of its own.
 
-That takes half the memory, and a turn of the event loop more: measured, a twentieth of a storm's time.
+That takes half the memory, and one more turn of the event loop: measured, a twentieth of a storm's time.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SingleClaims:
-    """Claims that each have a connection to themselves; a value, so that another process can be given it."""
+    """Makes each claim on a connection of its own; a value, so that it can be passed to another process."""
 
     lend: Callable[..., AbstractAsyncContextManager[Loan]]
-    """(database, coupon=name, turn=) -> what `claim` wants beside the coupon and the user."""
+    """(database, coupon=name, turn=turn) -> the lease that `claim` takes."""
     claim: Callable[[Any, str, str], Awaitable[Outcome | None]]
-    """None where the answer is not certain."""
+    """(lease, coupon name, user id) -> the outcome; None if it is not certain."""
 
     def __call__(self, database: Database) -> Claimer:
         under_way = 0
@@ -55,7 +55,7 @@ class SingleClaims:
                 if not (shape.plain or await shape.is_plain()):
                     return await self._by_trial(database, name, user_id)
                 turn = await database.turn(name) if under_way > CROWD else None
-                # The task that has a turn gives it back: it begins before any cancellation can reach it.
+                # The task releases the turn: it starts before any cancellation can reach it.
                 outcome, phases = await cancel_once(self._on_a_loan(database, turn, name, user_id))
             except RefusedByDatabase:
                 outcome = None
@@ -122,11 +122,11 @@ async def claim_in_transaction(session: Session, name: str, user_id: str) -> Out
 
 
 TRANSACTION = Strategy("transaction", SingleClaims(Database.session, claim_in_transaction))
-"""Lock, check, insert, decrement, commit: five round trips, and the only one for Citus."""
+"""Begin, lock, insert, decrement, commit: five round trips; the only strategy for Citus."""
 
 
 # One statement: a sold-out coupon is not locked at all; the insert reads the locked row, the decrement
-# reads the insert, so nothing is taken for a duplicate. Its four facts come from one snapshot.
+# reads the insert, so a duplicate takes no unit. The four results come from one snapshot.
 _locked = (
     select(coupons.c.name)
     .where(coupons.c.name == _NAME, coupons.c.remaining_amount > 0)
@@ -172,7 +172,7 @@ async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcom
         return Outcome.NOT_FOUND
     if seen <= 0:
         return Outcome.SOLD_OUT
-    # A click of the same user was faster, or the last unit went: the snapshot is older than the lock.
+    # Another claim of this user was faster, or the last unit went: the snapshot is older than the lock.
     claimed, remaining = await direct.fetch_row(_now, who)
     direct.lap("execute")
     if claimed:
@@ -181,4 +181,4 @@ async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcom
 
 
 STATEMENT = Strategy("statement", SingleClaims(Database.direct, _claim_in_statement))
-"""The whole claim in one statement, one round trip: the default."""
+"""The whole claim in one statement and one round trip: the default."""

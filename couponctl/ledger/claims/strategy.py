@@ -1,4 +1,4 @@
-"""What a way to make claims is."""
+"""The interface of a claim strategy."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from couponctl.postgres.database import Database
 
 Claimer = Callable[[str, str], Awaitable[tuple[Outcome, Phases]]]
-"""(coupon name, user id) -> one of the four answers. Raises Unavailable and Misconfigured.
+"""(coupon name, user id) -> one of the four answers. Raises Unavailable, Misconfigured, RefusedByDatabase.
 
-Cancelled, it leaves nothing half done and no backend that waits on, however often it is cancelled.
+However often it is cancelled, it leaves nothing half done and no backend waiting.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """A way to make claims, to be had for any database."""
+    """How claims are made, on any database."""
 
     name: str
     on: Callable[[Database], Claimer]
     max_per_coupon: int = MAX_PER_COUPON
-    """Connections in which a few claims on one coupon are under way at once, at most."""
+    """Maximum number of connections that claims on one coupon use at once."""

@@ -1,7 +1,7 @@
-"""What is wrong with a database, for a sale and for drills, and how to mend it.
+"""What is wrong with a database, for a sale and for drills, and how to fix it.
 
-It goes the way of a login and on to the tables, stage by stage: what is wrong is said once, with its
-remedy, and what depends on it is skipped. Nothing is tried that another command would not do itself.
+The stages follow a login and go on to the tables: each problem is reported once, with its remedy, and
+stages that depend on it are skipped. Nothing is tried that another command would not do itself.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ _ON_TABLES = {
     "publications": of_tables.publications,
     "policies": policies,
 }
-"""Stages that want the tables to be there."""
+"""Stages that require the tables."""
 
 _BEHIND_LOGIN = ("version", "writes", "tables", *_ON_TABLES, "limits", "durability", "drills")
 
 
 async def diagnose(database: Database, settings: Settings | None = None) -> tuple[Diagnosis, ...]:
-    """Look at everything that a sale and a drill need; a server that cannot be reached is a finding too.
+    """Check everything that a sale and a drill need; a server that cannot be reached is a finding, too.
 
-    `settings` are those that name the database, with the guards that the operator has set.
+    `settings` are those that name the database, with the operator's guards.
     """
     guards = () if settings is None else tuple(guards_said(settings))
     begin = (*settings_said(database.server), *guards)
@@ -63,7 +63,7 @@ async def diagnose(database: Database, settings: Settings | None = None) -> tupl
 
 
 def not_begun(error: CouponctlError, subject: str = "settings") -> tuple[Diagnosis, ...]:
-    """The findings where not even a server is known, or the embedded one does not start."""
+    """Return the findings if no server is known, or the embedded one does not start."""
     wrong = Diagnosis(subject, State.WRONG, error.message.rstrip("."), error.remedy)
     way = ("guards", *stages(None))
     rest = way if subject == "settings" else way[way.index(subject) + 1 :]
@@ -71,7 +71,7 @@ def not_begun(error: CouponctlError, subject: str = "settings") -> tuple[Diagnos
 
 
 def is_unreachable(findings: Iterable[Diagnosis]) -> bool:
-    """Whether what is wrong is that the server cannot be reached, at least now."""
+    """Whether a finding is that the server cannot be reached, at least now."""
     return any(finding.state is State.WRONG and finding.subject in UNREACHABLE for finding in findings)
 
 

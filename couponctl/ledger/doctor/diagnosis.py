@@ -1,4 +1,4 @@
-"""What a look at one thing came to."""
+"""The result of one of the doctor's stages."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from enum import StrEnum
 class State(StrEnum):
     OK = "ok"
     WARNING = "warning"
-    """Every command works, but something may surprise."""
+    """Every command works, but something may be unexpected."""
     WRONG = "wrong"
     """A command does not work."""
     SKIPPED = "skipped"
-    """Not looked at, because something before it is wrong."""
+    """Not checked, because something before it is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One thing that was looked at."""
+    """One finding about one subject."""
 
     subject: str
     state: State
@@ -27,5 +27,5 @@ class Diagnosis:
 
 
 def skipped(*subjects: str, after: str) -> tuple[Diagnosis, ...]:
-    """What could not be looked at any more, because of what is wrong with `after`."""
+    """Return the diagnoses of subjects that were not checked because `after` is wrong."""
     return tuple(Diagnosis(subject, State.SKIPPED, f"not checked: see {after}") for subject in subjects)

@@ -1,4 +1,4 @@
-"""Row-level security: which rows a role does not see, or may not write."""
+"""Row-level security: which rows the role may not see or write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from couponctl.ledger.doctor.visit import Visit
     from couponctl.postgres.database import Session
 
-# To a policy's `*` belong all commands; role 0 is PUBLIC.
+# A policy's command `*` is all commands; role 0 is PUBLIC.
 _POLICIES = text("""
     WITH wanted (relation, command, privilege) AS (VALUES
         ('coupons', 'r', 'SELECT'), ('coupons', 'a', 'INSERT'), ('coupons', 'w', 'UPDATE'),
@@ -42,7 +42,7 @@ _POLICIES = text("""
 
 
 async def policies(session: Session, visit: Visit) -> list[Diagnosis]:
-    """What row-level security means for this role, where it is active for it."""
+    """Check what row-level security hides from this role, and what it refuses to it."""
     rows = (await session.execute(_POLICIES)).all()
     if visit.read_only:
         rows = [row for row in rows if row.privilege == "SELECT"]

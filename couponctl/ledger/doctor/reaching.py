@@ -1,4 +1,4 @@
-"""The way to a server: settings, name, network, TLS, login, database; where it ends, and why."""
+"""The stages of a login: settings, name, network, TLS, login, database; where it fails, and why."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _STAGE_OF: dict[type[CouponctlError], str] = {
     Unreachable: "tcp",
     Unavailable: "server",
 }
-"""Where a login was, that ended so; what is not here belongs to the database."""
+"""The stage at which a login fails with this error; for all others, the database."""
 
 UNREACHABLE = {"name", *NETWORK, "server"}
 """Stages whose failure means that the server cannot be reached, at least now."""
 
 
 def stages(server: Server | None) -> tuple[str, ...]:
-    """What there is between the settings and the database, in the order in which a login passes it."""
+    """Return the stages from the settings to the database, in the order of a login."""
     on_socket = server is not None and all(host.host.startswith("/") for host in server.hosts)
     return (*(("socket",) if on_socket else ("name", "tcp")), "tls", "server", "login", "database")
 
@@ -69,7 +69,7 @@ def settings_said(server: Server) -> Iterator[Diagnosis]:
 
 
 def guards_said(settings: Settings) -> Iterator[Diagnosis]:
-    """What the operator has forbidden, or asks to be asked for."""
+    """Report what the operator has forbidden, or requires to be confirmed."""
     target = settings.target
     if settings.read_only:
         detail = "read_only: couponctl only lists, shows, verifies and watches here"
@@ -89,7 +89,7 @@ def guards_said(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def passed(server: Server, encryption: str | None) -> Iterator[Diagnosis]:
-    """The way of a login that succeeded; `encryption` is what the server says of it."""
+    """Report the stages of a successful login; `encryption` is its TLS, as the server reports it."""
     details = {
         "name": "the name of the host is known",
         "tcp": "the port takes connections",
@@ -106,7 +106,7 @@ def passed(server: Server, encryption: str | None) -> Iterator[Diagnosis]:
 
 
 async def broken_off(error: CouponctlError, server: Server, patience: float) -> tuple[Diagnosis, ...]:
-    """The way of a login that ended in this error: passed, failed, and no further."""
+    """Return the stages of a login that ended in this error: passed, failed and skipped."""
     failed = _failed_at(error, server)
     if isinstance(error, Silent) and await _takes_connections(server, patience):
         failed = "server"
@@ -141,7 +141,7 @@ def _encrypted(server: Server, encryption: str | None) -> Diagnosis:
 
 
 async def _takes_connections(server: Server, patience: float) -> bool:
-    """Whether one of the hosts answers on the network at least."""
+    """Whether one of the hosts accepts connections, at least."""
     for host in server.hosts:
         try:
             async with asyncio.timeout(patience):

@@ -1,4 +1,4 @@
-"""The server itself: version, writes, room for connections, and what survives a crash."""
+"""The server itself: version, writes, free connections, and durability."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from couponctl.postgres.database import Session
 
 OLDEST_VERSION = 14
-"""The first that knows client_connection_check_interval, which every session sets."""
+"""The first version with client_connection_check_interval, which every session sets."""
 
 
 def version(visit: Visit) -> Iterator[Diagnosis]:
@@ -48,7 +48,7 @@ def drills(visit: Visit) -> Iterator[Diagnosis]:
 
 
 async def limits(session: Session, visit: Visit) -> list[Diagnosis]:
-    """The connections that this role can really have, this one included."""
+    """Check the connections that this role can have, this one included."""
     narrowest = (await server_facts(session)).narrowest
     free = narrowest.free + 1
     detail = f"{free} of the {narrowest.limit} that {narrowest.limited_by} allows are free"

@@ -1,4 +1,4 @@
-"""The tables: where they are, of which types, with which rights and rules."""
+"""The tables: their place, types, privileges, publications and rules."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _FITTING = {
     "claims.user_id": _TEXT,
     "claims.created_at": _TIME,
 }
-"""The types that a column may have, each with what may surprise about it."""
+"""The types that a column may have, each with what may be unexpected about it."""
 
 _FILLED = _FITTING.keys() - {"coupons.created_at", "claims.created_at"}
 
@@ -130,7 +130,7 @@ _DENIED = text("""
 
 
 async def rights(session: Session, visit: Visit) -> list[Diagnosis]:
-    """Those that are missing, each as one GRANT; a role that only reads wants no others."""
+    """Report missing privileges, one GRANT each; in a read-only context, only those for reading."""
     rows = (await session.execute(_DENIED, {"writing": not visit.read_only})).all()
     may = "read" if visit.read_only else "create and claim"
     return [
@@ -156,7 +156,7 @@ _WITHOUT_IDENTITY = text("""
 
 
 async def publications(session: Session, _visit: Visit) -> list[Diagnosis]:
-    """A claim changes its coupon's row; the server refuses where it could not tell subscribers which."""
+    """Check the replica identity: without it, a published table refuses updates, and so every claim."""
     place = (await session.execute(_WITHOUT_IDENTITY)).scalar_one_or_none()
     if place is None:
         return [Diagnosis("publications", State.OK, "none of them forbids a claim")]

@@ -1,4 +1,4 @@
-"""What every stage behind the login wants to know."""
+"""What every stage after the login needs to know."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FACTS = text("""
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One look at one database, as one role."""
+    """What one role finds in one database."""
 
     facts: Row[Any]
     places: Places
@@ -42,7 +42,7 @@ class Visit:
     """Columns that the tables lack, as `table.column`."""
     pool_size: int
     read_only: bool
-    """Nothing is to be written here: the operator has said so."""
+    """The operator has marked the context read-only."""
 
     @property
     def has_tables(self) -> bool:
@@ -50,7 +50,7 @@ class Visit:
 
 
 async def begun(session: Session, database: Database, *, read_only: bool) -> Visit:
-    """Raises what the first statements raise."""
+    """Read what the stages need. Raises as `Session.execute` does."""
     return Visit(
         (await session.execute(_FACTS)).one(),
         await places(session),

@@ -1,7 +1,7 @@
-"""The rules that should guard the ledger, judged by what the tables forbid, never by how it is written.
+"""The rules that should guard the ledger, judged by what the tables forbid, not by how that is written.
 
-Keys and references are read from the catalogue. Checks are asked about rows that exist nowhere: nothing
-of the tables is read, written or locked, and no trigger fires.
+Keys and references are read from the catalogue. Checks are evaluated for made-up rows: nothing in the
+tables is read, written or locked, and no trigger fires.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _REFERENCE = Wanted(
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How each rule stands."""
+    """All rules, with their standings."""
 
     rules: tuple[Rule, ...]
 
@@ -52,7 +52,7 @@ class Judgement:
 
 
 async def judge(session: Session) -> Judgement:
-    """Judge the tables, which must be there, in a transaction that this does not end."""
+    """Judge the tables, which must exist, in a transaction that this does not end."""
     tables = await tables_of(session)
     return Judgement(
         (
@@ -65,6 +65,6 @@ async def judge(session: Session) -> Judgement:
 
 
 async def judged(database: Database) -> Judgement:
-    """The same in a transaction of its own."""
+    """Judge the tables in a transaction of its own."""
     async with database.session() as session:
         return await judge(session)

@@ -1,4 +1,4 @@
-"""What PostgreSQL's catalogue knows of the two tables: their kind, their keys, their references."""
+"""The two tables in PostgreSQL's catalogue: their kind, keys and references."""
 
 from __future__ import annotations
 
@@ -29,42 +29,42 @@ class Key:
     """A unique index or an exclusion constraint."""
 
     name: str
-    """Quoted, as SQL wants it."""
+    """Quoted for SQL."""
     columns: frozenset[str]
-    """Those that it compares, without the included ones; not those inside expressions."""
+    """The columns that it compares, without included ones and those inside expressions."""
     used: frozenset[str]
-    """All that it depends on, its expressions and its condition too."""
+    """All columns that it depends on, including its expressions and condition."""
     whole: bool
-    """It compares columns only, for equality, over all rows."""
+    """It compares only columns, for equality, over all rows."""
     constraint: bool
-    """It belongs to a constraint, and is dropped with that."""
+    """It belongs to a constraint, with which it is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A foreign key from claims to coupons that is enforced."""
+    """An enforced foreign key from claims to coupons."""
 
     to_the_name: bool
-    """coupon_name, perhaps among others, refers to name."""
+    """coupon_name references name, perhaps among other columns."""
     always: bool
-    """None of its columns may be null, so no claim is exempt."""
+    """No claim is exempt because one of several columns is null."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One of the two."""
+    """One of the two tables."""
 
     name: str
     relation: str
-    """As to_regclass finds it."""
+    """Its name for to_regclass."""
     kind: str
-    """PostgreSQL's letter for it: `r` for a table, `p` for a partitioned one."""
+    """PostgreSQL's relkind: `r` for a table, `p` for a partitioned one."""
     has_heirs: bool
-    """Other tables inherit from it; its keys are not theirs."""
+    """Other tables inherit from it, but not its keys."""
     may_guard_itself: bool
     """It has triggers or rewrite rules on inserts or updates."""
     partitions_differ: bool
-    """Its partitions have keys, checks or references that it has not."""
+    """Its partitions have keys, checks or references that it lacks."""
     keys: tuple[Key, ...]
 
     @property
@@ -74,7 +74,7 @@ class Table:
 
     @property
     def perhaps(self) -> str:
-        """What else may keep a rule that neither a key nor a check keeps; empty where there is nothing."""
+        """What else may enforce a rule that no key or check enforces; empty if nothing."""
         if self.may_guard_itself:
             return TRIGGER.format(table=self.name)
         return PARTITIONS.format(table=self.name) if self.partitions_differ else ""
@@ -87,7 +87,7 @@ class Tables:
     references: tuple[Reference, ...]
 
 
-# 20: on inserts or updates. Type 1 of a rewrite rule is that of a view.
+# tgtype & 20: on inserts or updates. ev_type 1: the rewrite rule of a view.
 _TABLES = text("""
     SELECT pg_class.oid, relkind::text AS kind,
            relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = pg_class.oid) AS has_heirs,
@@ -128,8 +128,8 @@ _KEYS = text("""
      WHERE indrelid = :oid AND (indisunique OR indisexclusion) AND indisvalid AND indisready AND indislive
 """)
 
-# NOT VALID exempts only rows of before, which are audited. `conenforced` is of PostgreSQL 18; a disabled
-# trigger is one that a session of the ordinary kind does not fire.
+# NOT VALID exempts only earlier rows, which are audited. `conenforced` is new in PostgreSQL 18; a disabled
+# trigger is one that an ordinary session does not fire.
 _REFERENCES = text("""
     SELECT EXISTS (
                SELECT FROM unnest(conkey, confkey) AS pair (here, there)
@@ -149,7 +149,7 @@ _REFERENCES = text("""
 
 
 async def tables_of(session: Session) -> Tables:
-    """The two tables, which must be there."""
+    """Read both tables, which must exist."""
     prefix = f"{session.schema}." if session.schema else ""
     found = [await _found(session, name, prefix + name) for name in ("coupons", "claims")]
     (coupons, coupons_oid), (claims, claims_oid) = found

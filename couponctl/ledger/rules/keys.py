@@ -1,4 +1,4 @@
-"""What keys and references keep."""
+"""The rules that keys and references enforce."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def uniqueness_judged(wanted: Wanted, table: Table, columns: frozenset[str]) -> Rule:
-    """Whether no two rows can have the same values in these columns, and rows that differ can be there."""
+    """Judge whether no two rows can have the same values in these columns, while different rows can exist."""
     if table.no_table:
         return wanted.not_told(table.no_table)
     sound = [key for key in table.keys if key.whole and key.columns == columns]
@@ -29,7 +29,7 @@ def uniqueness_judged(wanted: Wanted, table: Table, columns: frozenset[str]) -> 
 
 
 def _too_strict(key: Key, columns: frozenset[str]) -> str:
-    """What a key forbids that should be possible; empty where it forbids no such thing."""
+    """Say what a key forbids that should be possible; empty if nothing."""
     if key.whole and key.columns < columns:
         only = ", ".join(sorted(key.columns))
         return f"is on {only} alone, so others are refused"
@@ -43,7 +43,7 @@ def _dropped(table: Table, key: Key) -> str:
 
 
 def reference_judged(wanted: Wanted, tables: Tables) -> Rule:
-    """Whether every claim is of a coupon that is there."""
+    """Judge whether every claim is of a coupon that exists."""
     for table in (tables.claims, tables.coupons):
         if table.no_table:
             return wanted.not_told(table.no_table)

@@ -1,4 +1,4 @@
-"""What a rule is, and how it can stand."""
+"""A rule of the tables, and its possible standings."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ class Standing(StrEnum):
     HELD = "held"
     MISSING = "missing"
     TOO_STRICT = "too_strict"
-    """It forbids more: claims are refused that should be won."""
+    """It forbids more: claims are refused that should succeed."""
     NOT_TOLD = "not_told"
-    """Something may keep it that cannot be judged by looking."""
+    """Something may enforce it that cannot be judged without writing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One promise of the tables, and how it stands."""
+    """One promise of the tables, and its standing."""
 
     promise: str
     standing: Standing
     problem: str = ""
-    """What is wrong, or why it cannot be told; empty where it is held."""
+    """What is wrong, or why it cannot be judged; empty if the rule is held."""
     remedy: str = ""
-    """The DDL that mends it; empty where there is nothing to mend, or it cannot be told."""
+    """The DDL that fixes it; empty if nothing needs fixing, or it cannot be judged."""
 
     @property
     def words(self) -> str:
@@ -33,11 +33,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A rule that should hold, and what is said of it."""
+    """A rule that should hold, and its texts."""
 
     promise: str
     without: str
-    """What its absence means."""
+    """The problem if it is missing."""
     remedy: str
 
     @property

@@ -1,4 +1,4 @@
-"""Whether the tables refuse stock below zero: their checks are asked, about rows that exist nowhere."""
+"""Whether the tables refuse stock below zero: their checks are evaluated for made-up rows."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 _AMOUNTS = (1, 10, 1_000, 10_000)
 _LARGE_AMOUNTS = (1_000_000, 100_000_000)
-"""Beyond what a smallint can hold."""
+"""More than a smallint can hold."""
 _BELOW_ZERO = (-1, -2, -1_000, -10_000)
 
 _ASKED_ABOUT = {"amount": "probe.amount", "remaining_amount": "probe.remaining"}
-"""The columns that have a value in those rows, and where it stands."""
+"""The columns that have a value in the made-up rows, and the SQL for it."""
 _NUMBERS = {"smallint", "integer", "bigint", "numeric", "real", "double precision"}
 
 _NOT_THE_CHECKS_FAULT = ("08", "53", "55", "57", "58")
-"""Classes of SQLSTATE of a server that cannot answer now."""
+"""SQLSTATE classes of a server that cannot answer now."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """What a row must not make false."""
+    """A check constraint of the table or of a domain."""
 
     expression: str
-    """As the server writes it, over the columns of a row; over `value` for a domain's."""
+    """The server's text of it, over the columns of a row; over `value` for a domain's."""
     of_domain: bool
 
 
@@ -44,19 +44,19 @@ class _Check:
 class _Column:
     bare: str
     name: str
-    """Quoted."""
+    """Quoted for SQL."""
     type: str
-    """A domain's is what is below it: its checks are asked like those of the table."""
+    """For a domain, its base type: the domain's checks are evaluated like those of the table."""
     generated: str | None
-    """The expression that it is made by."""
+    """Its expression, if it is a generated column."""
 
     def given(self, numbers: Mapping[str, str]) -> str:
         return f"CAST({numbers.get(self.bare, 'NULL')} AS {self.type})"
 
 
-# The columns that a check looks at are in its conkey, 0 for all of them together. What it calls stands as
-# numbers in its tree, which is the only place that knows the built-in functions too. A null can stand for
-# any value of another column where the tree has nothing but logic and what is null for a null.
+# The columns of a check are in its conkey, with 0 for a whole-row reference. The functions that it calls are
+# oids in its tree, the only place that lists built-in ones, too. A null can stand for any value of another
+# column if the tree has only logic and what returns null for null.
 _CHECKS = text(r"""
     WITH RECURSIVE stock (attnum, type) AS (
         SELECT attnum, atttypid FROM pg_attribute
@@ -119,7 +119,7 @@ _COLUMNS = text("""
 
 
 async def stock_judged(wanted: Wanted, session: Session, coupons: Table) -> Rule:
-    """Whether no coupon can have fewer than no units left."""
+    """Judge whether no coupon can have less than zero units left."""
     if coupons.no_table:
         return wanted.not_told(coupons.no_table)
     about = {"relation": coupons.relation}
@@ -143,7 +143,7 @@ async def stock_judged(wanted: Wanted, session: Session, coupons: Table) -> Rule
 
 
 async def _refused(session: Session, checks: Sequence[_Check], columns: Sequence[_Column]) -> bool | None:
-    """Whether every coupon that could be there is refused below zero; None where it depends on the rest."""
+    """Whether every possible coupon is refused below zero; None if that depends on other columns."""
     large = all(column.type != "smallint" for column in columns if column.bare in _ASKED_ABOUT)
     amounts = _AMOUNTS + (_LARGE_AMOUNTS if large else ())
     sound = {(amount, left) for amount in amounts for left in {0, 1, amount}}
@@ -162,7 +162,7 @@ _Answers = dict[tuple[int, int], list[bool | None]]
 async def _answers(
     session: Session, checks: Sequence[_Check], columns: Sequence[_Column], rows: Sequence[tuple[int, int]]
 ) -> _Answers:
-    """What each check says to each row; None where it depends on other columns, or fails."""
+    """Return each check's result for each row; None if it depends on other columns, or fails."""
     together = await _asked(session, checks, columns, rows)
     if together is not None:
         return together
@@ -177,7 +177,7 @@ async def _answers(
 async def _asked(
     session: Session, checks: Sequence[_Check], columns: Sequence[_Column], rows: Sequence[tuple[int, int]]
 ) -> _Answers | None:
-    """The same by one statement; None where one of them fails."""
+    """Evaluate all checks in one statement; None if one of them fails."""
     if not checks:
         return {row: [] for row in rows}
     probes = ", ".join(f"({amount}, {left})" for amount, left in rows)
@@ -195,7 +195,7 @@ async def _asked(
 
 
 def _question(check: _Check, columns: Sequence[_Column]) -> str:
-    """A query for what the check says to the row of `probe`; all that is unknown of it is null."""
+    """Return a query for the check's result on the row of `probe`, whose other columns are null."""
     if check.of_domain:
         (stock,) = (column.given(_ASKED_ABOUT) for column in columns if column.bare == "remaining_amount")
         return f"SELECT {check.expression} FROM (SELECT {stock} AS value) AS stock"  # noqa: S608 - the server's own
