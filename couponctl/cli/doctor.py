@@ -33,10 +33,9 @@ def command(invocation: Invocation) -> ExitCode:
     if invocation.json:
         invocation.print_json({"ok": not wrong, "checks": [asdict(finding) for finding in findings]})
     else:
-        glyphs = {State.OK: "✔", State.WARNING: "!", State.WRONG: "✘", State.SKIPPED: "-"}
         rows = [
             (
-                glyphs[f.state],
+                f.state.glyph,
                 f.subject,
                 safe(" ".join(filter(None, [f.detail, f.remedy and f"- {f.remedy}"]))),
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from couponctl.drills.reports.conclusion import conclusion
 from couponctl.models import Outcome
 from couponctl.present import aligned, counted, milliseconds, safe
+from couponctl.present.glyph import Glyph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,7 +72,7 @@ class Row:
         if self.before == self.after:
             return ""
         if self.section == _CHECKS and None not in (self.before, self.after):
-            return "✘ broke" if self.after == BROKEN else "✔ fixed"
+            return f"{Glyph.FAILED} broke" if self.after == BROKEN else f"{Glyph.PASSED} fixed"
         return "" if self.percent is None else f"{self.percent:+,.1f} %"
 
     def _shown(self, value: Any) -> str:

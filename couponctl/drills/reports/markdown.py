@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from couponctl.drills.drill import Verdict
-from couponctl.drills.reports.conclusion import LEVEL_GLYPHS, conclusion
+from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.reports.text import UNLOGGED, latency_rows, phase_rows, shown
 from couponctl.present import counted, milliseconds, safe
 
@@ -78,9 +78,7 @@ def _body(report: Report, checks: Sequence[Check]) -> Iterator[str]:
         rows = [_check_row(check) for check in broken_first]
         yield from (*_table(("", "check", "expected", "observed"), "<<<<", rows), "")
     if report.slos:
-        levels = [
-            (LEVEL_GLYPHS[level.met], _code(level.objective.expression), level.words) for level in report.slos
-        ]
+        levels = [(level.glyph, _code(level.objective.expression), level.words) for level in report.slos]
         yield from (*_table(("", "service level", "observed"), "<<<", levels), "")
     if report.latency:
         header, *latencies = latency_rows(report)
@@ -116,7 +114,7 @@ def _details(report: Report) -> Iterator[str]:
 
 def _check_row(check: Check) -> tuple[str, str, str, str]:
     return (
-        "✔" if check.held else "✘",
+        check.glyph,
         _text(check.promise),
         _code(shown(check.expected)),
         _code(shown(check.observed)),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.drill import connections_of
-from couponctl.drills.reports.conclusion import LEVEL_GLYPHS, conclusion
+from couponctl.drills.reports.conclusion import conclusion
 from couponctl.models import Phases
 from couponctl.present import aligned, milliseconds, safe
+from couponctl.present.glyph import Glyph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +62,7 @@ def report_lines(report: Report) -> Iterator[str]:
     for line in aligned([_level_row(level) for level in report.slos], "<<<"):
         yield f"  {line}"
     for doubt in _doubts(report):
-        yield f"  ? {safe(doubt)}"
+        yield f"  {Glyph.UNDECIDED} {safe(doubt)}"
     if report.latency:
         yield ""
         for line in aligned(list(latency_rows(report)), "<>>>>>>"):
@@ -120,13 +121,13 @@ def _score(report: Report) -> tuple[str, ...]:
 
 
 def check_row(check: Check) -> tuple[str, str, str]:
-    if check.held:
-        return ("✔", safe(check.promise), safe(shown(check.observed)))
-    return ("✘", safe(check.promise), safe(f"{shown(check.observed)}, expected {shown(check.expected)}"))
+    observed = shown(check.observed)
+    words = observed if check.held else f"{observed}, expected {shown(check.expected)}"
+    return (check.glyph, safe(check.promise), safe(words))
 
 
 def _level_row(level: Level) -> tuple[str, str, str]:
-    return (LEVEL_GLYPHS[level.met], level.objective.expression, level.words)
+    return (level.glyph, level.objective.expression, level.words)
 
 
 def shown(value: Any) -> str:

@@ -17,6 +17,7 @@ from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.reports.store import origin_words
 from couponctl.drills.reports.text import report_lines
 from couponctl.present import counted, milliseconds
+from couponctl.present.glyph import Glyph
 from couponctl.tui.poller import Poller
 from couponctl.tui.screens.comparison import ComparisonScreen
 from couponctl.tui.screens.mode import ModeScreen
@@ -122,7 +123,7 @@ class Runs(ModeScreen):
         return Row(
             report.run_id,
             (
-                cell("●" if report.run_id in self._marked else "", Tone.ACCENT),
+                cell(Glyph.ON if report.run_id in self._marked else "", Tone.ACCENT),
                 cell(self._when(run.at), Tone.DIM),
                 cell(report.drill, Tone.STRONG),
                 cell(str(ended), glyph_tone(ended.glyph)),

@@ -7,6 +7,8 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from couponctl.present.glyph import Glyph
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
         ServerStats,
     )
 
-_NARROW = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("✔✘●■·×–…")
+_NARROW = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("".join(Glyph) + "·×–…")
 """ASCII and our own glyphs: a cell each, which need not be looked up."""
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -80,7 +82,7 @@ def aligned(rows: Sequence[Sequence[str]], alignment: str) -> Iterator[str]:
 
 
 def stock_state(coupon: Coupon) -> str:
-    return "■ sold out" if coupon.sold_out else "● live"
+    return f"{Glyph.OFF} sold out" if coupon.sold_out else f"{Glyph.ON} live"
 
 
 def moment(when: datetime | date | None) -> str:
@@ -104,8 +106,8 @@ def stock_line(coupon: Coupon) -> str:
 def claim_words(coupon: str, user: str, claim: Claim | None) -> str:
     """Whether the user got it; `claim` is None where not."""
     if claim is None:
-        return f"✘ {safe(user)} has not claimed {safe(coupon)}"
-    return f"✔ {safe(user)} claimed {safe(coupon)} at {moment(claim.created_at)}"
+        return f"{Glyph.FAILED} {safe(user)} has not claimed {safe(coupon)}"
+    return f"{Glyph.PASSED} {safe(user)} claimed {safe(coupon)} at {moment(claim.created_at)}"
 
 
 def coupon_table(coupons: Sequence[Coupon]) -> Iterator[str]:
@@ -119,7 +121,7 @@ def coupon_table(coupons: Sequence[Coupon]) -> Iterator[str]:
 
 def finding_line(finding: Finding) -> str:
     where = "the tables" if finding.coupon is None else safe(finding.coupon)
-    return f"✘ {finding.kind.value.replace('_', ' ')}  {where}: {safe(finding.detail)}"
+    return f"{Glyph.FAILED} {finding.kind.value.replace('_', ' ')}  {where}: {safe(finding.detail)}"
 
 
 def audit_words(audit: Audit) -> str:
