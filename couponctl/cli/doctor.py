@@ -11,7 +11,8 @@ from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import settings_of, with_database
 from couponctl.errors import CouponctlError, Unavailable
-from couponctl.present import aligned, safe
+from couponctl.present import safe
+from couponctl.present.table import Table, texts
 
 if TYPE_CHECKING:
     from couponctl.ledger.doctor import Diagnosis
@@ -41,7 +42,7 @@ def command(invocation: Invocation) -> ExitCode:
             )
             for f in findings
         ]
-        invocation.print_lines(aligned(rows, "<<<"))
+        invocation.print_lines(Table(texts("", "", ""), rows).lines())
     if is_unreachable(findings):
         return ExitCode.UNAVAILABLE
     return ExitCode.INVALID if wrong else ExitCode.OK

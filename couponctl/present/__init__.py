@@ -70,17 +70,6 @@ def cells(text: str) -> int:
     return width(text, control_codes="ignore")
 
 
-def aligned(rows: Sequence[Sequence[str]], alignment: str) -> Iterator[str]:
-    """Rows of safe texts as lines of equal columns; `alignment` has a `<` or `>` for each column."""
-    widths = [max((cells(row[column]) for row in rows), default=0) for column in range(len(alignment))]
-    for row in rows:
-        padded = (
-            text + " " * (width - cells(text)) if side == "<" else " " * (width - cells(text)) + text
-            for text, width, side in zip(row, widths, alignment, strict=True)
-        )
-        yield "  ".join(padded).rstrip()
-
-
 def stock_state(coupon: Coupon) -> str:
     return f"{Glyph.OFF} sold out" if coupon.sold_out else f"{Glyph.ON} live"
 
@@ -108,15 +97,6 @@ def claim_words(coupon: str, user: str, claim: Claim | None) -> str:
     if claim is None:
         return f"{Glyph.FAILED} {safe(user)} has not claimed {safe(coupon)}"
     return f"{Glyph.PASSED} {safe(user)} claimed {safe(coupon)} at {moment(claim.created_at)}"
-
-
-def coupon_table(coupons: Sequence[Coupon]) -> Iterator[str]:
-    rows = [("NAME", "STATE", "LEFT", "TOTAL", "CREATED")]
-    rows += [
-        (safe(c.name), stock_state(c), f"{c.remaining_amount:,}", f"{c.amount:,}", moment(c.created_at))
-        for c in coupons
-    ]
-    return aligned(rows, "<<>><")
 
 
 def finding_line(finding: Finding) -> str:

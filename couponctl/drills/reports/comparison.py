@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.reports.conclusion import conclusion
 from couponctl.models import Outcome
-from couponctl.present import aligned, counted, milliseconds, safe
+from couponctl.present import counted, milliseconds, safe
 from couponctl.present.glyph import Glyph
+from couponctl.present.table import Table, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,17 +136,17 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     """Yield the two runs, then the rows by section, without the checks that held in both."""
     runs = {"before": comparison.before, "after": comparison.after}
     heads = [(when, safe(run.run_id), safe(run.drill), str(conclusion(run))) for when, run in runs.items()]
-    yield from aligned(heads, "<<<<")
+    yield from Table(texts("", "", "", ""), heads).lines()
     if not comparison.of_one_drill:
         yield "two different drills: their numbers need not mean the same"
     told = comparison.told
-    cells = [("", "before", "after", "change")]
+    rows: list[tuple[str, ...]] = []
     for index, row in enumerate(told):
         if index and row.section != told[index - 1].section:
-            cells.append(("", "", "", ""))
-        cells.append(row.cells)
+            rows.append(("", "", "", ""))
+        rows.append(row.cells)
     yield ""
-    yield from aligned(cells, "<>>>")
+    yield from Table(texts("") + numbers("before", "after", "change"), rows).lines()
     yield ""
     yield f"{counted(len(comparison.well), 'check')} passed in both runs"
 

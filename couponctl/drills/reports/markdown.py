@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from couponctl.drills.drill import Verdict
 from couponctl.drills.reports.conclusion import conclusion
-from couponctl.drills.reports.text import UNLOGGED, latency_rows, phase_rows, shown
+from couponctl.drills.reports.text import UNLOGGED, latency_table, phase_table, shown
 from couponctl.present import counted, milliseconds, safe
+from couponctl.present.table import Table, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,9 +43,9 @@ def _one(report: Report) -> Iterator[str]:
 def _many(reports: Sequence[Report]) -> Iterator[str]:
     yield f"## {conclusion(*reports)}: {counted(len(reports), 'drill')} by couponctl"
     yield ""
-    yield from _table(
-        ("", "drill", "checks passed", "time", "first thing that broke"),
-        "<<>><",
+    columns = texts("", "drill") + numbers("checks passed", "time") + texts("first thing that broke")
+    yield from Table(
+        columns,
         [
             (
                 str(conclusion(report)),
@@ -55,7 +56,7 @@ def _many(reports: Sequence[Report]) -> Iterator[str]:
             )
             for report in reports
         ],
-    )
+    ).markdown()
     for report in reports:
         well = report.verdict is Verdict.PASS and all(level.met for level in report.slos)
         unfold = "" if well else " open"
@@ -76,13 +77,12 @@ def _body(report: Report, checks: Sequence[Check]) -> Iterator[str]:
     broken_first = sorted(checks, key=lambda check: check.held)
     if broken_first:
         rows = [_check_row(check) for check in broken_first]
-        yield from (*_table(("", "check", "expected", "observed"), "<<<<", rows), "")
+        yield from (*Table(texts("", "check", "expected", "observed"), rows).markdown(), "")
     if report.slos:
         levels = [(level.glyph, _code(level.objective.expression), level.words) for level in report.slos]
-        yield from (*_table(("", "service level", "observed"), "<<<", levels), "")
+        yield from (*Table(texts("", "service level", "observed"), levels).markdown(), "")
     if report.latency:
-        header, *latencies = latency_rows(report)
-        yield from (*_table(header, "<>>>>>>", latencies), "")
+        yield from (*latency_table(report).markdown(), "")
     yield from ("<details><summary>Parameters, server, time</summary>", "")
     yield from _details(report)
     yield from ("", "</details>")
@@ -105,11 +105,10 @@ def _details(report: Report) -> Iterator[str]:
             f"{report.pool.peak_in_use} of {report.pool.size} in use, {report.pool.peak_waiting} waiting, "
             f"{report.pool.acquire_failures} refused, at most"
         )
-    yield from _table(("", ""), "<<", [(_text(name), _code(value)) for name, value in facts.items()])
-    header, *rows = phase_rows(report)
-    if rows:
-        yield ""
-        yield from _table(header, "<" + ">" * (len(header) - 1), rows)
+    rows = [(_text(name), _code(value)) for name, value in facts.items()]
+    yield from Table(texts("", ""), rows).markdown()
+    if report.phases:
+        yield from ("", *phase_table(report).markdown())
 
 
 def _check_row(check: Check) -> tuple[str, str, str, str]:
@@ -119,17 +118,6 @@ def _check_row(check: Check) -> tuple[str, str, str, str]:
         _code(shown(check.expected)),
         _code(shown(check.observed)),
     )
-
-
-def _table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a table; the cells must be safe already."""
-    yield _row(header)
-    yield _row(["---:" if side == ">" else "---" for side in alignment])
-    yield from map(_row, rows)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _code(text: str) -> str:

@@ -26,6 +26,7 @@ from couponctl.drills.reports.report import Report
 from couponctl.embedded.directory import write_private
 from couponctl.errors import BadSettings, Invalid, RunNotFound
 from couponctl.present import milliseconds, moment, safe
+from couponctl.present.table import Table, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -241,20 +242,30 @@ def default_directory() -> Path:
         raise BadSettings("There is no home directory to save runs in", _OTHER_PLACE) from exc
 
 
-def run_rows(runs: Sequence[KeptRun]) -> Iterator[tuple[str, ...]]:
-    """Yield a header, then a row per run, safe to print; percentiles are of the outcome beside them."""
-    yield ("FINISHED", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S")
-    for run in runs:
-        report = run.report
-        yield (
-            moment(run.at),
-            safe(report.run_id),
-            safe(report.drill),
-            str(conclusion(report)),
-            f"{report.answers:,}",
-            *_percentiles(report),
-            "" if report.claims_per_s is None else f"{report.claims_per_s:,.0f}",
-        )
+_COLUMNS = (
+    texts("FINISHED", "RUN", "DRILL", "VERDICT")
+    + numbers("ATTEMPTS", "P50", "P99")
+    + texts("OF")
+    + numbers("CLAIMS/S")
+)
+
+
+def run_table(runs: Sequence[KeptRun]) -> Table:
+    """Return a row per run, safe to print; percentiles are of the outcome beside them."""
+    return Table(_COLUMNS, [_cells(run) for run in runs])
+
+
+def _cells(run: KeptRun) -> tuple[str, ...]:
+    report = run.report
+    return (
+        moment(run.at),
+        safe(report.run_id),
+        safe(report.drill),
+        str(conclusion(report)),
+        f"{report.answers:,}",
+        *_percentiles(report),
+        "" if report.claims_per_s is None else f"{report.claims_per_s:,.0f}",
+    )
 
 
 def _percentiles(report: Report) -> tuple[str, str, str]:
