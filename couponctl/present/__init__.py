@@ -101,7 +101,7 @@ def claim_words(coupon: str, user: str, claim: Claim | None) -> str:
 
 def finding_line(finding: Finding) -> str:
     where = "the tables" if finding.coupon is None else safe(finding.coupon)
-    return f"{Glyph.FAILED} {finding.kind.value.replace('_', ' ')}  {where}: {safe(finding.detail)}"
+    return f"{Glyph.FAILED} {finding.kind.label}  {where}: {safe(finding.detail)}"
 
 
 def audit_words(audit: Audit) -> str:

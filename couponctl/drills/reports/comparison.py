@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.reports.conclusion import conclusion
-from couponctl.models import Outcome
+from couponctl.models import Outcome, label
 from couponctl.present import counted, milliseconds, safe
 from couponctl.present.glyph import Glyph
 from couponctl.present.table import Table, numbers, texts
@@ -52,7 +52,7 @@ class Row:
     @property
     def cells(self) -> tuple[str, str, str, str]:
         """What, before, after and change, safe to print."""
-        what = self.what if self.section == _CHECKS else self.what.replace("_", " ").replace(".", " ")
+        what = self.what if self.section == _CHECKS else label(self.what).replace(".", " ")
         before, after = self.said
         return safe(what), before or self._shown(self.before), after or self._shown(self.after), self._change
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from couponctl.drills.drill import Verdict
 from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.reports.text import UNLOGGED, latency_table, phase_table, shown
+from couponctl.models import label
 from couponctl.present import counted, milliseconds, safe
 from couponctl.present.table import Table, numbers, texts
 
@@ -93,7 +94,7 @@ def _details(report: Report) -> Iterator[str]:
         "run": report.run_id,
         "seed": str(report.seed),
         "strategy": report.strategy,
-        **{name.replace("_", " "): f"{value:g}" for name, value in report.parameters.items()},
+        **{label(name): f"{value:g}" for name, value in report.parameters.items()},
         "server": f"PostgreSQL {report.server.get('version', 'unknown')}, "
         f"{report.server.get('where', 'unknown')}",
         "claim phase": milliseconds(report.claim_phase * 1000),

@@ -272,7 +272,7 @@ def _percentiles(report: Report) -> tuple[str, str, str]:
     if report.leading is None:
         return ("", "", "")
     latency = report.latency[report.leading]
-    return (milliseconds(latency.p50), milliseconds(latency.p99), report.leading.value.replace("_", " "))
+    return (milliseconds(latency.p50), milliseconds(latency.p99), report.leading.label)
 
 
 def origin_words(run: KeptRun) -> str:

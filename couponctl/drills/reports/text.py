@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.drill import connections_of
 from couponctl.drills.reports.conclusion import conclusion
-from couponctl.models import Phases
+from couponctl.models import Phases, label
 from couponctl.present import milliseconds, safe
 from couponctl.present.glyph import Glyph
 from couponctl.present.table import Table, numbers, texts
@@ -47,15 +47,14 @@ def catalog_lines(drills: Sequence[Drill[Any]]) -> Iterator[str]:
 def progress_words(view: View) -> str:
     """Where a running drill is, for the end of a progress bar."""
     tallies = {**view.outcomes, **({"cancelled": view.cancelled} if view.cancelled else {})}
-    words = ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in tallies.items())
+    words = ", ".join(f"{count:,} {label(outcome)}" for outcome, count in tallies.items())
     return words or view.stage
 
 
 def report_lines(report: Report) -> Iterator[str]:
     """The verdict, every check, latencies and the pool, each on a line; the report may come from a file."""
-    parameters = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in report.parameters.items())
     yield f"{safe(report.drill)}  {conclusion(report)}"
-    yield safe(f"  {parameters}, strategy {report.strategy}, seed {report.seed}")
+    yield safe(f"  {parameter_words(report)}, strategy {report.strategy}, seed {report.seed}")
     yield ""
     yield from _indented(Table(texts("", "", ""), [check_row(check) for check in report.checks]))
     levels = [(level.glyph, level.objective.expression, level.words) for level in report.slos]
@@ -79,6 +78,11 @@ def report_lines(report: Report) -> Iterator[str]:
         f"the whole drill {milliseconds(report.elapsed * 1000)}; "
         f"PostgreSQL {safe(str(report.server.get('version', 'unknown')))}"
     )
+
+
+def parameter_words(report: Report) -> str:
+    """What the drill was given; not yet safe to print."""
+    return ", ".join(f"{label(name)} {value:g}" for name, value in report.parameters.items())
 
 
 def _indented(table: Table) -> Iterator[str]:
@@ -144,7 +148,7 @@ def latency_table(report: Report) -> Table:
     rows = []
     for outcome, each in report.latency.items():
         times = (each.p50, each.p90, each.p95, each.p99, each.max)
-        rows.append((outcome.value.replace("_", " "), f"{each.n:,}", *map(milliseconds, times)))
+        rows.append((outcome.label, f"{each.n:,}", *map(milliseconds, times)))
     return Table(texts("latency") + numbers("n", "p50", "p90", "p95", "p99", "max"), rows)
 
 
@@ -155,5 +159,5 @@ def phase_table(report: Report) -> Table:
     rows = []
     for outcome, phases in report.phases.items():
         means = (milliseconds(phases[name].mean) if name in phases else "" for name in names)
-        rows.append((outcome.value.replace("_", " "), *means))
-    return Table(texts("mean of") + numbers(*(name.replace("_", " ") for name in names)), rows)
+        rows.append((outcome.label, *means))
+    return Table(texts("mean of") + numbers(*map(label, names)), rows)

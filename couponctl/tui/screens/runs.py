@@ -15,7 +15,7 @@ from textual.widgets import DataTable
 from couponctl.drills.reports.comparison import compare
 from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.reports.store import origin_words
-from couponctl.drills.reports.text import report_lines
+from couponctl.drills.reports.text import parameter_words, report_lines
 from couponctl.present import counted, milliseconds
 from couponctl.present.glyph import Glyph
 from couponctl.tui.poller import Poller
@@ -146,11 +146,10 @@ class Runs(ModeScreen):
             facts.show(literal("no run is selected", Tone.DIM))
             return
         report = run.report
-        given = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in report.parameters.items())
         self.query_one("#facts", Pane).retitle(f"{report.drill} {report.run_id}")
         facts.show(
             lines(
-                literal(given),
+                literal(parameter_words(report)),
                 literal(f"strategy {report.strategy}, seed {report.seed}"),
                 literal(
                     f"by the {run.made_by}, on {report.server.get('where', 'an unknown server')}", Tone.DIM
