@@ -173,8 +173,8 @@ def _given(report: Report) -> dict[str, Any]:
     return {
         "drill": report.drill,
         "strategy": report.strategy,
-        "server": str(report.server.get("where", "unknown")),
-        "version": str(report.server.get("version", "unknown")),
+        "server": report.server.where,
+        "version": report.server.version,
         "tables": "unlogged" if report.unlogged else "logged",
         **report.parameters,
     }

@@ -95,8 +95,7 @@ def _details(report: Report) -> Iterator[str]:
         "seed": str(report.seed),
         "strategy": report.strategy,
         **{label(name): f"{value:g}" for name, value in report.parameters.items()},
-        "server": f"PostgreSQL {report.server.get('version', 'unknown')}, "
-        f"{report.server.get('where', 'unknown')}",
+        "server": f"PostgreSQL {report.server.version}, {report.server.where}",
         "claim phase": milliseconds(report.claim_phase * 1000),
         "whole drill": milliseconds(report.elapsed * 1000),
         **{f"fault: {fault.name}": f"took effect {fault.happened}×" for fault in report.faults},

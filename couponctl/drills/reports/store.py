@@ -278,7 +278,7 @@ def _percentiles(report: Report) -> tuple[str, str, str]:
 def origin_words(run: KeptRun) -> str:
     """When, by what and where a run was made, safe to print."""
     versions = f"couponctl {run.couponctl}, Python {run.python}"
-    where = run.report.server.get("where", "an unknown server")
     return safe(
-        f"run {run.report.run_id}, finished {moment(run.at)} by the {run.made_by} ({versions}), on {where}"
+        f"run {run.report.run_id}, finished {moment(run.at)} by the {run.made_by} ({versions}), "
+        f"on {run.report.server.place}"
     )

@@ -76,7 +76,7 @@ def report_lines(report: Report) -> Iterator[str]:
     yield (
         f"  the claims took {milliseconds(report.claim_phase * 1000)}, "
         f"the whole drill {milliseconds(report.elapsed * 1000)}; "
-        f"PostgreSQL {safe(str(report.server.get('version', 'unknown')))}"
+        f"PostgreSQL {safe(report.server.version)}"
     )
 
 

@@ -151,9 +151,7 @@ class Runs(ModeScreen):
             lines(
                 literal(parameter_words(report)),
                 literal(f"strategy {report.strategy}, seed {report.seed}"),
-                literal(
-                    f"by the {run.made_by}, on {report.server.get('where', 'an unknown server')}", Tone.DIM
-                ),
+                literal(f"by the {run.made_by}, on {report.server.place}", Tone.DIM),
             )
         )
         self.query_one(ChecksPane).apply(report.checks, more=False)
