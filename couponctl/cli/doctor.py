@@ -12,6 +12,7 @@ from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import settings_of, with_database
 from couponctl.errors import CouponctlError, Unavailable
 from couponctl.present import safe
+from couponctl.present.glyph import Glyph
 from couponctl.present.table import Table, texts
 
 if TYPE_CHECKING:
@@ -34,9 +35,15 @@ def command(invocation: Invocation) -> ExitCode:
     if invocation.json:
         invocation.print_json({"ok": not wrong, "checks": [asdict(finding) for finding in findings]})
     else:
+        glyphs = {
+            State.OK: Glyph.PASSED,
+            State.WARNING: Glyph.WARNING,
+            State.WRONG: Glyph.FAILED,
+            State.SKIPPED: Glyph.SKIPPED,
+        }
         rows = [
             (
-                f.state.glyph,
+                glyphs[f.state],
                 f.subject,
                 safe(" ".join(filter(None, [f.detail, f.remedy and f"- {f.remedy}"]))),
             )

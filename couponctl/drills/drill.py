@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from couponctl.models import label
-from couponctl.present.glyph import Glyph
 from couponctl.sandbox.preflight import ADMIN, OBSERVER
 
 if TYPE_CHECKING:
@@ -23,17 +22,6 @@ class Verdict(StrEnum):
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     """Nothing can be concluded: no claim, no effect of a fault, no full read of the ledger. Never green."""
-
-    @property
-    def glyph(self) -> Glyph:
-        return _GLYPHS[self]
-
-
-_GLYPHS = {
-    Verdict.PASS: Glyph.PASSED,
-    Verdict.FAIL: Glyph.FAILED,
-    Verdict.INCONCLUSIVE: Glyph.UNDECIDED,
-}
 
 
 @dataclass(frozen=True, slots=True)

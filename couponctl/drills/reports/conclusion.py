@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from couponctl.drills.progress import View
     from couponctl.drills.reports.report import Report
 
+_GLYPHS = {Verdict.PASS: Glyph.PASSED, Verdict.FAIL: Glyph.FAILED, Verdict.INCONCLUSIVE: Glyph.UNDECIDED}
+
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
@@ -31,7 +33,7 @@ def conclusion(*reports: Report) -> Conclusion:
     met = [level.met for report in reports for level in report.slos]
     unmet = [_levels(met.count(False), "missed"), _levels(met.count(None), "not measured")]
     short = verdict is Verdict.PASS and any(unmet)
-    glyph = Glyph.WARNING if short else verdict.glyph
+    glyph = Glyph.WARNING if short else _GLYPHS[verdict]
     return Conclusion(glyph, ", ".join(filter(None, [verdict, *unmet])))
 
 

@@ -77,7 +77,10 @@ def _body(report: Report, checks: Sequence[Check]) -> Iterator[str]:
         yield from (f"Schema {_code(report.left_behind)} is left: run `couponctl drill clean`.", "")
     broken_first = sorted(checks, key=lambda check: check.held)
     if broken_first:
-        rows = [_check_row(check) for check in broken_first]
+        rows = [
+            (each.glyph, _text(each.promise), _code(shown(each.expected)), _code(shown(each.observed)))
+            for each in broken_first
+        ]
         yield from (*Table(texts("", "check", "expected", "observed"), rows).markdown(), "")
     if report.slos:
         levels = [(level.glyph, _code(level.objective.expression), level.words) for level in report.slos]
@@ -109,15 +112,6 @@ def _details(report: Report) -> Iterator[str]:
     yield from Table(texts("", ""), rows).markdown()
     if report.phases:
         yield from ("", *phase_table(report).markdown())
-
-
-def _check_row(check: Check) -> tuple[str, str, str, str]:
-    return (
-        check.glyph,
-        _text(check.promise),
-        _code(shown(check.expected)),
-        _code(shown(check.observed)),
-    )
 
 
 def _code(text: str) -> str:

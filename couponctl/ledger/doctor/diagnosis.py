@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from couponctl.present.glyph import Glyph
-
 
 class State(StrEnum):
     OK = "ok"
@@ -16,18 +14,6 @@ class State(StrEnum):
     """A command does not work."""
     SKIPPED = "skipped"
     """Not looked at, because something before it is wrong."""
-
-    @property
-    def glyph(self) -> Glyph:
-        return _GLYPHS[self]
-
-
-_GLYPHS = {
-    State.OK: Glyph.PASSED,
-    State.WARNING: Glyph.WARNING,
-    State.WRONG: Glyph.FAILED,
-    State.SKIPPED: Glyph.SKIPPED,
-}
 
 
 @dataclass(frozen=True, slots=True)
