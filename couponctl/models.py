@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def label(name: str) -> str:
-    """A name of code as people read it: `sold_out` is sold out."""
+    """Return a name from the code as people read it: `sold_out` is sold out."""
     return name.replace("_", " ")
 
 
 class Labelled(StrEnum):
-    """Words of code that people read too."""
+    """Words of the code that people read too."""
 
     @property
     def label(self) -> str:

@@ -13,31 +13,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column, and whether its cells stand at the right, as numbers do."""
+    """A column, and whether its cells are aligned right, as numbers are."""
 
     heading: str
     right: bool = False
 
 
 def texts(*headings: str) -> tuple[Column, ...]:
-    """Columns that stand at the left."""
+    """Return columns that are aligned left."""
     return tuple(map(Column, headings))
 
 
 def numbers(*headings: str) -> tuple[Column, ...]:
-    """Columns that stand at the right."""
+    """Return columns that are aligned right."""
     return tuple(Column(heading, right=True) for heading in headings)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows with a cell for each column; whoever makes it has made the cells safe for where it is shown."""
+    """Rows with a cell for each column; whoever makes it makes the cells safe for where they are shown."""
 
     columns: tuple[Column, ...]
     rows: Sequence[Sequence[str]]
 
     def lines(self) -> Iterator[str]:
-        """For a terminal, each column as wide as its widest cell; without headings no line is for them."""
+        """Yield the lines for a terminal; a line of headings only where a column has one."""
         rows = [self._headings, *self.rows] if any(self._headings) else self.rows
         widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
         for row in rows:
@@ -48,7 +48,7 @@ class Table:
             yield "  ".join(padded).rstrip()
 
     def markdown(self) -> Iterator[str]:
-        """For Markdown, which has a line of headings in any case."""
+        """Yield the lines for Markdown, which always has a line of headings."""
         sides = ["---:" if column.right else "---" for column in self.columns]
         for row in (self._headings, sides, *self.rows):
             yield f"| {' | '.join(row)} |"

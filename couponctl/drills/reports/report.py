@@ -44,7 +44,7 @@ class ReportedServer:
     """The server of a run, as far as its report knows it; its words are not yet safe to print."""
 
     facts: Mapping[str, Any]
-    """What the document holds: reports of before may lack some, those of a later version have more."""
+    """What the document holds: older reports may lack some, those of a later version may have more."""
 
     @property
     def version(self) -> str:

@@ -81,7 +81,7 @@ def report_lines(report: Report) -> Iterator[str]:
 
 
 def parameter_words(report: Report) -> str:
-    """What the drill was given; not yet safe to print."""
+    """Return the parameters of the run; not yet safe to print."""
     return ", ".join(f"{label(name)} {value:g}" for name, value in report.parameters.items())
 
 
