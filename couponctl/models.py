@@ -10,8 +10,21 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
 
-class Outcome(StrEnum):
-    """How one attempt to claim ended; code, CLI, journals and JSON use the same words."""
+def label(name: str) -> str:
+    """Return a name from the code as people read it: `sold_out` is sold out."""
+    return name.replace("_", " ")
+
+
+class Labelled(StrEnum):
+    """Words of the code that people read too."""
+
+    @property
+    def label(self) -> str:
+        return label(self)
+
+
+class Outcome(Labelled):
+    """How one attempt to claim ended; the words are the same in code, CLI, journals and JSON."""
 
     CLAIMED = "claimed"
     ALREADY_CLAIMED = "already_claimed"
@@ -237,7 +250,7 @@ class Blocking:
         return self.below is None and self.backend is not None and bool(self.backend.blocked_by)
 
 
-class FindingKind(StrEnum):
+class FindingKind(Labelled):
     """What can be wrong with a ledger."""
 
     OVERSOLD = "oversold"

@@ -37,6 +37,7 @@ ROOMS: tuple[dict[str, set[str]], ...] = (
 """From the ground up: module or package -> the libraries that it may import."""
 
 INSIDE: dict[str, tuple[set[str], ...]] = {
+    "present": ({"glyph"}, {"__init__"}, {"table"}),
     "postgres": (
         {"flood", "libpq", "limits", "passfile", "queue", "row_security", "sqlstates"},
         {"errors", "login_errors", "pool_stats"},

@@ -9,6 +9,7 @@ from couponctl.bench.load import closed_load, open_load
 from couponctl.bench.result import Result
 from couponctl.bench.sandbox import WARM_UP
 from couponctl.present import counted, milliseconds
+from couponctl.present.table import Table, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 _WARM_UP_IN_FLIGHT = 10
 
-_HEADER = ("STRATEGY", "COUPONS", "USERS/S", "CLAIMS/S", "P50", "P99", "LATE", "DROPPED", "FAILED")
+_COLUMNS = texts("STRATEGY") + numbers(
+    "COUPONS", "USERS/S", "CLAIMS/S", "P50", "P99", "LATE", "DROPPED", "FAILED"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,8 @@ class OpenRow:
             "rate_reached": self.arrivals.reached,
         }
 
-    def texts(self) -> tuple[str, ...]:
-        """The cells for _HEADER."""
+    def cells(self) -> tuple[str, ...]:
+        """The cells for _COLUMNS."""
         timed = self.arrivals.timed
         return (
             self.subject,
@@ -111,8 +114,7 @@ class Open:
 
     def _result(self, rows: Sequence[OpenRow]) -> Result:
         return Result(
-            _HEADER,
-            tuple(row.texts() for row in rows),
+            Table(_COLUMNS, [row.cells() for row in rows]),
             {**asdict(self.load), "rows": [row.as_json() for row in rows]},
             tuple(row.warning for row in rows if row.warning),
         )

@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from couponctl.present import aligned
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from couponctl.present.table import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """A table, the same as a document, and warnings."""
 
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    table: Table
     document: dict[str, Any]
     warnings: tuple[str, ...] = ()
     note: str = ""
@@ -28,13 +25,7 @@ class Result:
         document = {**self.document, "unlogged": True}
         return replace(self, document=document, warnings=(*self.warnings, note), note=note)
 
-    def lines(self) -> Iterator[str]:
-        """The first column is a name, the others are numbers."""
-        return aligned([self.header, *self.rows], "<" + ">" * (len(self.header) - 1))
-
     def markdown(self) -> str:
         """Nothing in it comes from outside, so nothing is escaped."""
-        numbers = ["---:"] * (len(self.header) - 1)
-        table = (self.header, ("---", *numbers), *self.rows)
         note = f"\n{self.note}.\n" if self.note else ""
-        return "".join(f"| {' | '.join(row)} |\n" for row in table) + note
+        return "".join(f"{line}\n" for line in self.table.markdown()) + note

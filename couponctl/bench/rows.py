@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.bench.result import Result
 from couponctl.present import counted, milliseconds
+from couponctl.present.table import Table, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,8 +74,8 @@ class Row:
             "failed": self.failed,
         }
 
-    def texts(self) -> tuple[str, ...]:
-        """The cells for _HEADER."""
+    def cells(self) -> tuple[str, ...]:
+        """The cells for _COLUMNS."""
         return (
             self.cell.subject,
             f"{self.cell.in_flight:,}",
@@ -88,7 +89,9 @@ class Row:
         )
 
 
-_HEADER = ("SUBJECT", "IN FLIGHT", "COUPONS", "CLAIMS/S", "FROM", "TO", "P50", "P99", "× PGBENCH")
+_COLUMNS = texts("SUBJECT") + numbers(
+    "IN FLIGHT", "COUPONS", "CLAIMS/S", "FROM", "TO", "P50", "P99", "× PGBENCH"
+)
 
 
 def summed_up(measurements: Sequence[Measurement]) -> tuple[Row, ...]:
@@ -116,8 +119,7 @@ def _row(cell: Cell, rounds: Sequence[Measurement]) -> Row:
 
 def result_of(rows: Sequence[Row]) -> Result:
     return Result(
-        _HEADER,
-        tuple(row.texts() for row in rows),
+        Table(_COLUMNS, [row.cells() for row in rows]),
         {"rows": [row.as_json() for row in rows]},
         tuple(f"{row.cell.words}: {counted(row.failed, 'claim')} FAILED" for row in rows if row.failed),
     )

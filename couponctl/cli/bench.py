@@ -141,7 +141,7 @@ def command(context: click.Context, invocation: Invocation, /, **given: Any) -> 
     if invocation.json:
         invocation.print_json(result.document)
     elif not any(output.to_stdout for output in outputs):
-        invocation.print_lines(result.lines())
+        invocation.print_lines(result.table.lines())
     for warning in result.warnings:
         invocation.say(f"couponctl: {warning}")
     return ExitCode.OK

@@ -89,7 +89,7 @@ def _claim_for_named(invocation: Invocation, name: str, users: Sequence[str], to
         invocation.print_json({**_totals(name, tally), "results": told})
     elif to.results != STDOUT:
         for attempt in attempts:
-            invocation.print(f"{safe(attempt.user_id)}  {_word(attempt.outcome)}")
+            invocation.print(f"{safe(attempt.user_id)}  {attempt.outcome.label}")
     invocation.say(_summary(name, tally, answers))
     return exit_code_for_many(tally)
 
@@ -112,11 +112,7 @@ def _totals(name: str, tally: Counter[Outcome]) -> dict[str, object]:
 
 
 def _summary(name: str, tally: Counter[Outcome], answers: AnswerFile | None) -> str:
-    words = [f"{tally[outcome]:,} {_word(outcome)}" for outcome in Outcome if tally[outcome]]
+    words = [f"{tally[outcome]:,} {outcome.label}" for outcome in Outcome if tally[outcome]]
     if answers is not None and answers.answered:
         words.append(f"{answers.answered:,} answered by the run before")
     return f"{safe(name)}: {', '.join(words) or 'no user, nothing claimed'}"
-
-
-def _word(outcome: Outcome) -> str:
-    return outcome.value.replace("_", " ")

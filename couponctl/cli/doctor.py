@@ -11,7 +11,9 @@ from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import settings_of, with_database
 from couponctl.errors import CouponctlError, Unavailable
-from couponctl.present import aligned, safe
+from couponctl.present import safe
+from couponctl.present.glyph import Glyph
+from couponctl.present.table import Table, texts
 
 if TYPE_CHECKING:
     from couponctl.ledger.doctor import Diagnosis
@@ -33,7 +35,12 @@ def command(invocation: Invocation) -> ExitCode:
     if invocation.json:
         invocation.print_json({"ok": not wrong, "checks": [asdict(finding) for finding in findings]})
     else:
-        glyphs = {State.OK: "✔", State.WARNING: "!", State.WRONG: "✘", State.SKIPPED: "-"}
+        glyphs = {
+            State.OK: Glyph.PASSED,
+            State.WARNING: Glyph.WARNING,
+            State.WRONG: Glyph.FAILED,
+            State.SKIPPED: Glyph.SKIPPED,
+        }
         rows = [
             (
                 glyphs[f.state],
@@ -42,7 +49,7 @@ def command(invocation: Invocation) -> ExitCode:
             )
             for f in findings
         ]
-        invocation.print_lines(aligned(rows, "<<<"))
+        invocation.print_lines(Table(texts("", "", ""), rows).lines())
     if is_unreachable(findings):
         return ExitCode.UNAVAILABLE
     return ExitCode.INVALID if wrong else ExitCode.OK

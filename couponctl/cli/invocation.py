@@ -14,6 +14,7 @@ import click
 
 from couponctl.errors import CouponctlError
 from couponctl.present import safe, sight_words
+from couponctl.present.glyph import Glyph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from couponctl.models import Hidden
 
 
-_GLYPH_COLORS = {"✔": "green", "✘": "red", "●": "green", "■": "yellow"}
+_COLORS = {"good": "green", "warn": "yellow", "bad": "red"}
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -57,8 +58,9 @@ class Invocation:
     def print_lines(self, lines: Iterable[str]) -> None:
         """Write lines of data, with their glyphs in colour."""
         for line in lines:
-            for glyph, color in _GLYPH_COLORS.items():
-                line = line.replace(glyph, click.style(glyph, fg=color))  # noqa: PLW2901
+            for glyph in Glyph:
+                if glyph.tone and not glyph.isascii():  # ! and ? stand in sentences too
+                    line = line.replace(glyph, click.style(glyph, fg=_COLORS[glyph.tone]))  # noqa: PLW2901
             self.print(line)
 
     def print_json(self, document: Any) -> None:

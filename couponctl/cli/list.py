@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from couponctl.cli.documents import coupon_document, sight
@@ -9,7 +11,13 @@ from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
 from couponctl.cli.same_command import next_page
 from couponctl.models import Sort
-from couponctl.present import coupon_table
+from couponctl.present import moment, safe, stock_state
+from couponctl.present.table import Table, numbers, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from couponctl.models import Coupon
 
 _SORTS = [sort.value for sort in Sort]
 
@@ -45,7 +53,17 @@ def command(invocation: Invocation, matching: str, sort: str, limit: int, after:
         found += f' behind "{after}"' if after is not None else ""
         invocation.say("no coupon" + (found or ("" if page.hidden else "; create one first")))
         return
-    for line in coupon_table(page.coupons):
+    for line in coupon_table(page.coupons).lines():
         invocation.print(line)
     if page.next is not None:
         invocation.say(f"more: {next_page(invocation.arguments, after, page.next)}")
+
+
+def coupon_table(coupons: Sequence[Coupon]) -> Table:
+    return Table(
+        texts("NAME", "STATE") + numbers("LEFT", "TOTAL") + texts("CREATED"),
+        [
+            (safe(c.name), stock_state(c), f"{c.remaining_amount:,}", f"{c.amount:,}", moment(c.created_at))
+            for c in coupons
+        ],
+    )

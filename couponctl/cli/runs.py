@@ -10,7 +10,7 @@ from couponctl.cli.completion import run_names
 from couponctl.cli.documents import run_document
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.same_command import same_command
-from couponctl.present import aligned, counted
+from couponctl.present import counted
 
 if TYPE_CHECKING:
     from couponctl.drills.reports.store import RunStore
@@ -37,14 +37,14 @@ def list_runs(invocation: Invocation, drill: str | None, limit: int) -> None:
 
     P50 and P99 are of claims won, or of the most frequent answer where nobody won.
     """
-    from couponctl.drills.reports.store import run_rows  # noqa: PLC0415 - it loads SQLAlchemy
+    from couponctl.drills.reports.store import run_table  # noqa: PLC0415 - it loads SQLAlchemy
 
     listing = _store().list(drill=drill, limit=limit)
     if invocation.json:
         runs = [run_document(run) for run in listing.runs]
         invocation.print_json({"runs": runs, "skipped": listing.skipped, "more": listing.more})
     elif listing.runs:
-        invocation.print_lines(aligned(list(run_rows(listing.runs)), "<<<<>>><>"))
+        invocation.print_lines(run_table(listing.runs).lines())
     elif drill is not None:
         invocation.say(f'there is no saved run of "{drill}"; `couponctl drill list` names the drills')
     elif not listing.skipped:

@@ -10,6 +10,7 @@ from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
 from couponctl.cli.opened import with_service
 from couponctl.present import audit_words, finding_line
+from couponctl.present.glyph import Glyph
 
 
 @click.command("verify")
@@ -30,7 +31,7 @@ def command(invocation: Invocation, names: tuple[str, ...]) -> ExitCode:
         for finding in audit.findings:
             invocation.print(finding_line(finding))
         for doubt in audit.not_told:
-            invocation.say(f"? {doubt}")
+            invocation.say(f"{Glyph.UNDECIDED} {doubt}")
         invocation.say(audit_words(audit))
     invocation.say_how_far(audit.hidden)
     if audit.findings:

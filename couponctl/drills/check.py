@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from couponctl.present.glyph import Glyph
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,6 +23,10 @@ class Check:
     expected: Any
     observed: Any
     held: bool
+
+    @property
+    def glyph(self) -> Glyph:
+        return Glyph.PASSED if self.held else Glyph.FAILED
 
 
 def equals(check_id: str, promise: str, expected: Any, observed: Any) -> Check:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from couponctl.models import label
 from couponctl.sandbox.preflight import ADMIN, OBSERVER
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class Parameter:
     at_least: float
     at_most: float
     """What one process can hold: a task and a journal entry per user."""
+
+    @property
+    def label(self) -> str:
+        return label(self.name)
 
 
 def parameter(default: float | None, meaning: str, *, at_least: float = 1, at_most: float = 100_000) -> Any:

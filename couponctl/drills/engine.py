@@ -27,7 +27,7 @@ from couponctl.drills.reading_back import (
     sequence_checks,
 )
 from couponctl.drills.reports.phases import phases_by_outcome
-from couponctl.drills.reports.report import Report, histogram_by_outcome, latency_by_outcome
+from couponctl.drills.reports.report import Report, ReportedServer, histogram_by_outcome, latency_by_outcome
 from couponctl.drills.uptime import uptime
 from couponctl.errors import CouponctlError, CouponNotFound, ReadOnlyServer, Unavailable
 from couponctl.ledger.audit import audit
@@ -288,7 +288,7 @@ class _Run(Generic[P]):
             parameters=asdict(self.parameters),
             seed=self.seed,
             strategy=self.target.strategy.name,
-            server=findings.server,
+            server=ReportedServer(findings.server),
             checks=findings.counting,
             outcomes=self.journal.tally(),
             latency=latency_by_outcome(entries),

@@ -31,6 +31,7 @@ from couponctl.errors.login import (
     UnknownDatabase,
     WrongPassword,
 )
+from couponctl.models import label
 from couponctl.postgres.flood import FLOODED, Flood
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _tls(exc: ssl.SSLError, host: Host) -> CouponctlError:
         return ServerNotTrusted(why, way_out)
     if exc.library != "SSL" or not exc.reason:
         return TlsFilesUnusable()
-    why = exc.reason.lower().replace("_", " ")
+    why = label(exc.reason.lower())
     by_certificate = re.search(r"ALERT.*(CERT|UNKNOWN_CA)", exc.reason)
     return CertificateRefused(why) if by_certificate else TlsNotAgreed(str(host), why)
 

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from couponctl.errors import CouponctlError
 from couponctl.present import safe
+from couponctl.present.glyph import Glyph
 
 
 class Tone(StrEnum):
@@ -54,13 +55,6 @@ def joined(*parts: Content | str) -> Content:
     return Content.assemble(*parts)
 
 
-def glyph_tone(glyph: str) -> Tone:
-    """Return the tone of a glyph that stands for a state or a verdict."""
-    return {
-        "✔": Tone.GOOD,
-        "●": Tone.GOOD,
-        "✘": Tone.BAD,
-        "■": Tone.WARN,
-        "?": Tone.WARN,
-        "!": Tone.WARN,
-    }.get(glyph[:1], Tone.PLAIN)
+def glyph_tone(text: str) -> Tone:
+    """Return the tone of the glyph that the text begins with."""
+    return next((Tone(glyph.tone) for glyph in Glyph if text.startswith(glyph)), Tone.PLAIN)

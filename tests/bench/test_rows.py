@@ -65,7 +65,7 @@ def test_the_result_is_the_same_for_programs_people_and_pull_requests() -> None:
         "vs_pgbench": 2.5,
         "failed": 0,
     }
-    assert list(result.lines()) == [
+    assert list(result.table.lines()) == [
         "SUBJECT    IN FLIGHT  COUPONS  CLAIMS/S   FROM     TO     P50     P99  × PGBENCH",
         "pgbench           50        1     1,000  1,000  1,000  1.0 ms  1.0 ms       1.00",
         "statement         50        1     2,500  2,500  2,500  2.0 ms  2.0 ms       2.50",

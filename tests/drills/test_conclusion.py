@@ -17,7 +17,7 @@ from couponctl.drills.reports.junit import junit
 from couponctl.drills.reports.markdown import markdown
 from couponctl.drills.reports.slo import parse
 from couponctl.drills.reports.slo_check import held_to
-from couponctl.drills.reports.store import KeptRun, run_rows
+from couponctl.drills.reports.store import KeptRun, run_table
 from couponctl.drills.reports.text import progress_words, report_lines, scorecard_lines
 from couponctl.models import Outcome
 from tests.support.reports import entry, report
@@ -67,7 +67,7 @@ def kept(run: Report) -> KeptRun:
 PLACES: dict[str, Callable[[Report], str]] = {
     "drill NAME, runs show": lambda run: "\n".join(report_lines(run)),
     "drill all": lambda run: "\n".join(scorecard_lines([run])),
-    "runs list": lambda run: "\n".join("  ".join(row) for row in run_rows([kept(run)])),
+    "runs list": lambda run: "\n".join(run_table([kept(run)]).lines()),
     "runs diff": lambda run: "\n".join(comparison_lines(compare(run, run))),
     "Markdown": lambda run: markdown([run]),
     "Markdown of several": lambda run: markdown([run, run]),

@@ -19,7 +19,7 @@ from couponctl.drills.faults.database import Fault
 from couponctl.drills.histogram import BUCKETS
 from couponctl.drills.reports.comparison import compare, comparison_lines
 from couponctl.drills.reports.phases import Spread
-from couponctl.drills.reports.report import Latency, Report
+from couponctl.drills.reports.report import Latency, Report, ReportedServer
 from couponctl.drills.reports.slo import COUNTS, TIMES, parse
 from couponctl.drills.reports.slo_check import held_to
 from couponctl.drills.reports.text import report_lines
@@ -68,7 +68,7 @@ reports = st.builds(
     parameters=st.dictionaries(texts, counts | times, max_size=3),
     seed=st.integers(0),
     strategy=texts,
-    server=st.dictionaries(texts, values, max_size=3),
+    server=st.builds(ReportedServer, st.dictionaries(texts, values, max_size=3)),
     checks=st.lists(st.builds(Check, texts, texts, values, values, st.booleans()), max_size=3).map(tuple),
     outcomes=by_outcome(counts),
     latency=by_outcome(latencies),
@@ -173,6 +173,25 @@ def test_a_level_is_judged_by_what_is_shown() -> None:
     (level,) = held_to(narrowly, [parse("claimed.p99<=250ms")]).slos
 
     assert (level.words, level.met) == ("250.0 ms", True)
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        ({}, ("unknown", "unknown", "an unknown server")),
+        ({"version": "15.9"}, ("15.9", "unknown", "an unknown server")),
+        ({"where": "sales@db"}, ("unknown", "sales@db", "sales@db")),
+        ({"version": "18", "where": "x", "later": [1]}, ("18", "x", "x")),
+    ],
+    ids=str,
+)
+def test_a_server_is_told_as_far_as_the_report_knows_it(
+    server: dict[str, Any], told: tuple[str, str, str]
+) -> None:
+    read = Report.from_json(stored(WHOLE.as_json()) | {"server": server})
+
+    assert (read.server.version, read.server.where, read.server.place) == told
+    assert read.as_json()["server"] == server
 
 
 def test_fields_that_a_later_version_adds_are_left_alone() -> None:

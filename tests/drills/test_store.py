@@ -23,7 +23,7 @@ from couponctl.drills.reports.store import (
     RunStore,
     default_directory,
     origin_words,
-    run_rows,
+    run_table,
 )
 from couponctl.errors import BadSettings, Invalid, RunNotFound
 from couponctl.models import Outcome
@@ -335,15 +335,16 @@ def test_a_table_shows_who_heard_what_how_fast(store: RunStore) -> None:
     store.keep(refused, made_by="console")
     store.keep(report(run_id="0c", claim_phase=0.0), made_by="cli")
 
-    header, *rows = run_rows(store.list().runs)
+    table = run_table(store.list().runs)
 
-    assert header == ("FINISHED", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S")
-    assert [row[1:] for row in rows] == [
+    headings = ["FINISHED", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S"]
+    assert [column.heading for column in table.columns] == headings
+    assert [row[1:] for row in table.rows] == [
         ("0c", "flash-sale", "? INCONCLUSIVE", "0", "", "", "", ""),
         ("0b", "scale", "✔ PASS", "1,200", "250 ms", "250 ms", "sold out", "0"),
         ("0a", "flash-sale", "✔ PASS", "1", "5.0 ms", "5.0 ms", "claimed", "0"),
     ]
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", row[0]) for row in rows)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", row[0]) for row in table.rows)
 
 
 def test_the_origin_of_a_run_is_said_safely(store: RunStore) -> None:

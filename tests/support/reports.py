@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.journal import Entry
 from couponctl.drills.reports.phases import phases_by_outcome
-from couponctl.drills.reports.report import Report, histogram_by_outcome, latency_by_outcome
+from couponctl.drills.reports.report import Report, ReportedServer, histogram_by_outcome, latency_by_outcome
 from couponctl.models import Outcome, Phases, PoolStats
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from couponctl.drills.check import Check
 
 UNTOLD = Phases()
@@ -38,7 +40,12 @@ def entry(
     return Entry("X", user, 100.0, 100.0, 100.0 + milliseconds / 1000, outcome, sentence, phases)
 
 
-def report(*entries: Entry, checks: tuple[Check, ...] = (), **more: Any) -> Report:
+SERVER = {"where": "sales@db:5432/shop", "version": "18.6", "max_connections": 100}
+
+
+def report(
+    *entries: Entry, checks: tuple[Check, ...] = (), server: Mapping[str, Any] = SERVER, **more: Any
+) -> Report:
     """What the engine would make of these attempts, in a claim phase of two seconds."""
     outcomes: dict[Outcome, int] = {}
     for each in entries:
@@ -49,7 +56,7 @@ def report(*entries: Entry, checks: tuple[Check, ...] = (), **more: Any) -> Repo
         "parameters": {"pool_size": 5, "timeout": 30.0},
         "seed": 7,
         "strategy": "statement",
-        "server": {"where": "sales@db:5432/shop", "version": "18.6", "max_connections": 100},
+        "server": ReportedServer(server),
         "checks": checks,
         "outcomes": outcomes,
         "latency": latency_by_outcome(entries),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import strategies as st
+
 SCRIPTS = {
     "Thai": "ลดราคาครั้งใหญ่ที่สุด",
     "Devanagari": "त्योहार की छूट",
@@ -17,3 +19,10 @@ SCRIPTS = {
     "a lonely mark": "\u0301\ufe0f",
 }
 """Some are sequences of code points that make one character."""
+
+LETTERS = st.characters(categories=["L", "N", "P", "S"])
+
+NAMES = st.lists(st.sampled_from(list(SCRIPTS.values())) | st.text(LETTERS, max_size=3), max_size=3).map(
+    " ".join
+)
+"""What somebody could call a coupon."""

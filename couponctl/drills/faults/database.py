@@ -17,6 +17,7 @@ from sqlalchemy import select, text
 from couponctl.aio.cancellation import shielded
 from couponctl.errors import Unavailable
 from couponctl.ledger.tables import coupons
+from couponctl.models import label
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,7 +46,7 @@ class Point(Enum):
 
     @property
     def words(self) -> str:
-        return self.name.lower().replace("_", " ")
+        return label(self.name.lower())
 
 
 class Backends:

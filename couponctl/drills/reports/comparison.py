@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.reports.conclusion import conclusion
-from couponctl.models import Outcome
-from couponctl.present import aligned, counted, milliseconds, safe
+from couponctl.models import Outcome, label
+from couponctl.present import counted, milliseconds, safe
+from couponctl.present.glyph import Glyph
+from couponctl.present.table import Table, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +52,7 @@ class Row:
     @property
     def cells(self) -> tuple[str, str, str, str]:
         """What, before, after and change, safe to print."""
-        what = self.what if self.section == _CHECKS else self.what.replace("_", " ").replace(".", " ")
+        what = self.what if self.section == _CHECKS else label(self.what).replace(".", " ")
         before, after = self.said
         return safe(what), before or self._shown(self.before), after or self._shown(self.after), self._change
 
@@ -71,7 +73,7 @@ class Row:
         if self.before == self.after:
             return ""
         if self.section == _CHECKS and None not in (self.before, self.after):
-            return "✘ broke" if self.after == BROKEN else "✔ fixed"
+            return f"{Glyph.FAILED} broke" if self.after == BROKEN else f"{Glyph.PASSED} fixed"
         return "" if self.percent is None else f"{self.percent:+,.1f} %"
 
     def _shown(self, value: Any) -> str:
@@ -134,17 +136,17 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     """Yield the two runs, then the rows by section, without the checks that held in both."""
     runs = {"before": comparison.before, "after": comparison.after}
     heads = [(when, safe(run.run_id), safe(run.drill), str(conclusion(run))) for when, run in runs.items()]
-    yield from aligned(heads, "<<<<")
+    yield from Table(texts("", "", "", ""), heads).lines()
     if not comparison.of_one_drill:
         yield "two different drills: their numbers need not mean the same"
     told = comparison.told
-    cells = [("", "before", "after", "change")]
+    rows: list[tuple[str, ...]] = []
     for index, row in enumerate(told):
         if index and row.section != told[index - 1].section:
-            cells.append(("", "", "", ""))
-        cells.append(row.cells)
+            rows.append(("", "", "", ""))
+        rows.append(row.cells)
     yield ""
-    yield from aligned(cells, "<>>>")
+    yield from Table(texts("") + numbers("before", "after", "change"), rows).lines()
     yield ""
     yield f"{counted(len(comparison.well), 'check')} passed in both runs"
 
@@ -171,8 +173,8 @@ def _given(report: Report) -> dict[str, Any]:
     return {
         "drill": report.drill,
         "strategy": report.strategy,
-        "server": str(report.server.get("where", "unknown")),
-        "version": str(report.server.get("version", "unknown")),
+        "server": report.server.where,
+        "version": report.server.version,
         "tables": "unlogged" if report.unlogged else "logged",
         **report.parameters,
     }

@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING
 
 from couponctl.drills.drill import Verdict
 from couponctl.drills.reports.report import worst
+from couponctl.present.glyph import Glyph
 
 if TYPE_CHECKING:
     from couponctl.drills.progress import View
     from couponctl.drills.reports.report import Report
 
-_GLYPHS = {Verdict.PASS: "✔", Verdict.FAIL: "✘", Verdict.INCONCLUSIVE: "?"}
-SHORTFALL = "!"
-"""Beside a PASS whose service levels were not all met, and beside a level that was missed."""
-LEVEL_GLYPHS = {True: "✔", False: SHORTFALL, None: "?"}
+_GLYPHS = {Verdict.PASS: Glyph.PASSED, Verdict.FAIL: Glyph.FAILED, Verdict.INCONCLUSIVE: Glyph.UNDECIDED}
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
     """A glyph for good, bad or in between; the word says it too."""
 
-    glyph: str
+    glyph: Glyph
     word: str
 
     def __str__(self) -> str:
@@ -35,7 +33,8 @@ def conclusion(*reports: Report) -> Conclusion:
     met = [level.met for report in reports for level in report.slos]
     unmet = [_levels(met.count(False), "missed"), _levels(met.count(None), "not measured")]
     short = verdict is Verdict.PASS and any(unmet)
-    return Conclusion(SHORTFALL if short else _GLYPHS[verdict], ", ".join(filter(None, [verdict, *unmet])))
+    glyph = Glyph.WARNING if short else _GLYPHS[verdict]
+    return Conclusion(glyph, ", ".join(filter(None, [verdict, *unmet])))
 
 
 def _levels(count: int, what: str) -> str:

@@ -10,9 +10,11 @@ import re
 from typing import TYPE_CHECKING
 
 from couponctl.drills.drill import Verdict
-from couponctl.drills.reports.conclusion import LEVEL_GLYPHS, conclusion
-from couponctl.drills.reports.text import UNLOGGED, latency_rows, phase_rows, shown
+from couponctl.drills.reports.conclusion import conclusion
+from couponctl.drills.reports.text import UNLOGGED, latency_table, phase_table, shown
+from couponctl.models import label
 from couponctl.present import counted, milliseconds, safe
+from couponctl.present.table import Table, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,9 +44,9 @@ def _one(report: Report) -> Iterator[str]:
 def _many(reports: Sequence[Report]) -> Iterator[str]:
     yield f"## {conclusion(*reports)}: {counted(len(reports), 'drill')} by couponctl"
     yield ""
-    yield from _table(
-        ("", "drill", "checks passed", "time", "first thing that broke"),
-        "<<>><",
+    columns = texts("", "drill") + numbers("checks passed", "time") + texts("first thing that broke")
+    yield from Table(
+        columns,
         [
             (
                 str(conclusion(report)),
@@ -55,7 +57,7 @@ def _many(reports: Sequence[Report]) -> Iterator[str]:
             )
             for report in reports
         ],
-    )
+    ).markdown()
     for report in reports:
         well = report.verdict is Verdict.PASS and all(level.met for level in report.slos)
         unfold = "" if well else " open"
@@ -75,16 +77,16 @@ def _body(report: Report, checks: Sequence[Check]) -> Iterator[str]:
         yield from (f"Schema {_code(report.left_behind)} is left: run `couponctl drill clean`.", "")
     broken_first = sorted(checks, key=lambda check: check.held)
     if broken_first:
-        rows = [_check_row(check) for check in broken_first]
-        yield from (*_table(("", "check", "expected", "observed"), "<<<<", rows), "")
-    if report.slos:
-        levels = [
-            (LEVEL_GLYPHS[level.met], _code(level.objective.expression), level.words) for level in report.slos
+        rows = [
+            (each.glyph, _text(each.promise), _code(shown(each.expected)), _code(shown(each.observed)))
+            for each in broken_first
         ]
-        yield from (*_table(("", "service level", "observed"), "<<<", levels), "")
+        yield from (*Table(texts("", "check", "expected", "observed"), rows).markdown(), "")
+    if report.slos:
+        levels = [(level.glyph, _code(level.objective.expression), level.words) for level in report.slos]
+        yield from (*Table(texts("", "service level", "observed"), levels).markdown(), "")
     if report.latency:
-        header, *latencies = latency_rows(report)
-        yield from (*_table(header, "<>>>>>>", latencies), "")
+        yield from (*latency_table(report).markdown(), "")
     yield from ("<details><summary>Parameters, server, time</summary>", "")
     yield from _details(report)
     yield from ("", "</details>")
@@ -95,9 +97,8 @@ def _details(report: Report) -> Iterator[str]:
         "run": report.run_id,
         "seed": str(report.seed),
         "strategy": report.strategy,
-        **{name.replace("_", " "): f"{value:g}" for name, value in report.parameters.items()},
-        "server": f"PostgreSQL {report.server.get('version', 'unknown')}, "
-        f"{report.server.get('where', 'unknown')}",
+        **{label(name): f"{value:g}" for name, value in report.parameters.items()},
+        "server": f"PostgreSQL {report.server.version}, {report.server.where}",
         "claim phase": milliseconds(report.claim_phase * 1000),
         "whole drill": milliseconds(report.elapsed * 1000),
         **{f"fault: {fault.name}": f"took effect {fault.happened}×" for fault in report.faults},
@@ -107,31 +108,10 @@ def _details(report: Report) -> Iterator[str]:
             f"{report.pool.peak_in_use} of {report.pool.size} in use, {report.pool.peak_waiting} waiting, "
             f"{report.pool.acquire_failures} refused, at most"
         )
-    yield from _table(("", ""), "<<", [(_text(name), _code(value)) for name, value in facts.items()])
-    header, *rows = phase_rows(report)
-    if rows:
-        yield ""
-        yield from _table(header, "<" + ">" * (len(header) - 1), rows)
-
-
-def _check_row(check: Check) -> tuple[str, str, str, str]:
-    return (
-        "✔" if check.held else "✘",
-        _text(check.promise),
-        _code(shown(check.expected)),
-        _code(shown(check.observed)),
-    )
-
-
-def _table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a table; the cells must be safe already."""
-    yield _row(header)
-    yield _row(["---:" if side == ">" else "---" for side in alignment])
-    yield from map(_row, rows)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    rows = [(_text(name), _code(value)) for name, value in facts.items()]
+    yield from Table(texts("", ""), rows).markdown()
+    if report.phases:
+        yield from ("", *phase_table(report).markdown())
 
 
 def _code(text: str) -> str:

@@ -40,6 +40,30 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedServer:
+    """The server of a run, as far as its report knows it; its words are not yet safe to print."""
+
+    facts: Mapping[str, Any]
+    """What the document holds: older reports may lack some, those of a later version may have more."""
+
+    @property
+    def version(self) -> str:
+        return self._fact("version")
+
+    @property
+    def where(self) -> str:
+        return self._fact("where")
+
+    @property
+    def place(self) -> str:
+        """The same within a sentence."""
+        return self._fact("where", otherwise="an unknown server")
+
+    def _fact(self, name: str, *, otherwise: str = "unknown") -> str:
+        return str(self.facts.get(name, otherwise))
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One run of one drill."""
 
@@ -48,7 +72,7 @@ class Report:
     parameters: Mapping[str, float]
     seed: int
     strategy: str
-    server: Mapping[str, Any]
+    server: ReportedServer
     checks: tuple[Check, ...]
     outcomes: Mapping[Outcome, int]
     latency: Mapping[Outcome, Latency]
@@ -135,7 +159,7 @@ class Report:
             "pool": self.pool and asdict(self.pool),
             "claim_phase_ms": round(self.claim_phase * 1000, 3),
             "elapsed_ms": round(self.elapsed * 1000, 3),
-            "server": dict(self.server),
+            "server": dict(self.server.facts),
             "unfinished": self.unfinished or None,
             "left_behind": self.left_behind,
             "unlogged": self.unlogged,
@@ -157,7 +181,7 @@ class Report:
             parameters=facts.numbers("params"),
             seed=facts.one("seed", int),
             strategy=facts.one("strategy", str),
-            server=facts.table("server"),
+            server=ReportedServer(facts.table("server")),
             checks=tuple(map(check_of, facts.items("checks"))),
             outcomes={outcome: whole(count, outcome) for outcome, count in _by_outcome(facts, "outcomes")},
             latency={outcome: flat(Latency, each) for outcome, each in _by_outcome(facts, "latency_ms")},

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from couponctl.drills.reports.decode import Facts
 from couponctl.errors import Invalid
 from couponctl.models import Outcome
+from couponctl.present.glyph import Glyph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,12 @@ class Level:
     def met(self) -> bool | None:
         """None if there was nothing to measure."""
         return None if self.observed is None else self.objective.met_by(self.observed)
+
+    @property
+    def glyph(self) -> Glyph:
+        if self.met is None:
+            return Glyph.UNDECIDED
+        return Glyph.PASSED if self.met else Glyph.WARNING
 
     @property
     def words(self) -> str:

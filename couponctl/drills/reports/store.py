@@ -26,6 +26,7 @@ from couponctl.drills.reports.report import Report
 from couponctl.embedded.directory import write_private
 from couponctl.errors import BadSettings, Invalid, RunNotFound
 from couponctl.present import milliseconds, moment, safe
+from couponctl.present.table import Table, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -241,33 +242,36 @@ def default_directory() -> Path:
         raise BadSettings("There is no home directory to save runs in", _OTHER_PLACE) from exc
 
 
-def run_rows(runs: Sequence[KeptRun]) -> Iterator[tuple[str, ...]]:
-    """Yield a header, then a row per run, safe to print; percentiles are of the outcome beside them."""
-    yield ("FINISHED", "RUN", "DRILL", "VERDICT", "ATTEMPTS", "P50", "P99", "OF", "CLAIMS/S")
-    for run in runs:
-        report = run.report
-        yield (
-            moment(run.at),
-            safe(report.run_id),
-            safe(report.drill),
-            str(conclusion(report)),
-            f"{report.answers:,}",
-            *_percentiles(report),
-            "" if report.claims_per_s is None else f"{report.claims_per_s:,.0f}",
-        )
+def run_table(runs: Sequence[KeptRun]) -> Table:
+    """Return a row per run, safe to print; percentiles are of the outcome beside them."""
+    columns = texts("FINISHED", "RUN", "DRILL", "VERDICT") + numbers("ATTEMPTS", "P50", "P99")
+    return Table(columns + texts("OF") + numbers("CLAIMS/S"), [_cells(run) for run in runs])
+
+
+def _cells(run: KeptRun) -> tuple[str, ...]:
+    report = run.report
+    return (
+        moment(run.at),
+        safe(report.run_id),
+        safe(report.drill),
+        str(conclusion(report)),
+        f"{report.answers:,}",
+        *_percentiles(report),
+        "" if report.claims_per_s is None else f"{report.claims_per_s:,.0f}",
+    )
 
 
 def _percentiles(report: Report) -> tuple[str, str, str]:
     if report.leading is None:
         return ("", "", "")
     latency = report.latency[report.leading]
-    return (milliseconds(latency.p50), milliseconds(latency.p99), report.leading.value.replace("_", " "))
+    return (milliseconds(latency.p50), milliseconds(latency.p99), report.leading.label)
 
 
 def origin_words(run: KeptRun) -> str:
     """When, by what and where a run was made, safe to print."""
     versions = f"couponctl {run.couponctl}, Python {run.python}"
-    where = run.report.server.get("where", "an unknown server")
     return safe(
-        f"run {run.report.run_id}, finished {moment(run.at)} by the {run.made_by} ({versions}), on {where}"
+        f"run {run.report.run_id}, finished {moment(run.at)} by the {run.made_by} ({versions}), "
+        f"on {run.report.server.place}"
     )

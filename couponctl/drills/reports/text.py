@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.drill import connections_of
-from couponctl.drills.reports.conclusion import LEVEL_GLYPHS, conclusion
-from couponctl.models import Phases
-from couponctl.present import aligned, milliseconds, safe
+from couponctl.drills.reports.conclusion import conclusion
+from couponctl.models import Phases, label
+from couponctl.present import milliseconds, safe
+from couponctl.present.glyph import Glyph
+from couponctl.present.table import Table, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from couponctl.drills.drill import Drill, Parameters
     from couponctl.drills.progress import View
     from couponctl.drills.reports.report import Report
-    from couponctl.drills.reports.slo import Level
 
 UNLOGGED = "the tables are UNLOGGED: not replicated, and nothing is proven about a crash of the server"
 
@@ -46,31 +47,26 @@ def catalog_lines(drills: Sequence[Drill[Any]]) -> Iterator[str]:
 def progress_words(view: View) -> str:
     """Where a running drill is, for the end of a progress bar."""
     tallies = {**view.outcomes, **({"cancelled": view.cancelled} if view.cancelled else {})}
-    words = ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in tallies.items())
+    words = ", ".join(f"{count:,} {label(outcome)}" for outcome, count in tallies.items())
     return words or view.stage
 
 
 def report_lines(report: Report) -> Iterator[str]:
     """The verdict, every check, latencies and the pool, each on a line; the report may come from a file."""
-    parameters = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in report.parameters.items())
     yield f"{safe(report.drill)}  {conclusion(report)}"
-    yield safe(f"  {parameters}, strategy {report.strategy}, seed {report.seed}")
+    yield safe(f"  {parameter_words(report)}, strategy {report.strategy}, seed {report.seed}")
     yield ""
-    for line in aligned([check_row(check) for check in report.checks], "<<<"):
-        yield f"  {line}"
-    for line in aligned([_level_row(level) for level in report.slos], "<<<"):
-        yield f"  {line}"
+    yield from _indented(Table(texts("", "", ""), [check_row(check) for check in report.checks]))
+    levels = [(level.glyph, level.objective.expression, level.words) for level in report.slos]
+    yield from _indented(Table(texts("", "", ""), levels))
     for doubt in _doubts(report):
-        yield f"  ? {safe(doubt)}"
+        yield f"  {Glyph.UNDECIDED} {safe(doubt)}"
     if report.latency:
         yield ""
-        for line in aligned(list(latency_rows(report)), "<>>>>>>"):
-            yield f"  {line}"
+        yield from _indented(latency_table(report))
     if report.phases:
         yield ""
-        rows = list(phase_rows(report))
-        for line in aligned(rows, "<" + ">" * (len(rows[0]) - 1)):
-            yield f"  {line}"
+        yield from _indented(phase_table(report))
     yield ""
     if report.pool is not None:
         yield (
@@ -80,8 +76,17 @@ def report_lines(report: Report) -> Iterator[str]:
     yield (
         f"  the claims took {milliseconds(report.claim_phase * 1000)}, "
         f"the whole drill {milliseconds(report.elapsed * 1000)}; "
-        f"PostgreSQL {safe(str(report.server.get('version', 'unknown')))}"
+        f"PostgreSQL {safe(report.server.version)}"
     )
+
+
+def parameter_words(report: Report) -> str:
+    """Return the parameters of the run; not yet safe to print."""
+    return ", ".join(f"{label(name)} {value:g}" for name, value in report.parameters.items())
+
+
+def _indented(table: Table) -> Iterator[str]:
+    return (f"  {line}" for line in table.lines())
 
 
 def _doubts(report: Report) -> Iterator[str]:
@@ -96,12 +101,16 @@ def _doubts(report: Report) -> Iterator[str]:
 
 def scorecard_lines(reports: Sequence[Report]) -> Iterator[str]:
     """Yield a line per drill, and one per service level."""
-    rows = [_score(report) for report in reports]
-    yield from aligned(rows, "<<>><")
-    levels = [(report.drill, *_level_row(level)) for report in reports for level in report.slos]
+    columns = texts("", "") + numbers("", "") + texts("")
+    yield from Table(columns, [_score(report) for report in reports]).lines()
+    levels = [
+        (level.glyph, report.drill, level.objective.expression, level.words)
+        for report in reports
+        for level in report.slos
+    ]
     if levels:
         yield ""
-        yield from aligned([(glyph, drill, *rest) for drill, glyph, *rest in levels], "<<<<")
+        yield from Table(texts("", "", "", ""), levels).lines()
 
 
 def score_line(report: Report) -> str:
@@ -120,13 +129,9 @@ def _score(report: Report) -> tuple[str, ...]:
 
 
 def check_row(check: Check) -> tuple[str, str, str]:
-    if check.held:
-        return ("✔", safe(check.promise), safe(shown(check.observed)))
-    return ("✘", safe(check.promise), safe(f"{shown(check.observed)}, expected {shown(check.expected)}"))
-
-
-def _level_row(level: Level) -> tuple[str, str, str]:
-    return (LEVEL_GLYPHS[level.met], level.objective.expression, level.words)
+    observed = shown(check.observed)
+    words = observed if check.held else f"{observed}, expected {shown(check.expected)}"
+    return (check.glyph, safe(check.promise), safe(words))
 
 
 def shown(value: Any) -> str:
@@ -138,19 +143,21 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def latency_rows(report: Report) -> Iterator[tuple[str, ...]]:
-    """A header, then percentiles by outcome."""
-    yield ("latency", "n", "p50", "p90", "p95", "p99", "max")
+def latency_table(report: Report) -> Table:
+    """Percentiles by outcome."""
+    rows = []
     for outcome, each in report.latency.items():
         times = (each.p50, each.p90, each.p95, each.p99, each.max)
-        yield (outcome.value.replace("_", " "), f"{each.n:,}", *map(milliseconds, times))
+        rows.append((outcome.label, f"{each.n:,}", *map(milliseconds, times)))
+    return Table(texts("latency") + numbers("n", "p50", "p90", "p95", "p99", "max"), rows)
 
 
-def phase_rows(report: Report) -> Iterator[tuple[str, ...]]:
-    """A header, then the mean of each phase by outcome; phases without a measurement are left out."""
+def phase_table(report: Report) -> Table:
+    """The mean of each phase by outcome; phases without a measurement are left out."""
     told = {phase for phases in report.phases.values() for phase in phases}
     names = [phase for phase in Phases._fields if phase in told]
-    yield ("mean of", *(name.replace("_", " ") for name in names))
+    rows = []
     for outcome, phases in report.phases.items():
         means = (milliseconds(phases[name].mean) if name in phases else "" for name in names)
-        yield (outcome.value.replace("_", " "), *means)
+        rows.append((outcome.label, *means))
+    return Table(texts("mean of") + numbers(*map(label, names)), rows)

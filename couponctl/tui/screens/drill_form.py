@@ -113,8 +113,8 @@ def _field(parameter: Parameter, draft: Draft, prefilled: Mapping[str, float]) -
     value = {parameter.name: parameter.default, **draft.given, **prefilled}[parameter.name]
     initial = "" if value is None else _digits(value)
     bounds = f"{parameter.at_least:,g} to {parameter.at_most:,g}"
-    label, hint = parameter.name.replace("_", " "), f"{parameter.meaning}; {bounds}"
-    return Field(parameter.name, label, initial, hint, optional=True)
+    hint = f"{parameter.meaning}; {bounds}"
+    return Field(parameter.name, parameter.label, initial, hint, optional=True)
 
 
 def _digits(value: float) -> str:
@@ -123,7 +123,7 @@ def _digits(value: float) -> str:
 
 
 def _number(parameter: Parameter, text: str) -> float:
-    name = parameter.name.replace("_", " ")
+    name = parameter.label
     value: float
     if parameter.kind is int:
         value = whole_number(name, text)

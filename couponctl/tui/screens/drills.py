@@ -213,4 +213,4 @@ def _description(draft: Draft) -> dict[str, str]:
 def _parameters(draft: Draft) -> Iterable[str]:
     for each in draft.drill.parameters.described():
         value = getattr(draft.parameters, each.name)
-        yield f"{each.name.replace('_', ' ')} {'as set' if value is None else f'{value:g}'}"
+        yield f"{each.label} {'as set' if value is None else f'{value:g}'}"

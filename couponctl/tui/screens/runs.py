@@ -15,8 +15,9 @@ from textual.widgets import DataTable
 from couponctl.drills.reports.comparison import compare
 from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.reports.store import origin_words
-from couponctl.drills.reports.text import report_lines
+from couponctl.drills.reports.text import parameter_words, report_lines
 from couponctl.present import counted, milliseconds
+from couponctl.present.glyph import Glyph
 from couponctl.tui.poller import Poller
 from couponctl.tui.screens.comparison import ComparisonScreen
 from couponctl.tui.screens.mode import ModeScreen
@@ -122,7 +123,7 @@ class Runs(ModeScreen):
         return Row(
             report.run_id,
             (
-                cell("●" if report.run_id in self._marked else "", Tone.ACCENT),
+                cell(Glyph.ON if report.run_id in self._marked else "", Tone.ACCENT),
                 cell(self._when(run.at), Tone.DIM),
                 cell(report.drill, Tone.STRONG),
                 cell(str(ended), glyph_tone(ended.glyph)),
@@ -145,15 +146,12 @@ class Runs(ModeScreen):
             facts.show(literal("no run is selected", Tone.DIM))
             return
         report = run.report
-        given = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in report.parameters.items())
         self.query_one("#facts", Pane).retitle(f"{report.drill} {report.run_id}")
         facts.show(
             lines(
-                literal(given),
+                literal(parameter_words(report)),
                 literal(f"strategy {report.strategy}, seed {report.seed}"),
-                literal(
-                    f"by the {run.made_by}, on {report.server.get('where', 'an unknown server')}", Tone.DIM
-                ),
+                literal(f"by the {run.made_by}, on {report.server.place}", Tone.DIM),
             )
         )
         self.query_one(ChecksPane).apply(report.checks, more=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from couponctl.drills.histogram import BUCKETS, bucket_words
-from couponctl.models import Outcome
+from couponctl.models import Outcome, label
 from couponctl.tui.text import Tone, joined, lines, literal
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _bar(counts: Mapping[str, Histogram], bucket: int, scale: float, room: int) 
 
 def _legend(outcome: str) -> Content:
     mark, tone = _MARKS.get(outcome, _OTHER)
-    return joined(literal(f" {mark}", tone), literal(f" {outcome.replace('_', ' ')} "))
+    return joined(literal(f" {mark}", tone), literal(f" {label(outcome)} "))
 
 
 def figures_content(figures: Sequence[tuple[str, str, Tone]], width: int) -> Content:

@@ -12,6 +12,7 @@ from couponctl.drills.reports.conclusion import conclusion
 from couponctl.drills.reports.text import check_row
 from couponctl.models import Outcome
 from couponctl.present import milliseconds
+from couponctl.present.glyph import Glyph
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
 from couponctl.tui.widgets.gauges import figures_content, gauge_content, histogram_content
 from couponctl.tui.widgets.pane import LiveText, Pane
@@ -76,7 +77,7 @@ def _progress(state: DrillState, width: int) -> Content:
         word = joined(verdict, literal(f"  {why}" if why else ""))
     elif not state.running:
         # A refusal may hold a statement to pass on: it takes the place of the bar.
-        sentence = wrap(f"? {state.failure}", max(10, width - 2))
+        sentence = wrap(f"{Glyph.UNDECIDED} {state.failure}", max(10, width - 2))
         return lines(
             figures_content(_figures(state), width), *(literal(each, Tone.WARN) for each in sentence)
         )
@@ -130,9 +131,8 @@ class ChecksPane(Pane):
         """`more` is whether others are still undecided."""
         shown = [content for check in checks for content in _check(check, self._figures.size.width)]
         if more:
-            shown.append(
-                literal("◌ more to come" if checks else "◌ decided when the claims are in", Tone.DIM)
-            )
+            when = "more to come" if checks else "decided when the claims are in"
+            shown.append(literal(f"{Glyph.PENDING} {when}", Tone.DIM))
         self._figures.show(lines(*shown) if shown else literal("none decided", Tone.DIM))
         held = sum(check.held for check in checks)
         self.count(f"{held} of {len(checks)} passed" if checks else "")

@@ -9,6 +9,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 
 from couponctl.guards import PRODUCTION
+from couponctl.present.glyph import Glyph
 from couponctl.tui.modes import MODES
 from couponctl.tui.text import Tone, joined, literal
 from couponctl.tui.widgets.pane import LiveText
@@ -64,7 +65,7 @@ class TopBar(Horizontal):
     def _badge(self, *, stale: bool, brief: bool = False) -> Content:
         """Return the database's badge; without room for the address, at least whether it is production."""
         word = self._settings.environment
-        light = literal("■ stale ", Tone.WARN) if stale else literal("● ", Tone.GOOD)
+        light = literal(f"{Glyph.OFF} stale ", Tone.WARN) if stale else literal(f"{Glyph.ON} ", Tone.GOOD)
         named = (
             literal("PRODUCTION ", Tone.BAD) if word == PRODUCTION else literal(f"{word} " if word else "")
         )
@@ -83,7 +84,7 @@ def _health(snapshot: Snapshot, *, brief: bool) -> list[Content]:
     ]
     if drill is not None and drill.running:
         done = f"{drill.done:,}/{drill.view.total:,}" if drill.view.total else ""
-        words = ("▶", "" if brief and done else drill.name, done)
+        words = (Glyph.RUNNING, "" if brief and done else drill.name, done)
         parts.insert(0, literal(" ".join(filter(None, words)), Tone.ACCENT))
     return parts
 

@@ -7,6 +7,8 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from couponctl.present.glyph import Glyph
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
         ServerStats,
     )
 
-_NARROW = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("✔✘●■·×–…")
-"""ASCII and our own glyphs: each takes one cell, without a look-up."""
+_NARROW = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("".join(Glyph) + "·×–…")
+"""ASCII and our own glyphs: a cell each, which need not be looked up."""
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -68,19 +70,8 @@ def cells(text: str) -> int:
     return width(text, control_codes="ignore")
 
 
-def aligned(rows: Sequence[Sequence[str]], alignment: str) -> Iterator[str]:
-    """Yield rows of safe texts as lines with aligned columns; `alignment` has a `<` or `>` per column."""
-    widths = [max((cells(row[column]) for row in rows), default=0) for column in range(len(alignment))]
-    for row in rows:
-        padded = (
-            text + " " * (width - cells(text)) if side == "<" else " " * (width - cells(text)) + text
-            for text, width, side in zip(row, widths, alignment, strict=True)
-        )
-        yield "  ".join(padded).rstrip()
-
-
 def stock_state(coupon: Coupon) -> str:
-    return "■ sold out" if coupon.sold_out else "● live"
+    return f"{Glyph.OFF} sold out" if coupon.sold_out else f"{Glyph.ON} live"
 
 
 def moment(when: datetime | date | None) -> str:
@@ -104,22 +95,13 @@ def stock_line(coupon: Coupon) -> str:
 def claim_words(coupon: str, user: str, claim: Claim | None) -> str:
     """Say whether the user has a claim; `claim` is None if not."""
     if claim is None:
-        return f"✘ {safe(user)} has not claimed {safe(coupon)}"
-    return f"✔ {safe(user)} claimed {safe(coupon)} at {moment(claim.created_at)}"
-
-
-def coupon_table(coupons: Sequence[Coupon]) -> Iterator[str]:
-    rows = [("NAME", "STATE", "LEFT", "TOTAL", "CREATED")]
-    rows += [
-        (safe(c.name), stock_state(c), f"{c.remaining_amount:,}", f"{c.amount:,}", moment(c.created_at))
-        for c in coupons
-    ]
-    return aligned(rows, "<<>><")
+        return f"{Glyph.FAILED} {safe(user)} has not claimed {safe(coupon)}"
+    return f"{Glyph.PASSED} {safe(user)} claimed {safe(coupon)} at {moment(claim.created_at)}"
 
 
 def finding_line(finding: Finding) -> str:
     where = "the tables" if finding.coupon is None else safe(finding.coupon)
-    return f"✘ {finding.kind.value.replace('_', ' ')}  {where}: {safe(finding.detail)}"
+    return f"{Glyph.FAILED} {finding.kind.label}  {where}: {safe(finding.detail)}"
 
 
 def audit_words(audit: Audit) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import iter_graphemes, width
 
-from couponctl.models import Backend, Blocking, Coupon
+from couponctl.models import Backend, Blocking
 from couponctl.postgres.activity import blocking_chains
-from couponctl.present import aligned, backend_row, blocking_line, cells, coupon_table, cut, safe, span
-from tests.support.scripts import SCRIPTS
+from couponctl.present import backend_row, blocking_line, cells, cut, safe, span
+from tests.support.scripts import LETTERS, NAMES, SCRIPTS
 
 HOLDER = Backend(
     7, "psql", "shop", "idle in transaction", "Client:ClientRead", 2.19, "SELECT\n\t 1  FOR UPDATE"
@@ -46,34 +44,11 @@ def test_a_cut_text_fits_and_says_that_it_was_cut(text: str, width: int) -> None
     assert shown == whole or (shown.endswith("…") and whole.startswith(shown[:-1]) and cells(whole) > width)
 
 
-LETTERS = st.characters(categories=["L", "N", "P", "S"])
-
-WORDS = st.lists(st.sampled_from(list(SCRIPTS.values())) | st.text(LETTERS, max_size=3), max_size=3).map(
-    " ".join
-)
-"""What somebody could call a coupon."""
-
 NONSENSE = st.text(st.sampled_from(sorted({*"".join(SCRIPTS.values()), "…", "\\"})) | LETTERS, max_size=12)
 """Marks without a letter, letters with marks of other scripts: of these not even the width is agreed on."""
 
 
-@pytest.mark.parametrize("name", SCRIPTS.values(), ids=SCRIPTS.keys())
-def test_columns_begin_in_one_place_whatever_is_before_them(name: str) -> None:
-    coupons = [Coupon(each, 10, 4, datetime(2026, 11, 20, tzinfo=UTC)) for each in ("SPRING", name)]
-    lines = list(coupon_table(coupons))
-
-    assert len({width(line.partition("●")[0]) for line in lines[1:]}) == 1, lines
-    assert len({width(line) for line in lines[1:]}) == 1, lines
-
-
-@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4))
-def test_every_row_of_a_table_is_equally_wide(rows: list[tuple[str, str]]) -> None:
-    lines = aligned([(safe(left), safe(right), "|") for left, right in rows], "<><")
-
-    assert len({width(line) for line in lines}) == 1
-
-
-@given(WORDS | NONSENSE, st.integers(1, 30))
+@given(NAMES | NONSENSE, st.integers(1, 30))
 def test_a_cut_text_fits_and_no_letter_is_parted_from_its_marks(text: str, room: int) -> None:
     whole = safe(text)
     shown = cut(whole, room)
