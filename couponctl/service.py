@@ -29,8 +29,8 @@ from couponctl.ledger import queries
 from couponctl.ledger.audit import audit
 from couponctl.ledger.claims import STATEMENT
 from couponctl.ledger.claims.batch import Batches
-from couponctl.ledger.claims.by_trial import KEPT_OUT
-from couponctl.ledger.claims.shape import Shape
+from couponctl.ledger.claims.plain_tables import PlainTables
+from couponctl.ledger.claims.savepoint import KEPT_OUT
 from couponctl.ledger.schema import ensure_schema
 from couponctl.models import Outcome, Phases, Sort
 from couponctl.postgres.activity import look
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
     from couponctl.ledger.claims import Strategy
-    from couponctl.ledger.claims.by_trial import Answer
+    from couponctl.ledger.claims.savepoint import Answer
     from couponctl.models import Activity, Audit, Claim, Claimants, Coupon, CouponPage, PoolStats, ServerStats
     from couponctl.postgres.database import Database
     from couponctl.postgres.libpq import Server
@@ -116,10 +116,10 @@ class CouponService:
         So no claim of a storm pays for a login, or for SQL that client or server see for the first time.
         """
         each = range(self.database.limits.pool_size)
-        await gather_all(*(self._rehearse(f"no coupon {number}") for number in each))
+        await gather_all(*(self._try_a_claim(f"no coupon {number}") for number in each))
         await self.database.warm()
 
-    async def _rehearse(self, name: str) -> None:
+    async def _try_a_claim(self, name: str) -> None:
         with suppress(CouponctlError):  # the first real claim will report it
             await self._claim_once(name, "nobody")
 
@@ -203,7 +203,7 @@ class CouponService:
         async with self.database.session("AUTOCOMMIT") as session:
             if await queries.find_coupon(session, name) is None:
                 raise CouponNotFound(name)
-        batches = Batches(self.database, name, Shape(self.database))
+        batches = Batches(self.database, name, PlainTables(self.database))
         chunks = _chunks(users)
         chunk = next(chunks, ())
         before: Sequence[Attempt] = ()

@@ -39,7 +39,7 @@ ROOMS: tuple[dict[str, set[str]], ...] = (
 INSIDE: dict[str, tuple[set[str], ...]] = {
     "present": ({"glyph"}, {"__init__"}, {"table"}),
     "postgres": (
-        {"flood", "libpq", "limits", "passfile", "queue", "row_security", "sqlstates"},
+        {"answer_limit", "libpq", "limits", "passfile", "queue", "row_security", "sqlstates"},
         {"errors", "login_errors", "pool_stats"},
         {"connect", "engine"},
         {"database"},
@@ -53,24 +53,24 @@ INSIDE: dict[str, tuple[set[str], ...]] = {
         {"cluster"},
         {"__init__"},
     ),
-    "lists": ({"answers", "lines", "one_file"}, {"layout"}, {"names"}),
-    "ledger": ({"rules", "tables"}, {"claims", "queries", "schema"}, {"audit", "setting_up"}, {"doctor"}),
-    "sandbox": ({"preflight", "rehearsal"}, {"schema"}),
+    "lists": ({"answers", "lines", "same_file"}, {"layout"}, {"names"}),
+    "ledger": ({"rules", "tables"}, {"claims", "queries", "schema"}, {"audit", "setup"}, {"doctor"}),
+    "sandbox": ({"preflight", "ddl_check"}, {"schema"}),
     "drills": (
         {"check", "faults", "histogram", "uptime"},
         {"journal", "leaks", "progress"},
         {"context"},
-        {"drill", "reading_back"},
+        {"drill", "read_checks"},
         {"catalog", "reports"},
         {"engine", "plan"},
     ),
     "bench": ({"result", "timed"}, {"load", "pgbench", "rows"}, {"sandbox"}, {"closed", "open"}),
     "tui": (
         {
-            "copying",
+            "clipboard",
             "drill_process",
             "keyboard",
-            "legible",
+            "contrast",
             "modes",
             "rates",
             "snapshot",
@@ -257,7 +257,7 @@ def _loaded_by(code: str) -> set[str]:
 
 OLD_WORDS = {
     *("abreast", "arena", "attacker", "attackers", "desk", "director"),
-    *("fittings", "gate", "leavings", "poke", "witness"),
+    *("fittings", "gate", "keeper", "leavings", "loan", "poke", "premises", "witness", "yardstick"),
 }
 """Metaphors of before: couponctl says context, admin and observer connection, queue, leftovers, poller."""
 

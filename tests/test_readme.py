@@ -54,7 +54,7 @@ def test_every_exit_code_is_explained(code: ExitCode) -> None:
 
 
 def drawn() -> list[str]:
-    """The rooms of the map, from the top."""
+    """The limits of the map, from the top."""
     drawing = ARCHITECTURE.split("```")[1]
     first_words = re.findall(r"^ {3}(\w[\w/, ]*?)(?: {2,}|/ | (?=what))", drawing, re.MULTILINE)
     return [name.strip("/ ") for words in first_words for name in words.split(",")]

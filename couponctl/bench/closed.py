@@ -55,12 +55,12 @@ class Closed:
         """Measure every cell once a round; `told` gets each result. Raises LedgerBroken at a wrong claim."""
         measurements: list[Measurement] = []
         for _ in range(self.rounds):
-            yardstick: float | None = None
+            baseline: float | None = None
             for cell in self.cells():
                 timed = await self._measured(bench_sandbox, cell)
                 if cell.subject == PGBENCH:
-                    yardstick = timed.claims_per_s
-                measurements.append(Measurement(cell, timed, yardstick))
+                    baseline = timed.claims_per_s
+                measurements.append(Measurement(cell, timed, baseline))
                 told(f"{cell.words}: {timed.claims_per_s:,.0f} claims/s")
         return result_of(summed_up(measurements))
 

@@ -39,12 +39,12 @@ class Measurement:
 
     cell: Cell
     timed: Timed
-    yardstick: float | None
+    baseline: float | None
     """Claims per second of pgbench in the same round, on as many coupons; None without pgbench."""
 
     @property
     def vs_pgbench(self) -> float | None:
-        return self.timed.claims_per_s / self.yardstick if self.yardstick else None
+        return self.timed.claims_per_s / self.baseline if self.baseline else None
 
 
 @dataclass(frozen=True, slots=True)

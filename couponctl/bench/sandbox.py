@@ -16,8 +16,8 @@ from couponctl.ledger.audit import audit
 from couponctl.ledger.claims import find_strategy
 from couponctl.ledger.tables import coupons
 from couponctl.postgres.database import open_database
+from couponctl.sandbox.ddl_check import SandboxOptions
 from couponctl.sandbox.preflight import ADMIN, AGAIN, OBSERVER, admitted
-from couponctl.sandbox.rehearsal import SandboxOptions
 from couponctl.sandbox.schema import admin_of, application_of, isolated_schema
 from couponctl.service import CouponService
 
@@ -100,14 +100,14 @@ async def bench_sandbox(
     run_id = secrets.token_hex(4)
     own = replace(limits, pool_size=ADMIN)
     async with open_database(server, own, application=admin_of(run_id)) as admin:
-        premises = await admitted(
+        preflight = await admitted(
             admin,
             connections_of(limits, clients),
             unlogged=unlogged,
             again=f"`couponctl bench {AGAIN}`",
         )
         async with (
-            isolated_schema(admin, run_id, on_server, premises, SandboxOptions(unlogged=unlogged)) as schema,
+            isolated_schema(admin, run_id, on_server, preflight, SandboxOptions(unlogged=unlogged)) as schema,
             open_database(server, own, application=admin_of(run_id), schema=schema) as observer,
         ):
             yield BenchSandbox(server, limits, schema, run_id, observer)

@@ -19,7 +19,7 @@ from couponctl.bench.sandbox import bench_sandbox, connections_of
 from couponctl.cli.consent import ask, consent_options
 from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
-from couponctl.cli.opened import settings_of
+from couponctl.cli.open_service import settings_of
 from couponctl.cli.outputs import outputs_of
 from couponctl.cli.running import run
 from couponctl.cli.unlogged import unlogged_option

@@ -14,7 +14,7 @@ from couponctl.cli.exit_codes import ExitCode, exit_code_for, exit_code_for_many
 from couponctl.cli.from_file import ListOptions, list_options, listed
 from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
 from couponctl.cli.named_files import check_named_files
-from couponctl.cli.opened import with_service
+from couponctl.cli.open_service import with_service
 from couponctl.cli.to_file import AnswerOptions, answer_options
 from couponctl.cli.user_file import claim_for_many
 from couponctl.errors import CouponNotFound

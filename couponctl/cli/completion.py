@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from couponctl import embedded
 from couponctl.cli.closest_name import read_names
 from couponctl.cli.invocation import Invocation
-from couponctl.cli.opened import settings_of, with_service
+from couponctl.cli.open_service import settings_of, with_service
 from couponctl.errors import CouponctlError
 from couponctl.present import safe
 from couponctl.settings import Embedded

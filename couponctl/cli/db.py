@@ -14,7 +14,7 @@ import click
 
 from couponctl import embedded
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
-from couponctl.cli.opened import settings_of, with_database
+from couponctl.cli.open_service import settings_of, with_database
 from couponctl.errors import BadSettings, Guarded
 from couponctl.guards import may_write
 from couponctl.present import safe
@@ -42,7 +42,7 @@ def init(invocation: Invocation, schema: str | None) -> None:
 
     Where another schema has the tables already, a second pair is created only in a schema that is named.
     """
-    from couponctl.ledger.setting_up import set_up  # noqa: PLC0415 - only this needs SQLAlchemy
+    from couponctl.ledger.setup import set_up  # noqa: PLC0415 - only this needs SQLAlchemy
 
     may_write(settings_of(invocation))
     applied = with_database(invocation, "db-init", partial(set_up, schema=schema))

@@ -9,7 +9,7 @@ import click
 
 from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
-from couponctl.cli.opened import settings_of, with_database
+from couponctl.cli.open_service import settings_of, with_database
 from couponctl.errors import CouponctlError, Unavailable
 from couponctl.present import safe
 from couponctl.present.glyph import Glyph

@@ -8,7 +8,7 @@ from couponctl.errors import RefusedByDatabase
 
 if TYPE_CHECKING:
     from couponctl.drills.drill import Drill
-    from couponctl.drills.reports.store import KeptRun
+    from couponctl.drills.reports.store import SavedRun
     from couponctl.models import Audit, Claim, Coupon, Hidden
     from couponctl.service import Attempt
 
@@ -73,7 +73,7 @@ def drill_document(drill: Drill[Any]) -> dict[str, Any]:
     }
 
 
-def run_document(run: KeptRun) -> dict[str, Any]:
+def run_document(run: SavedRun) -> dict[str, Any]:
     """Return the entry of a saved run in a listing; the percentiles are those of `latency_of`."""
     report = run.report
     latency = report.latency[report.leading] if report.leading else None

@@ -18,10 +18,10 @@ from couponctl.cli.consent import ask, consent_options, wanted_consent
 from couponctl.cli.documents import drill_document
 from couponctl.cli.exit_codes import ExitCode, exit_code_for
 from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
-from couponctl.cli.keeping import Keeper
-from couponctl.cli.opened import settings_of, with_database
+from couponctl.cli.open_service import settings_of, with_database
 from couponctl.cli.outputs import Output, output_options, outputs_of, write_all
 from couponctl.cli.running import run
+from couponctl.cli.save_runs import RunSaver
 from couponctl.cli.unlogged import unlogged_option
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.drill import Verdict
@@ -54,10 +54,10 @@ if TYPE_CHECKING:
     from couponctl.drills.reports.report import Report
     from couponctl.drills.reports.slo import Objective
     from couponctl.postgres.libpq import Server
-    from couponctl.sandbox.preflight import Premises
+    from couponctl.sandbox.preflight import Preflight
     from couponctl.settings import Settings
 
-BrokenOff = CouponctlError | Interrupted | None
+EndedEarly = CouponctlError | Interrupted | None
 """What ended a command before all of its drills; None if nothing did."""
 
 _REFRESH = 0.1
@@ -131,7 +131,7 @@ def _command_for(drill: Drill[Any]) -> click.Command:
         parameters = drill.parameters(**{name: value for name, value in given.items() if value is not None})
         plan = Plan(((drill, parameters),), wishes.strategy, wishes.seed, wishes.unlogged)
 
-        def show(reports: Sequence[Report], _broken_off: BrokenOff) -> None:
+        def show(reports: Sequence[Report], _broken_off: EndedEarly) -> None:
             if invocation.json:
                 invocation.print_json(reports[0].as_json())
             else:
@@ -182,21 +182,21 @@ def run_every_drill(invocation: Invocation, /, **given: Any) -> ExitCode:
     drills = tuple((drill, drill.parameters()) for drill in DRILLS)
     plan = Plan(drills, wishes.strategy, wishes.seed, wishes.unlogged)
 
-    def show(reports: Sequence[Report], broken_off: BrokenOff) -> None:
+    def show(reports: Sequence[Report], ended_early: EndedEarly) -> None:
         if invocation.json:
-            invocation.print_json(_document_of_all(reports, broken_off))
+            invocation.print_json(_document_of_all(reports, ended_early))
         else:
             invocation.print_lines(scorecard_lines(reports))
 
     return _carry_out(invocation, plan, wishes, show)
 
 
-def _document_of_all(reports: Sequence[Report], broken_off: BrokenOff) -> dict[str, Any]:
+def _document_of_all(reports: Sequence[Report], ended_early: EndedEarly) -> dict[str, Any]:
     """Return all reports, and the error that kept the other drills from running: this is never PASS."""
     verdict = worst(reports)
-    if broken_off is not None and verdict is Verdict.PASS:
+    if ended_early is not None and verdict is Verdict.PASS:
         verdict = Verdict.INCONCLUSIVE
-    error = {"error": error_document(broken_off)} if isinstance(broken_off, CouponctlError) else {}
+    error = {"error": error_document(ended_early)} if isinstance(ended_early, CouponctlError) else {}
     documents = [report.as_json() for report in reports]
     ended = len(reports)
     return {
@@ -212,7 +212,7 @@ def _carry_out(
     invocation: Invocation,
     plan: Plan,
     wishes: Wishes,
-    show: Callable[[Sequence[Report], BrokenOff], None],
+    show: Callable[[Sequence[Report], EndedEarly], None],
 ) -> ExitCode:
     """Run the plan, write its reports to the outputs, and `show` them unless an output is stdout."""
     outputs = wishes.outputs(invocation)
@@ -222,28 +222,28 @@ def _carry_out(
         return _dry_run(invocation, plan, settings)
     ask(invocation, settings, plan.lines(), yes=wishes.yes, confirm=wishes.confirm)
     reports: list[Report] = []
-    keeper = Keeper(invocation)
+    saver = RunSaver(invocation)
 
     def ended(report: Report) -> None:
         reports.append(held_to(report, wishes.slo))
-        keeper.keep(reports[-1])
+        saver.save(reports[-1])
         if len(plan.drills) > 1:
             invocation.say(score_line(reports[-1]))
 
     complete = True
     try:
-        broken_off = _run(invocation, plan, settings, ended)
+        ended_early = _run(invocation, plan, settings, ended)
     finally:  # also after an unexpected error
         if reports:
             complete = write_all(invocation, outputs, reports)
-    if broken_off is not None:
+    if ended_early is not None:
         if not reports:
-            raise broken_off
+            raise ended_early
         invocation.say(f"couponctl: only {len(reports)} of {len(plan.drills)} drills are in the reports")
     if not any(output.to_stdout for output in outputs):
-        show(reports, broken_off)
-    if broken_off is not None:
-        return _broken_off(invocation, broken_off)
+        show(reports, ended_early)
+    if ended_early is not None:
+        return _broken_off(invocation, ended_early)
     return _exit_code(reports) or (ExitCode.OK if complete else ExitCode.INVALID)
 
 
@@ -268,16 +268,16 @@ def _exit_code(reports: Sequence[Report]) -> ExitCode:
 
 def _dry_run(invocation: Invocation, plan: Plan, settings: Settings) -> ExitCode:
     may_write(settings)
-    premises = _premises(invocation, plan, settings)
+    preflight = _premises(invocation, plan, settings)
     consent = wanted_consent(settings)
     if invocation.json:
-        invocation.print_json(plan.as_json(premises, consent))
+        invocation.print_json(plan.as_json(preflight, consent))
     else:
-        invocation.print_lines(plan.dry_run_lines(premises, consent))
+        invocation.print_lines(plan.dry_run_lines(preflight, consent))
     return ExitCode.OK
 
 
-def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Premises | None:
+def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Preflight | None:
     """Inspect the server; None if it is the private one and not running: only real runs start it."""
     match settings.target:
         case Embedded(base) if not embedded.status(base or embedded.default_base()).running:
@@ -289,7 +289,7 @@ def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Premise
 
 def _run(
     invocation: Invocation, plan: Plan, settings: Settings, ended: Callable[[Report], None]
-) -> BrokenOff:
+) -> EndedEarly:
     """Run the drills, pass each report to `ended`, and return what kept the rest from running."""
     progress = Progress()
     under_way: list[str] = []

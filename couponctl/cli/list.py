@@ -8,7 +8,7 @@ import click
 
 from couponctl.cli.documents import coupon_document, sight
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
-from couponctl.cli.opened import with_service
+from couponctl.cli.open_service import with_service
 from couponctl.cli.same_command import next_page
 from couponctl.models import Sort
 from couponctl.present import moment, safe, stock_state

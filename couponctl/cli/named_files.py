@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from couponctl.lists.one_file import STREAM, Named, check_distinct
+from couponctl.lists.same_file import STREAM, Named, check_distinct
 from couponctl.settings import files_read
 
 if TYPE_CHECKING:

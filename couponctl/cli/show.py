@@ -10,7 +10,7 @@ from couponctl.cli.completion import coupon_names
 from couponctl.cli.documents import claim_document, coupon_document, sight
 from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
-from couponctl.cli.opened import with_service
+from couponctl.cli.open_service import with_service
 from couponctl.cli.same_command import next_page
 from couponctl.present import claim_words, safe, stock_line
 

@@ -10,7 +10,7 @@ import click
 
 from couponctl.cli.documents import sight
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
-from couponctl.cli.opened import with_service
+from couponctl.cli.open_service import with_service
 from couponctl.errors import Unavailable
 from couponctl.present import blocking_line, hidden_line, stats_lines
 

@@ -8,7 +8,7 @@ import sys
 import click
 
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
-from couponctl.cli.opened import settings_of
+from couponctl.cli.open_service import settings_of
 from couponctl.cli.running import run
 from couponctl.errors import Invalid
 

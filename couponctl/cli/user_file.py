@@ -11,7 +11,7 @@ import click
 
 from couponctl.aio.signals import Interrupted
 from couponctl.cli.documents import attempt_document
-from couponctl.cli.opened import with_service
+from couponctl.cli.open_service import with_service
 from couponctl.cli.same_command import same_command
 from couponctl.errors import CouponctlError, RefusedByDatabase, Unavailable
 from couponctl.models import Outcome

@@ -8,7 +8,7 @@ from couponctl.cli.completion import coupon_names
 from couponctl.cli.documents import audit_document
 from couponctl.cli.exit_codes import ExitCode
 from couponctl.cli.invocation import Invocation, common_options, pass_invocation
-from couponctl.cli.opened import with_service
+from couponctl.cli.open_service import with_service
 from couponctl.present import audit_words, finding_line
 from couponctl.present.glyph import Glyph
 

@@ -18,7 +18,7 @@ from couponctl.drills.drill import Drill, P, connections_of
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
 from couponctl.drills.progress import Progress
-from couponctl.drills.reading_back import (
+from couponctl.drills.read_checks import (
     clock_checks,
     created_checks,
     names_of_coupons,
@@ -33,8 +33,8 @@ from couponctl.errors import CouponctlError, CouponNotFound, ReadOnlyServer, Una
 from couponctl.ledger.audit import audit
 from couponctl.ledger.claims import STATEMENT
 from couponctl.postgres.database import open_database
+from couponctl.sandbox.ddl_check import SandboxOptions
 from couponctl.sandbox.preflight import ADMIN, AGAIN, OBSERVER, admitted
-from couponctl.sandbox.rehearsal import SandboxOptions
 from couponctl.sandbox.schema import admin_of, application_of, isolated_schema
 from couponctl.service import CouponService
 
@@ -58,7 +58,7 @@ class Target:
     server: Server
     limits: Limits
     strategy: Strategy = STATEMENT
-    sale: type[CouponService] = CouponService
+    service_class: type[CouponService] = CouponService
     """The class of the service under attack."""
     unlogged: bool = False
     """Make the tables UNLOGGED: in no publication, and nothing is proven about a crash of the server."""
@@ -130,14 +130,14 @@ class _Run(Generic[P]):
         """Run the drill and collect the findings; an error of the server ends it early."""
         async with self._database(admin_of(self.id), connections=ADMIN) as admin:
             options = SandboxOptions(unlogged=self.target.unlogged, triggers=bool(self.drill.faults))
-            premises = await admitted(
+            preflight = await admitted(
                 admin,
                 connections_of(self.drill, self.parameters),
                 unlogged=options.unlogged,
                 again=f"`couponctl drill {self.drill.name} {AGAIN}`",
             )
-            self.findings.server = premises.as_json()
-            async with isolated_schema(admin, self.id, self.progress.on_server, premises, options) as schema:
+            self.findings.server = preflight.as_json()
+            async with isolated_schema(admin, self.id, self.progress.on_server, preflight, options) as schema:
                 try:
                     await self._in_schema(schema, admin)
                 finally:
@@ -181,9 +181,9 @@ class _Run(Generic[P]):
             server, limits, application=application_of(self.id), schema=schema
         ) as database:
             self.progress.stage = "warming the pool"
-            sale = self.target.sale(database, strategy=self.target.strategy)
-            await sale.warm()
-            yield sale
+            service = self.target.service_class(database, strategy=self.target.strategy)
+            await service.warm()
+            yield service
 
     async def _within_time(self, context: DrillContext) -> list[Check]:
         timeout = self.parameters.timeout

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from couponctl.drills.drill import Drill, Parameters
     from couponctl.postgres.limits import Limits
-    from couponctl.sandbox.preflight import Premises
+    from couponctl.sandbox.preflight import Preflight
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +45,34 @@ class Plan:
         if self.unlogged:
             yield UNLOGGED
 
-    def dry_run_lines(self, premises: Premises | None, consent: str) -> Iterator[str]:
-        """Describe the run, and whether it could begin; `premises` is None if no server runs yet."""
+    def dry_run_lines(self, preflight: Preflight | None, consent: str) -> Iterator[str]:
+        """Describe the run, and whether it could begin; `preflight` is None if no server runs yet."""
         yield "dry run: nothing is created, claimed or broken; a real run would"
         yield from (f"  {line}" for line in self.lines())
-        if premises is None:
+        if preflight is None:
             yield "the private server is not running; it would be started, and was not checked"
         else:
-            room = premises.facts.narrowest
+            room = preflight.facts.narrowest
             yield (
-                f"{safe(premises.where)}: {premises.free} of {room.limit} connections are free "
+                f"{safe(preflight.where)}: {preflight.free} of {room.limit} connections are free "
                 f"({room.limited_by}), {self.connections} are needed"
             )
         if consent:
             yield f"this server requires {consent}"
 
-    def as_json(self, premises: Premises | None, consent: str) -> dict[str, Any]:
+    def as_json(self, preflight: Preflight | None, consent: str) -> dict[str, Any]:
         """Return the documented JSON of a dry run."""
         return {
             "schema": SCHEMA_VERSION,
             "dry_run": True,
             "plans": [self._document(drill, parameters) for drill, parameters in self.drills],
             "connections": self.connections,
-            "server": premises and premises.as_json(),
-            "room": premises
+            "server": preflight and preflight.as_json(),
+            "room": preflight
             and {
-                "free": premises.free,
-                "limit": premises.facts.narrowest.limit,
-                "limited_by": premises.facts.narrowest.limited_by,
+                "free": preflight.free,
+                "limit": preflight.facts.narrowest.limit,
+                "limited_by": preflight.facts.narrowest.limited_by,
             },
             "consent": consent or None,
         }

@@ -11,7 +11,7 @@ import asyncpg
 
 from couponctl.errors import CouponctlError, LoginRefused, Unreachable
 from couponctl.errors.login import TlsNotOffered
-from couponctl.postgres.flood import ANSWER, WatchfulLoop, Wire
+from couponctl.postgres.answer_limit import ANSWER, WatchfulLoop, Wire
 from couponctl.postgres.login_errors import refusal, unfit
 from couponctl.postgres.passfile import password_in
 

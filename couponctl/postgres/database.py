@@ -49,7 +49,7 @@ _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-unt
 
 
 class Turn(NamedTuple):
-    """A place granted by the queue, which `session` or `direct` takes and releases."""
+    """A place granted by the queue, which `session` or `autocommit` takes and releases."""
 
     coupon: str | None
     asked_at: float
@@ -57,7 +57,7 @@ class Turn(NamedTuple):
     """The last holder's connection; None to take one from the pool."""
 
 
-class Loan:
+class Lease:
     """A lease: a connection lent from the pool, and how far the work on it has come.
 
     `committing` is true from sending a commit until its answer arrives: a failure then has an unknown
@@ -80,7 +80,7 @@ class Loan:
         return Phases(**self._spent)
 
 
-class Session(Loan):
+class Session(Lease):
     """A lease that runs SQLAlchemy statements in transactions."""
 
     def __init__(self, connection: AsyncConnection, schema: str | None, pool_wait: float) -> None:
@@ -101,7 +101,7 @@ class Session(Loan):
         self.committing = False
 
 
-class Direct(Loan):
+class AutocommitLease(Lease):
     """A lease that sends single statements, each a transaction of its own, straight to the driver.
 
     SQLAlchemy compiles their SQL and manages the pool; executing through it costs more than all the rest
@@ -145,13 +145,13 @@ class _Lending:
 
     def __init__(
         self,
-        lend: Callable[[], Awaitable[Direct]],
-        take_back: Callable[[Direct, BaseException | None], Awaitable[None]],
+        lend: Callable[[], Awaitable[AutocommitLease]],
+        take_back: Callable[[AutocommitLease, BaseException | None], Awaitable[None]],
     ) -> None:
         self._lend = lend
         self._take_back = take_back
 
-    async def __aenter__(self) -> Direct:
+    async def __aenter__(self) -> AutocommitLease:
         self._direct = await self._lend()
         return self._direct
 
@@ -232,16 +232,16 @@ class Database:
                 raise
             raise own from exc
 
-    def direct(
+    def autocommit(
         self, *, coupon: str | None = None, turn: Turn | None = None
-    ) -> AbstractAsyncContextManager[Direct]:
+    ) -> AbstractAsyncContextManager[AutocommitLease]:
         """Lend a connection for statements that are transactions of their own. Raises as `session` does.
 
         It is handed straight to the next in the queue, so that claims in a storm skip the pool.
         """
         return _Lending(partial(self._lend, coupon, turn), self._take_back)
 
-    async def _lend(self, coupon: str | None, turn: Turn | None) -> Direct:
+    async def _lend(self, coupon: str | None, turn: Turn | None) -> AutocommitLease:
         try:
             turn = turn or await self.turn(coupon)
             fairy = turn.left or await self._fairy(turn.coupon)
@@ -249,27 +249,27 @@ class Database:
             if (own := self._translated(exc, None)) is None:
                 raise
             raise own from exc
-        return Direct(fairy, self.schema, turn.coupon, self._acquired_since(turn.asked_at))
+        return AutocommitLease(fairy, self.schema, turn.coupon, self._acquired_since(turn.asked_at))
 
-    async def _take_back(self, direct: Direct, exc: BaseException | None) -> None:
+    async def _take_back(self, lease: AutocommitLease, exc: BaseException | None) -> None:
         # Only a plain answer of the server makes the connection's state certain.
-        if exc is None or (not direct.gone and sqlstate_of(exc) not in {None, READ_ONLY}):
-            self._queue.release(direct.coupon, direct.fairy)
+        if exc is None or (not lease.gone and sqlstate_of(exc) not in {None, READ_ONLY}):
+            self._queue.release(lease.coupon, lease.fairy)
         else:
-            direct.lost = direct.gone
+            lease.lost = lease.gone
             try:
-                await shielded(greenlet_spawn(direct.fairy.invalidate))
+                await shielded(greenlet_spawn(lease.fairy.invalidate))
             finally:
-                direct.fairy.close()
-                self._queue.release(direct.coupon)
-        if isinstance(exc, Exception) and (own := self._translated(exc, direct)) is not None:
+                lease.fairy.close()
+                self._queue.release(lease.coupon)
+        if isinstance(exc, Exception) and (own := self._translated(exc, lease)) is not None:
             raise own from exc
 
-    def _translated(self, exc: Exception, loan: Loan | None) -> CouponctlError | None:
-        if loan is None:
+    def _translated(self, exc: Exception, lease: Lease | None) -> CouponctlError | None:
+        if lease is None:
             return translated(exc, self.server, self.limits, Stage.CONNECTING)
-        stage = Stage.COMMITTING if loan.committing else Stage.WORKING
-        lost = isinstance(loan, Direct) and loan.lost
+        stage = Stage.COMMITTING if lease.committing else Stage.WORKING
+        lost = isinstance(lease, AutocommitLease) and lease.lost
         return translated(exc, self.server, self.limits, stage, lost=lost)
 
     def _acquired_since(self, asked_at: float) -> float:

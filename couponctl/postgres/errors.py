@@ -31,7 +31,7 @@ from couponctl.errors import (
     Unavailable,
     Unreachable,
 )
-from couponctl.postgres.flood import FLOODED, Flood
+from couponctl.postgres.answer_limit import FLOODED, Flood
 from couponctl.postgres.sqlstates import ServerError, error_for
 
 if TYPE_CHECKING:

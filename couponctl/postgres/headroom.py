@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ConnectionLimit:
     """Connections under one limit."""
 
     limited_by: str
@@ -40,7 +40,7 @@ class ServerFacts:
     may_create: bool
     read_only: bool
     """A standby, or set read-only."""
-    rooms: tuple[Room, ...]
+    connection_limits: tuple[ConnectionLimit, ...]
     """Every limit that applies to the role; `taken` includes the connection that asks."""
     publications: tuple[str, ...] = ()
     """Those that send changes of new tables to subscribers that lack the tables."""
@@ -48,9 +48,9 @@ class ServerFacts:
     """Enabled ones, which may refuse what is created or dropped."""
 
     @property
-    def narrowest(self) -> Room:
+    def narrowest(self) -> ConnectionLimit:
         """The limit that will be reached first."""
-        return min(self.rooms, key=lambda room: room.free)
+        return min(self.connection_limits, key=lambda limit: limit.free)
 
 
 # Reserved connections are not counted as free even for roles that may use them: an administrator must be
@@ -86,11 +86,17 @@ _FACTS = text(f"""
 async def server_facts(session: Session) -> ServerFacts:
     """Read the facts, in one statement."""
     facts = (await session.execute(_FACTS)).one()
-    rooms = [Room("max_connections", facts.max_connections - facts.kept_back, facts.taken)]
+    connection_limits = [
+        ConnectionLimit("max_connections", facts.max_connections - facts.kept_back, facts.taken)
+    ]
     if facts.role_limit >= 0:
-        rooms.append(Room("the role's CONNECTION LIMIT", facts.role_limit, facts.taken_by_role))
+        connection_limits.append(
+            ConnectionLimit("the role's CONNECTION LIMIT", facts.role_limit, facts.taken_by_role)
+        )
     if facts.database_limit >= 0:
-        rooms.append(Room("the database's CONNECTION LIMIT", facts.database_limit, facts.taken_in_database))
+        connection_limits.append(
+            ConnectionLimit("the database's CONNECTION LIMIT", facts.database_limit, facts.taken_in_database)
+        )
     return ServerFacts(
         version=facts.version,
         max_connections=facts.max_connections,
@@ -98,7 +104,7 @@ async def server_facts(session: Session) -> ServerFacts:
         grant=facts.grant,
         may_create=facts.may_create,
         read_only=facts.read_only,
-        rooms=tuple(rooms),
+        connection_limits=tuple(connection_limits),
         publications=tuple(facts.publications),
         event_triggers=tuple(facts.event_triggers),
     )

@@ -32,7 +32,7 @@ from couponctl.errors.login import (
     WrongPassword,
 )
 from couponctl.models import label
-from couponctl.postgres.flood import FLOODED, Flood
+from couponctl.postgres.answer_limit import FLOODED, Flood
 
 if TYPE_CHECKING:
     from collections.abc import Callable

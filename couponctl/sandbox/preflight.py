@@ -30,7 +30,7 @@ _SETTLING = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Premises:
+class Preflight:
     """A server as a drill finds it; reading it changes nothing."""
 
     where: str
@@ -70,32 +70,32 @@ class Premises:
             raise NoHeadRoom(needed, self.free, narrowest.limit, narrowest.limited_by)
 
 
-async def admitted(admin: Database, needed: int, *, unlogged: bool = False, again: str = AGAIN) -> Premises:
-    """Return the premises once a drill of `needed` connections fits; wait up to a second for head-room.
+async def admitted(admin: Database, needed: int, *, unlogged: bool = False, again: str = AGAIN) -> Preflight:
+    """Return the preflight once a drill of `needed` connections fits; wait up to a second for head-room.
 
     Raises ReadOnlyServer, MayNotDrill, Guarded, NoHeadRoom, and the errors of connecting.
     """
     deadline = monotonic() + _SETTLING
     while True:
-        premises = await _look(admin)
+        preflight = await _look(admin)
         try:
-            premises.admit(needed, unlogged=unlogged, again=again)
+            preflight.admit(needed, unlogged=unlogged, again=again)
         except NoHeadRoom:
             if monotonic() > deadline:
                 raise
             await asyncio.sleep(0.05)
         else:
-            return premises
+            return preflight
 
 
-async def inspect(server: Server, limits: Limits, needed: int, *, unlogged: bool = False) -> Premises:
+async def inspect(server: Server, limits: Limits, needed: int, *, unlogged: bool = False) -> Preflight:
     """Do the same over a connection of its own, to check without a drill. Raises the same."""
     alone = replace(limits, pool_size=ADMIN)
     async with open_database(server, alone, application="couponctl/preflight") as database:
         return await admitted(database, needed, unlogged=unlogged)
 
 
-async def _look(database: Database) -> Premises:
+async def _look(database: Database) -> Preflight:
     async with database.session("AUTOCOMMIT") as session:
         found = await server_facts(session)
-    return Premises(database.server.where, found)
+    return Preflight(database.server.where, found)

@@ -12,14 +12,14 @@ from sqlalchemy.schema import CreateSchema, DropSchema
 
 from couponctl.aio.cancellation import shielded
 from couponctl.ledger.schema import apply_schema
-from couponctl.sandbox.rehearsal import rehearse
+from couponctl.sandbox.ddl_check import check_ddl
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from couponctl.postgres.database import Database
-    from couponctl.sandbox.preflight import Premises
-    from couponctl.sandbox.rehearsal import SandboxOptions
+    from couponctl.sandbox.ddl_check import SandboxOptions
+    from couponctl.sandbox.preflight import Preflight
 
 _PREFIX = "couponctl_drill_"
 _OURS = re.compile(rf"{_PREFIX}([0-9a-f]{{8}})")
@@ -49,12 +49,12 @@ class OnServer:
 
 @asynccontextmanager
 async def isolated_schema(
-    admin: Database, run_id: str, on_server: OnServer, premises: Premises, options: SandboxOptions
+    admin: Database, run_id: str, on_server: OnServer, preflight: Preflight, options: SandboxOptions
 ) -> AsyncIterator[str]:
-    """Create a schema with the two tables for this run, and drop it on exit. Raises Guarded as `rehearse`."""
+    """Create a schema with the two tables for this run, and drop it on exit. Raises as `check_ddl`."""
     schema = schema_of(run_id)
-    if premises.facts.event_triggers:
-        await rehearse(admin, schema, options, premises.facts.event_triggers)
+    if preflight.facts.event_triggers:
+        await check_ddl(admin, schema, options, preflight.facts.event_triggers)
     on_server.schema = schema
     try:
         async with admin.session() as session:

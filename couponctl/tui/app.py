@@ -18,8 +18,8 @@ from couponctl.drills.reports.conclusion import conclusion
 from couponctl.errors import CouponctlError, Misconfigured
 from couponctl.guards import may_attack, name_to_type
 from couponctl.present import safe
+from couponctl.tui.contrast import Legible
 from couponctl.tui.keyboard import KeyByKey
-from couponctl.tui.legible import Legible
 from couponctl.tui.modes import MODES
 from couponctl.tui.palette import ConsoleCommands
 from couponctl.tui.screens.confirm import Confirm, Consent
@@ -129,7 +129,9 @@ class CouponApp(KeyByKey):
         screen = self.screen_stack[0]
         if isinstance(screen, ModeScreen) and screen.is_mounted:
             screen.apply(
-                Snapshot(self.dependencies.sale.pool_stats(), self.dependencies.runner.state(), self._lag_ms)
+                Snapshot(
+                    self.dependencies.client.pool_stats(), self.dependencies.runner.state(), self._lag_ms
+                )
             )
 
     @property
@@ -162,7 +164,7 @@ class CouponApp(KeyByKey):
             words, tone = f"{report.drill}: {how}", glyph_tone(how.glyph)
             self.dependencies.events.add(words, command=("runs", "show", report.run_id), tone=tone)
             self._say_unless_shown(ended, words, severity=_SEVERITIES[tone])
-            self.run_worker(self._keep(report), group="keeping", exit_on_error=False)
+            self.run_worker(self._save(report), group="saving", exit_on_error=False)
         if ended.left_behind:
             left = f"schema {ended.left_behind} is left on the server"
             self.dependencies.events.add(left, command=("drill", "clean"), tone=Tone.BAD)
@@ -172,7 +174,7 @@ class CouponApp(KeyByKey):
         if not (isinstance(screen, Drills) and screen.shows_end_of(ended.drill.name)):
             self.say(words, severity=severity)
 
-    async def _keep(self, report: Report) -> None:
+    async def _save(self, report: Report) -> None:
         try:
             await asyncio.to_thread(self.dependencies.runs.keep, report, made_by="console")
         except Exception as error:  # noqa: BLE001 - see sentence_of

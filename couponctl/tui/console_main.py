@@ -70,7 +70,7 @@ async def open_dependencies(
         try:
             yield Dependencies(
                 settings=settings,
-                sale=service,
+                client=service,
                 look_at_server=watch.look,
                 leftovers=ServerLeftovers(service.database),
                 runs=RunStore(default_directory()),

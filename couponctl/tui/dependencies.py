@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from couponctl.tui.events import EventLog
 
 
-class Sale(Protocol):
+class CouponClient(Protocol):
     """The part of `CouponService` that the console uses."""
 
     async def create(self, name: str, amount: int) -> Coupon: ...
@@ -54,7 +54,7 @@ class Dependencies:
     """Everything outside of themselves that the screens use."""
 
     settings: Settings
-    sale: Sale
+    client: CouponClient
     look_at_server: Callable[[], Coroutine[Any, Any, Activity]]
     leftovers: LeftoverSchemas
     runs: RunStore

@@ -75,7 +75,7 @@ class ConsoleCommands(Provider):
         dependencies = self._app.dependencies
         words = query.split()
         try:
-            page = await dependencies.sale.list(matching=words[-1] if words else "", limit=_MOST)
+            page = await dependencies.client.list(matching=words[-1] if words else "", limit=_MOST)
         except CouponctlError:
             return  # the coupon table shows the error
         for coupon in page.coupons:

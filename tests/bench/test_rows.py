@@ -1,4 +1,4 @@
-"""What becomes of several rounds: medians, the spread, and ratios to the yardstick of the same round."""
+"""What becomes of several rounds: medians, the spread, and ratios to the baseline of the same round."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_row_holds_medians_and_how_far_the_rounds_were_apart() -> None:
 
 def test_the_ratio_is_the_median_of_the_rounds_not_the_ratio_of_medians() -> None:
     rounds = [
-        Measurement(STATEMENT, timed(rate), yardstick) for rate, yardstick in ((40, 10), (90, 45), (30, 10))
+        Measurement(STATEMENT, timed(rate), baseline) for rate, baseline in ((40, 10), (90, 45), (30, 10))
     ]
 
     (row,) = summed_up(rounds)

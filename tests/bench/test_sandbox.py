@@ -1,4 +1,4 @@
-"""A bench on a real server: the yardstick, the order of its rounds, the ledger, and nothing left."""
+"""A bench on a real server: the baseline, the order of its rounds, the ledger, and nothing left."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from couponctl.drills.reports.junit import junit
 from couponctl.drills.reports.markdown import markdown
 from couponctl.drills.reports.slo import parse
 from couponctl.drills.reports.slo_check import held_to
-from couponctl.drills.reports.store import KeptRun, run_table
+from couponctl.drills.reports.store import SavedRun, run_table
 from couponctl.drills.reports.text import progress_words, report_lines, scorecard_lines
 from couponctl.models import Outcome
 from tests.support.reports import entry, report
@@ -60,8 +60,8 @@ def test_over_several_the_worst_counts_and_the_levels_of_all() -> None:
     assert str(conclusion(ended(MISSED), ended(checks=(LOST,)))) == "✘ FAIL, SLO missed"
 
 
-def kept(run: Report) -> KeptRun:
-    return KeptRun(datetime(2026, 11, 20, tzinfo=UTC), "cli", "3.13.1", "0.1.0", run)
+def kept(run: Report) -> SavedRun:
+    return SavedRun(datetime(2026, 11, 20, tzinfo=UTC), "cli", "3.13.1", "0.1.0", run)
 
 
 PLACES: dict[str, Callable[[Report], str]] = {

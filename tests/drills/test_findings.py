@@ -70,7 +70,7 @@ async def test_a_coupon_that_vanishes_in_the_sale_is_a_failed_check(
 
 
 @pytest.mark.parametrize(
-    ("sale", "sentence"),
+    ("service_class", "sentence"),
     [
         (_RefusesCreates, 'A coupon "FLASH" exists already.'),
         (_FailsToCreate, "create raised KeyError"),
@@ -78,9 +78,9 @@ async def test_a_coupon_that_vanishes_in_the_sale_is_a_failed_check(
     ],
 )
 async def test_a_create_that_the_service_does_not_make_is_a_failed_check(
-    server: Server, limits: Limits, sale: type[CouponService], sentence: str
+    server: Server, limits: Limits, service_class: type[CouponService], sentence: str
 ) -> None:
-    report = await run_drill(FLASH_SALE, Target(server, limits, sale=sale))
+    report = await run_drill(FLASH_SALE, Target(server, limits, service_class=service_class))
 
     assert report.verdict is Verdict.FAIL
     assert broken(report)["attack-errors"].startswith(f"1: {sentence}")
@@ -90,7 +90,7 @@ async def test_a_create_that_the_service_does_not_make_is_a_failed_check(
 async def test_a_claim_that_raises_is_a_failed_check(
     server: Server, limits: Limits, drill: Drill[Any]
 ) -> None:
-    report = await run_drill(drill, Target(server, limits, sale=_FailsToClaim))
+    report = await run_drill(drill, Target(server, limits, service_class=_FailsToClaim))
 
     assert report.verdict is Verdict.FAIL
     assert "KeyError" in broken(report)["unexpected-errors"]
@@ -168,11 +168,11 @@ def mortal_server(private_base: Path) -> Server:
 @pytest.mark.parametrize(
     "drill", [SCALE, LEAK_CHECK, CONNECTION_DROP, MIXED_LOAD], ids=lambda drill: drill.name
 )
-@pytest.mark.parametrize("sale", [_Crashing, _Dying])
+@pytest.mark.parametrize("service_class", [_Crashing, _Dying])
 async def test_a_server_that_crashes_leaves_every_drill_inconclusive(
-    mortal_server: Server, limits: Limits, drill: Drill[Any], sale: type[CouponService]
+    mortal_server: Server, limits: Limits, drill: Drill[Any], service_class: type[CouponService]
 ) -> None:
-    report = await run_drill(drill, Target(mortal_server, limits, sale=sale))
+    report = await run_drill(drill, Target(mortal_server, limits, service_class=service_class))
 
     assert report.verdict is Verdict.INCONCLUSIVE, report.broken
     assert report.attempts
@@ -180,7 +180,7 @@ async def test_a_server_that_crashes_leaves_every_drill_inconclusive(
 
 @pytest.mark.ci
 async def test_a_crash_excuses_no_lost_claim(mortal_server: Server, limits: Limits) -> None:
-    report = await run_drill(SCALE, Target(mortal_server, limits, sale=_LyingCrasher))
+    report = await run_drill(SCALE, Target(mortal_server, limits, service_class=_LyingCrasher))
 
     assert report.verdict is Verdict.FAIL
     assert broken(report)["acknowledged-claims-lost"] == "1: user-50"

@@ -200,7 +200,7 @@ async def test_a_mutant_is_caught(mutant_name: str, drill_name: str, server: Ser
     (drill,) = (drill for drill in DRILLS if drill.name == drill_name)
 
     parameters = drill.parameters(**KILLED_BY[mutant_name].given)
-    report = await run_drill(drill, Target(server, limits, mutant.strategy, mutant.sale), parameters)
+    report = await run_drill(drill, Target(server, limits, mutant.strategy, mutant.service_class), parameters)
 
     assert report.verdict is Verdict.FAIL, "\n".join(report_lines(report))
     if drill_name == KILLED_BY[mutant_name].drills[0]:

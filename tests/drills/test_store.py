@@ -18,9 +18,9 @@ from couponctl.drills.catalog import DRILLS
 from couponctl.drills.check import equals
 from couponctl.drills.drill import Verdict
 from couponctl.drills.reports.store import (
-    KeptRun,
     Listing,
     RunStore,
+    SavedRun,
     default_directory,
     origin_words,
     run_table,
@@ -44,8 +44,8 @@ def made(run_id: str, **more: Any) -> Report:
     return report(WON, checks=(equals("well", "all is well", 1, 1),), run_id=run_id, **more)
 
 
-def keep(store: RunStore, *run_ids: str, **more: Any) -> list[KeptRun]:
-    return [store.keep(made(run_id, **more), made_by="cli") for run_id in run_ids]
+def keep(store: RunStore, *run_ids: str, **more: Any) -> list[SavedRun]:
+    return [store.save(made(run_id, **more), made_by="cli") for run_id in run_ids]
 
 
 def kept_ids(store: RunStore, **given: Any) -> list[str]:
@@ -56,7 +56,7 @@ def names(store: RunStore) -> set[str]:
     return {path.name for path in store.directory.iterdir()}
 
 
-def file_of(store: RunStore, run: KeptRun) -> Path:
+def file_of(store: RunStore, run: SavedRun) -> Path:
     return store.directory / run.file_name
 
 
@@ -332,8 +332,8 @@ def test_a_table_shows_who_heard_what_how_fast(store: RunStore) -> None:
     refused = report(
         *(entry(f"u{n}", Outcome.SOLD_OUT, 250.0) for n in range(1200)), run_id="0b", drill="scale"
     )
-    store.keep(refused, made_by="console")
-    store.keep(report(run_id="0c", claim_phase=0.0), made_by="cli")
+    store.save(refused, made_by="console")
+    store.save(report(run_id="0c", claim_phase=0.0), made_by="cli")
 
     table = run_table(store.list().runs)
 
@@ -349,7 +349,7 @@ def test_a_table_shows_who_heard_what_how_fast(store: RunStore) -> None:
 
 def test_the_origin_of_a_run_is_said_safely(store: RunStore) -> None:
     hostile = made("0a", server={"where": "a\x1b[2J\u202eb"})
-    run = KeptRun(datetime(2026, 11, 20, 21, 3, 11, tzinfo=UTC), "console", "3.11.7", "0.1.0", hostile)
+    run = SavedRun(datetime(2026, 11, 20, 21, 3, 11, tzinfo=UTC), "console", "3.11.7", "0.1.0", hostile)
 
     assert origin_words(run) == (
         "run 0a, finished 2026-11-20 21:03:11Z by the console (couponctl 0.1.0, Python 3.11.7), "

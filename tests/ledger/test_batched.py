@@ -14,7 +14,7 @@ from couponctl.drills.faults.proxy import Lost, wire_proxy
 from couponctl.errors import NoPrivilege
 from couponctl.ledger.claims import BATCHED, batch, batcher
 from couponctl.ledger.claims.batch import Batches
-from couponctl.ledger.claims.shape import Shape
+from couponctl.ledger.claims.plain_tables import PlainTables
 from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
 from couponctl.postgres.libpq import server_at
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from couponctl.drills.faults.proxy import WireProxy
-    from couponctl.ledger.claims.by_trial import Answer
+    from couponctl.ledger.claims.savepoint import Answer
     from couponctl.postgres.database import Database
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
@@ -194,7 +194,7 @@ async def test_a_batch_after_one_with_duplicates_does_not_queue_for_a_sold_out_c
     service: CouponService, database: Database, other_session: asyncpg.Connection
 ) -> None:
     await service.create("FEW", 5)
-    batches = Batches(database, "FEW", Shape(database))
+    batches = Batches(database, "FEW", PlainTables(database))
     assert await batches.claim(["a"]) == [CLAIMED]
     assert await batches.claim(["a", "b"]) == [ALREADY_CLAIMED, CLAIMED]
     await other_session.execute("UPDATE coupons SET amount = 2, remaining_amount = 0")
@@ -209,7 +209,7 @@ async def test_batches_with_and_without_duplicates_take_turns(
 ) -> None:
     """Where the last batch had some, nobody hopes that the next one has none; none is tried one by one."""
     await service.create("FEW", 6)
-    batches = Batches(database, "FEW", Shape(database))
+    batches = Batches(database, "FEW", PlainTables(database))
     alike: list[str] = []
     treat_alike = batches._treat_alike
 
@@ -218,7 +218,7 @@ async def test_batches_with_and_without_duplicates_take_turns(
         return await treat_alike(who, sent)
 
     monkeypatch.setattr(batches, "_treat_alike", told)
-    monkeypatch.setattr(batch, "claim_by_trial", None)
+    monkeypatch.setattr(batch, "claim_in_savepoints", None)
 
     assert await batches.claim(["a", "b"]) == [CLAIMED, CLAIMED]
     assert await batches.claim(["b", "c"]) == [ALREADY_CLAIMED, CLAIMED]
@@ -233,7 +233,7 @@ async def test_batches_with_and_without_duplicates_take_turns(
 async def test_a_coupon_that_went_after_a_batch_with_duplicates_is_not_found(
     service: CouponService, hot: str, database: Database, other_session: asyncpg.Connection
 ) -> None:
-    batches = Batches(database, hot, Shape(database))
+    batches = Batches(database, hot, PlainTables(database))
     await batches.claim(["a"])
     assert await batches.claim(["a", "b"]) == [ALREADY_CLAIMED, CLAIMED]
     await other_session.execute("DELETE FROM claims; DELETE FROM coupons")

@@ -37,8 +37,8 @@ def nobody_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def tried(_: object, name: str, users: object, *sent: object) -> None:
         raise AssertionError(f"{users} of {name} tried again")
 
-    monkeypatch.setattr(single, "claim_by_trial", tried)
-    monkeypatch.setattr(batch, "claim_by_trial", tried)
+    monkeypatch.setattr(single, "claim_in_savepoints", tried)
+    monkeypatch.setattr(batch, "claim_in_savepoints", tried)
 
 
 @pytest.mark.usefixtures("nobody_tried_again")
@@ -76,7 +76,7 @@ async def test_a_warm_pool_knows_the_claim_on_every_connection(
     everyone_in = asyncio.Barrier(database.limits.pool_size)
 
     async def statements_known() -> list[str]:
-        async with database.direct() as direct:
+        async with database.autocommit() as direct:
             await everyone_in.wait()
             connection = direct.fairy.driver_connection
             assert connection is not None

@@ -1,4 +1,4 @@
-"""Connections on loan: their places come back, whatever is cancelled, and errors leave as they are."""
+"""Connections on lease: their places come back, whatever is cancelled, and errors leave as they are."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def test_a_place_comes_back_when_a_question_is_cancelled_in_its_try_out_an
     await assert_its_place_is_back(service, coupon)
 
 
-@pytest.mark.parametrize("lend", ["session", "direct"])
+@pytest.mark.parametrize("lend", ["session", "autocommit"])
 @pytest.mark.parametrize("error", [ZeroDivisionError(), CouponNotFound("SPRING")], ids=["any", "ours"])
 async def test_what_is_no_drivers_error_leaves_a_loan_as_it_is(
     database: Database, lend: str, error: Exception

@@ -24,11 +24,11 @@ CLICK = (sys.executable, "-c", "import click")
 LIBRARIES = (sys.executable, "-c", "import sqlalchemy.ext.asyncio, asyncpg")
 
 
-def ratio(name: str, measured: Callable[[int], float], yardstick: Callable[[], float]) -> float:
-    pairs = [(measured(turn), yardstick()) for turn in range(ROUNDS)]
+def ratio(name: str, measured: Callable[[int], float], baseline: Callable[[], float]) -> float:
+    pairs = [(measured(turn), baseline()) for turn in range(ROUNDS)]
     own = statistics.median(pair[0] for pair in pairs) * 1000
     others = statistics.median(pair[1] for pair in pairs) * 1000
-    print(f"\n{name}: {own:.0f} ms, yardstick {others:.0f} ms, ratio {own / others:.2f}")  # noqa: T201
+    print(f"\n{name}: {own:.0f} ms, baseline {others:.0f} ms, ratio {own / others:.2f}")  # noqa: T201
     return own / others
 
 

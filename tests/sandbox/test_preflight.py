@@ -14,9 +14,9 @@ from couponctl.drills.drill import Verdict, connections_of
 from couponctl.drills.engine import Target, run_drill
 from couponctl.errors import CouponctlError, MayNotDrill, NoHeadRoom, ReadOnlyServer
 from couponctl.postgres.database import open_database
-from couponctl.postgres.headroom import Room, ServerFacts
+from couponctl.postgres.headroom import ConnectionLimit, ServerFacts
 from couponctl.postgres.libpq import Server, server_at
-from couponctl.sandbox.preflight import Premises, admitted, inspect
+from couponctl.sandbox.preflight import Preflight, admitted, inspect
 from tests.support.leftovers import assert_nothing_left
 from tests.support.sessions import PASSWORD, login
 from tests.support.waiting import until
@@ -148,9 +148,9 @@ async def test_a_superuser_is_exempt_from_these_limits(
     name = await other_session.fetchval("SELECT quote_ident(current_database())")
     await other_session.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 1")
 
-    rooms = (await inspect(server, limits, NEEDED)).facts.rooms
+    found = (await inspect(server, limits, NEEDED)).facts.connection_limits
 
-    assert [room.limited_by for room in rooms] == ["max_connections"]
+    assert [limit.limited_by for limit in found] == ["max_connections"]
 
 
 async def test_a_role_without_statistics_counts_the_backends_of_others_too(
@@ -161,9 +161,11 @@ async def test_a_role_without_statistics_counts_the_backends_of_others_too(
     theirs = await inspect(seller.server, limits, NEEDED)
 
     async def all_there_is() -> bool:
-        return (await inspect(server, limits, NEEDED)).facts.rooms[0].taken == theirs.facts.rooms[0].taken
+        return (await inspect(server, limits, NEEDED)).facts.connection_limits[
+            0
+        ].taken == theirs.facts.connection_limits[0].taken
 
-    assert theirs.facts.rooms[0].taken >= 2
+    assert theirs.facts.connection_limits[0].taken >= 2
     await until(all_there_is, expected=True)
 
 
@@ -194,16 +196,19 @@ async def _looks(observer: asyncpg.Connection) -> bool:
     return bool(await observer.fetchval(query))
 
 
-def test_the_narrowest_room_decides() -> None:
-    rooms = (Room("max_connections", 97, 50), Room("the role's CONNECTION LIMIT", 10, 12))
-    facts = ServerFacts("18", 100, "r", "GRANT;", may_create=True, read_only=False, rooms=rooms)
-    premises = Premises("x", facts)
+def test_the_narrowest_limit_decides() -> None:
+    limits = (
+        ConnectionLimit("max_connections", 97, 50),
+        ConnectionLimit("the role's CONNECTION LIMIT", 10, 12),
+    )
+    facts = ServerFacts("18", 100, "r", "GRANT;", may_create=True, read_only=False, connection_limits=limits)
+    preflight = Preflight("x", facts)
 
-    assert premises.free == 1
+    assert preflight.free == 1
     with pytest.raises(NoHeadRoom) as refusal:
-        premises.admit(2)
+        preflight.admit(2)
     assert refusal.value.limited_by == "the role's CONNECTION LIMIT"
-    premises.admit(1)
+    preflight.admit(1)
 
 
 @pytest.mark.ci

@@ -33,7 +33,7 @@ def other_shop(tmp_path: Path) -> Scene:
 
 def written(shop: Scene) -> list[tuple[object, ...]]:
     """What was asked of the service that changes something."""
-    return [asked for asked in shop.sale.asked if asked[0] in {"create", "claim"}]
+    return [asked for asked in shop.client.asked if asked[0] in {"create", "claim"}]
 
 
 def typed(console: Console) -> list[str]:
@@ -97,7 +97,7 @@ async def test_a_refused_form_holds_what_was_typed_before_enter(shop: Scene, ope
 
 
 async def test_a_form_that_waits_takes_nothing(shop: Scene, opened: Opened) -> None:
-    shop.sale.gate = asyncio.Event()
+    shop.client.gate = asyncio.Event()
     async with opened(shop) as console:
         await console.press("n")
         await console.burst(*"SPRING", "tab", "5", "enter")
@@ -106,7 +106,7 @@ async def test_a_form_that_waits_takes_nothing(shop: Scene, opened: Opened) -> N
         await console.settle()
         assert typed(console) == ["SPRING", "5"]
 
-        shop.sale.gate.set()
+        shop.client.gate.set()
         await console.until(lambda: "exists already" in console.picture)
         assert typed(console) == ["SPRING", "5"]
         assert written(shop) == [("create", "SPRING", 5)]
@@ -151,7 +151,7 @@ async def test_a_question_is_answered_once(other_shop: Scene, opened: Opened, bu
 
 
 async def test_a_form_is_sent_and_closed_once(shop: Scene, opened: Opened) -> None:
-    shop.sale.gate = asyncio.Event()
+    shop.client.gate = asyncio.Event()
     async with opened(shop) as console:
         await console.press("n")
         await console.burst(*"NEW", "tab", "5")
@@ -170,9 +170,9 @@ async def test_the_user_that_is_asked_about_is_the_one_before_enter(shop: Scene,
     async with opened(shop) as console:
         await console.press("down", "enter")
         await console.burst("slash", *"alice", "enter", *"bob")
-        await console.until(lambda: any(asked[0] == "find" for asked in shop.sale.asked))
+        await console.until(lambda: any(asked[0] == "find" for asked in shop.client.asked))
 
-        assert [asked for asked in shop.sale.asked if asked[0] == "find"] == [("find", "SPRING", "alice")]
+        assert [asked for asked in shop.client.asked if asked[0] == "find"] == [("find", "SPRING", "alice")]
 
 
 async def test_the_filter_ends_at_enter(shop: Scene, opened: Opened) -> None:
@@ -180,19 +180,19 @@ async def test_the_filter_ends_at_enter(shop: Scene, opened: Opened) -> None:
         await console.burst("slash", *"summ", "enter", *"zz")
         await console.until(lambda: 'with "summ"' in console.picture)
 
-        assert ("list", "summz", "name", None) not in [asked[:4] for asked in shop.sale.asked]
+        assert ("list", "summz", "name", None) not in [asked[:4] for asked in shop.client.asked]
 
 
 async def test_no_claim_on_a_row_of_the_list_before(shop: Scene, opened: Opened) -> None:
     async with opened(shop) as console:
-        shop.sale.listed = asyncio.Event()
+        shop.client.listed = asyncio.Event()
         await console.burst("slash", *"summ", "enter", "c", *"amy", "enter")
         await console.until(lambda: "not there yet" in console.picture)
         assert written(shop) == []
         assert console.app.clipboard == ""
         assert len(console.app.screen_stack) == 1, "what was meant for the form is no command"
 
-        shop.sale.listed.set()
+        shop.client.listed.set()
         await console.until(lambda: "GONE" not in console.picture)
 
         await console.press("c")

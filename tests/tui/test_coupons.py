@@ -33,8 +33,8 @@ def names_in(console: Console) -> list[str]:
 
 
 def sell(shop: Scene, name: str, left: int) -> None:
-    was = shop.sale.coupons[name]
-    shop.sale.coupons[name] = Coupon(name, was.amount, left, NOON)
+    was = shop.client.coupons[name]
+    shop.client.coupons[name] = Coupon(name, was.amount, left, NOON)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def test_the_filter_is_asked_of_the_server_and_escape_clears_it(shop: Scen
         await console.press("slash")
         await console.type("sum")
         await console.until(lambda: names_in(console) == ["SUMMER"])
-        assert any(asked[:2] == ("list", "sum") for asked in shop.sale.asked)
+        assert any(asked[:2] == ("list", "sum") for asked in shop.client.asked)
         assert 'with "sum"' in console.picture
 
         await console.press("escape")
@@ -128,7 +128,7 @@ async def test_a_page_whose_start_has_vanished_gives_way_to_the_first(
     async with opened(vast_shop) as console:
         await console.press("greater_than_sign")
         await console.until(lambda: names_in(console)[0] == "C0500")
-        del vast_shop.sale.coupons["C0499"]
+        del vast_shop.client.coupons["C0499"]
         await console.read_again()
 
         assert names_in(console)[0] == "C0000"
@@ -153,7 +153,7 @@ async def test_the_cursor_follows_its_coupon_when_the_order_changes(shop: Scene,
 async def test_the_cursor_stays_on_the_table_when_its_coupon_has_gone(shop: Scene, opened: Opened) -> None:
     async with opened(shop) as console:
         await console.press("down", "down")
-        del shop.sale.coupons["SUMMER"]
+        del shop.client.coupons["SUMMER"]
         await console.read_again()
 
         assert table_of(console).selected == "SPRING"
@@ -197,7 +197,7 @@ async def test_verify_turns_the_light_and_says_what_it_found(
     async def find() -> Audit:
         return Audit(3, 0, (Finding("SPRING", FindingKind.OVERSOLD, "101 claims of 100 units"),))
 
-    monkeypatch.setattr(shop.sale, "verify", find)
+    monkeypatch.setattr(shop.client, "verify", find)
     async with opened(shop) as console:
         await console.press("v")
         await console.until(lambda: "✘ 1 finding" in console.picture)
@@ -209,7 +209,7 @@ async def test_verify_turns_the_light_and_says_what_it_found(
 @pytest.mark.parametrize("failure", [Unreachable("refused"), ValueError("password=secret")], ids=repr)
 async def test_an_audit_that_fails_says_so(shop: Scene, opened: Opened, failure: Exception) -> None:
     async with opened(shop) as console:
-        shop.sale.failure = failure
+        shop.client.failure = failure
         await console.press("v")
         await console.until(lambda: "? " in console.picture)
 
@@ -235,7 +235,7 @@ async def test_a_part_of_the_ledger_is_not_said_to_balance(
     async def find() -> Audit:
         return Audit(3, 0, (), hidden=Hidden("clerk", coupons=False, claims=True))
 
-    monkeypatch.setattr(shop.sale, "verify", find)
+    monkeypatch.setattr(shop.client, "verify", find)
     async with opened(shop) as console:
         await console.press("v")
         await console.until(lambda: "? 3 coupons, 0 claims seen: sound" in console.picture)
@@ -298,7 +298,7 @@ async def test_a_new_coupon_that_the_filter_hides_is_brought_with_the_newest(
 
 async def test_keys_act_on_the_new_coupon_before_it_is_in_the_table(shop: Scene, opened: Opened) -> None:
     async with opened(shop) as console:
-        shop.sale.listed = asyncio.Event()
+        shop.client.listed = asyncio.Event()
         await create(console, "TULIP")
         assert table_of(console).selected == "GONE"
         await console.press("c")
@@ -308,10 +308,10 @@ async def test_keys_act_on_the_new_coupon_before_it_is_in_the_table(shop: Scene,
 
 async def test_the_cursor_stays_where_the_operator_has_gone_meanwhile(shop: Scene, opened: Opened) -> None:
     async with opened(shop) as console:
-        shop.sale.listed = asyncio.Event()
+        shop.client.listed = asyncio.Event()
         await create(console, "TULIP")
         await console.press("down")
-        shop.sale.listed.set()
+        shop.client.listed.set()
         await console.until(lambda: "TULIP" in names_in(console))
 
         assert table_of(console).selected == "SPRING"

@@ -229,7 +229,7 @@ class BrokenSale(CouponService):
 async def test_what_nobody_expects_is_named_and_not_quoted(
     launch: Launch, target: Target, observer: asyncpg.Connection
 ) -> None:
-    drill = launch(FLASH_SALE, on=replace(target, sale=BrokenSale))
+    drill = launch(FLASH_SALE, on=replace(target, service_class=BrokenSale))
     await ended(drill)
 
     assert drill.failure == "unexpected: ZeroDivisionError"

@@ -17,7 +17,7 @@ from couponctl.settings import Settings
 from couponctl.tui.screens.confirm import Confirm
 from couponctl.tui.text import Tone
 from couponctl.tui.widgets.run_panes import RunPane
-from tests.support.tui.kept import HELD, sale_report
+from tests.support.tui.saved import HELD, sale_report
 from tests.support.tui.scenes import coupon, scene, view
 
 if TYPE_CHECKING:

@@ -149,7 +149,7 @@ async def test_the_pool_shows_who_holds_up_a_claim(
     holder = await other_session.fetchval("SELECT pg_backend_pid()")
     await fill_in(console, "c", "alice")
     await console.press("escape")
-    claim = asyncio.create_task(console.app.dependencies.sale.claim("SPRING", "bob"))
+    claim = asyncio.create_task(console.app.dependencies.client.claim("SPRING", "bob"))
     await console.press("3")
     await sees(console, "Lock:", f"{holder}", "idle in transaction")
     blocking = console.picture.partition("─ Blocking ─")[2]

@@ -60,7 +60,7 @@ async def test_numbers_may_be_typed_as_people_write_them(shop: Scene, opened: Op
         await new_coupon(console, "NEW", " 1,000 ")
         await console.until(lambda: len(console.app.screen_stack) == 1)
 
-        assert shop.sale.coupons["NEW"].amount == 1000
+        assert shop.client.coupons["NEW"].amount == 1000
 
 
 @pytest.mark.parametrize("failure", [Unreachable("connection refused"), ValueError("secret")], ids=repr)
@@ -68,60 +68,60 @@ async def test_a_database_that_fails_leaves_the_form_as_it_was(
     shop: Scene, opened: Opened, failure: Exception
 ) -> None:
     async with opened(shop) as console:
-        shop.sale.failure = failure
+        shop.client.failure = failure
         await new_coupon(console, "NEW", "5")
 
         assert "connection refused" in console.picture or "Unexpected: ValueError." in console.picture
         assert "secret" not in console.picture
         assert typed(console) == ["NEW", "5"]
-        shop.sale.failure = None
+        shop.client.failure = None
         await console.press("enter")
-        await console.until(lambda: "NEW" in shop.sale.coupons)
+        await console.until(lambda: "NEW" in shop.client.coupons)
 
 
 async def test_enter_twice_sends_once(shop: Scene, opened: Opened) -> None:
-    shop.sale.gate = asyncio.Event()
+    shop.client.gate = asyncio.Event()
     async with opened(shop) as console:
         await new_coupon(console, "NEW", "5")
         await console.press("enter", "enter")
-        shop.sale.gate.set()
+        shop.client.gate.set()
         await console.until(lambda: len(console.app.screen_stack) == 1)
 
-        assert [asked for asked in shop.sale.asked if asked[0] == "create"] == [("create", "NEW", 5)]
+        assert [asked for asked in shop.client.asked if asked[0] == "create"] == [("create", "NEW", 5)]
         assert "exists" not in console.picture
 
 
 async def test_a_form_that_is_closed_while_it_waits_still_tells_how_it_ended(
     shop: Scene, opened: Opened
 ) -> None:
-    shop.sale.gate = asyncio.Event()
+    shop.client.gate = asyncio.Event()
     async with opened(shop) as console:
         await new_coupon(console, "NEW", "5")
         await console.press("escape")
         assert len(console.app.screen_stack) == 1
 
-        shop.sale.gate.set()
+        shop.client.gate.set()
         await console.until(lambda: "NEW: 5 units on sale" in console.picture)
 
 
 async def test_a_refusal_after_the_form_was_closed_is_told_too(shop: Scene, opened: Opened) -> None:
-    shop.sale.gate = asyncio.Event()
+    shop.client.gate = asyncio.Event()
     async with opened(shop) as console:
         await new_coupon(console, "SPRING", "5")
         await console.press("escape")
-        shop.sale.gate.set()
+        shop.client.gate.set()
         await console.until(lambda: "New coupon: A coupon" in console.picture)
 
 
 async def test_a_form_that_ends_below_the_palette_closes_itself_and_not_the_palette(
     shop: Scene, opened: Opened
 ) -> None:
-    shop.sale.gate = asyncio.Event()
+    shop.client.gate = asyncio.Event()
     async with opened(shop) as console:
         await new_coupon(console, "NEW", "5")
         await console.press("ctrl+p")
-        shop.sale.gate.set()
-        await console.until(lambda: "NEW" in shop.sale.coupons)
+        shop.client.gate.set()
+        await console.until(lambda: "NEW" in shop.client.coupons)
         await console.settle()
         assert console.app.screen is not console.app.screen_stack[0]
         assert not isinstance(console.app.screen, NewCoupon)

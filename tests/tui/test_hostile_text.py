@@ -15,7 +15,7 @@ from couponctl.errors import Unreachable
 from couponctl.models import Backend, Claim
 from couponctl.present import safe
 from tests.cli.test_hostile_text import HOSTILE as HOSTILE_TO_TERMINALS
-from tests.support.tui.kept import keep, kept
+from tests.support.tui.saved import keep, kept
 from tests.support.tui.scenes import NOON, activity, coupon, scene, view
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ def hostile_shop(tmp_path: Path) -> Scene:
     """A coupon of every hostile name, claimed by every hostile user, beside one of an ordinary name."""
     shop = scene(tmp_path / "runs", coupon("SPRING"), *(coupon(text, 100, 80) for text in TEXTS))
     for text in TEXTS:
-        shop.sale.claims[text] = {user: Claim(user, NOON) for user in TEXTS}
+        shop.client.claims[text] = {user: Claim(user, NOON) for user in TEXTS}
     return shop
 
 
 async def select(console: Console, name: str) -> None:
-    position = sorted(console.scene.sale.coupons).index(name)
+    position = sorted(console.scene.client.coupons).index(name)
     await console.press("home", "ctrl+home", *["down"] * position)
 
 
@@ -121,7 +121,7 @@ async def test_a_name_in_the_filter(hostile_shop: Scene, opened: Opened) -> None
 async def test_the_sentence_of_an_error(hostile_shop: Scene, opened: Opened) -> None:
     async with opened(hostile_shop, ROOMY) as console:
         for text in WORST:
-            hostile_shop.sale.failure = Unreachable(text)
+            hostile_shop.client.failure = Unreachable(text)
             await console.read_again()
             await console.press("v")
             assert shown(text) in console.picture
@@ -215,7 +215,7 @@ async def test_an_action_in_a_name_does_not_run_when_it_is_clicked(
                 await console.press("enter")
             case "event":
                 hostile_shop.dependencies.events.add(f"about {BOMB}", command=("show", BOMB))
-                hostile_shop.sale.coupons.pop(BOMB)
+                hostile_shop.client.coupons.pop(BOMB)
                 await console.read_again()
         await console.click(BOMB)
         await console.click(BOMB)

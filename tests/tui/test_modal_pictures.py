@@ -46,7 +46,7 @@ async def some_events(console: Console) -> None:
 
 async def claimants(console: Console) -> None:
     users = [f"user-{number:03}" for number in range(520)]
-    console.scene.sale.claims["SUMMER"] = {user: Claim(user, NOON) for user in users}
+    console.scene.client.claims["SUMMER"] = {user: Claim(user, NOON) for user in users}
     await console.press("down", "down", "enter", "slash")
     await console.type("user-007")
     await console.press("enter")

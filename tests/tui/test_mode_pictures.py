@@ -9,7 +9,7 @@ import pytest
 
 from couponctl.errors import BadSettings, Unreachable
 from couponctl.models import Backend, Claim
-from tests.support.tui.kept import BROKEN, HELD, sale_report
+from tests.support.tui.saved import BROKEN, HELD, sale_report
 from tests.support.tui.scenes import NOON, activity, view
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ async def untouched(console: Console) -> None:
 
 
 async def busy_with_claims(console: Console) -> None:
-    sale = console.scene.sale
+    sale = console.scene.client
     sale.claims["SUMMER"] = {f"user-{n}": Claim(f"user-{n}", NOON) for n in range(520)}
     await console.press("down", "v")
     await console.read_again()
 
 
 async def cut_off(console: Console) -> None:
-    console.scene.sale.failure = Unreachable("connection refused")
+    console.scene.client.failure = Unreachable("connection refused")
     console.scene.server.failure = Unreachable("connection refused")
     await console.read_again()
     console.scene.clock.seconds += 12
@@ -177,7 +177,7 @@ async def test_the_mode_without_anything_in_it_looks_as_it_did(
 async def test_a_database_that_is_down_from_the_start_looks_as_it_did(
     shop: Scene, opened: Opened, golden: SnapshotAssertion
 ) -> None:
-    shop.sale.failure = Unreachable("connection refused")
+    shop.client.failure = Unreachable("connection refused")
     async with opened(shop) as console:
         await console.assert_looks_as(golden)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl.drills.reports.store import KeptRun
+from couponctl.drills.reports.store import SavedRun
 from couponctl.tui.screens.comparison import ComparisonScreen
-from tests.support.tui.kept import keep, kept
+from tests.support.tui.saved import keep, kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +95,7 @@ async def test_an_export_is_the_file_that_was_kept(
         await look_at_runs(console)
         await console.press("o")
 
-        run = KeptRun.from_json(json.loads(exported.read_bytes()))
+        run = SavedRun.from_json(json.loads(exported.read_bytes()))
         assert run.as_json() == shop_with_runs.dependencies.runs.find("00000003").as_json()
         assert "written to couponctl-run-00000003.json" in console.picture
 

@@ -29,7 +29,7 @@ def shop_of_scripts(tmp_path: Path) -> Scene:
     """A coupon of every name, with users of all names."""
     shop = scene(tmp_path / "runs", *(coupon(name, 100, 80) for name in NAMES))
     for name in NAMES:
-        shop.sale.claims[name] = {user: Claim(user, NOON) for user in NAMES}
+        shop.client.claims[name] = {user: Claim(user, NOON) for user in NAMES}
     shop.server.activity = activity(
         *(Backend(n, name, name, name, name, 1.0, name * 20, (4711,)) for n, name in enumerate(NAMES, 1)),
     )

@@ -57,7 +57,7 @@ def hostile_session(database_url: str, sql: Sql) -> Iterator[None]:
 def hostile_runs(state_directory: Path) -> None:
     """A kept run in which somebody has written."""
     run = report(entry("alice", Outcome.CLAIMED), server={"where": " ".join(HOSTILE), "version": HOSTILE[0]})
-    RunStore(state_directory / "couponctl" / "runs").keep(run, made_by="console")
+    RunStore(state_directory / "couponctl" / "runs").save(run, made_by="console")
 
 
 def assert_harmless(seen: bytes) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, update
 
-from couponctl.drills.catalog.beside import sell_beside_another
+from couponctl.drills.catalog.other_client import sell_beside_another
 from couponctl.drills.check import Check, all_of, equals, no_other, none_of
 from couponctl.drills.context import service_call
 from couponctl.drills.drill import Drill, Parameters, parameter
@@ -39,7 +39,7 @@ class Stampede(Sale):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guarded(Sale):
+class OversellGuard(Sale):
     n: int = parameter(100, "users who claim at the same instant")
     stock: int = parameter(10, "units on sale")
 
@@ -220,6 +220,6 @@ OVERSELL_GUARD = Drill(
     title="100 users, 10 units, then direct writes below zero",
     promise="stock never goes below zero: the claim and the table both see to it",
     blast_radius=_LOAD_ONLY,
-    parameters=Guarded,
+    parameters=OversellGuard,
     attack=_sell_and_push_below_zero,
 )

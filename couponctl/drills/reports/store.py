@@ -51,7 +51,7 @@ _OTHER_PLACE = "Set XDG_STATE_HOME to another directory, of your own and with fr
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRun:
+class SavedRun:
     """A saved run; its report has no journal."""
 
     at: datetime
@@ -79,7 +79,7 @@ class KeptRun:
         }
 
     @classmethod
-    def from_json(cls, document: object) -> KeptRun:
+    def from_json(cls, document: object) -> SavedRun:
         """Read a run from the JSON of `as_json`. Raises Invalid for anything else."""
         facts = Facts(document)
         if facts.one("kept", int) != FORMAT:
@@ -101,7 +101,7 @@ class KeptRun:
 class Listing:
     """Saved runs, newest first."""
 
-    runs: tuple[KeptRun, ...]
+    runs: tuple[SavedRun, ...]
     skipped: int
     """Unreadable files among them: broken, or of another version of couponctl."""
     more: bool
@@ -118,10 +118,10 @@ class _File:
     whole: bool
     """False while it is being written, and for good if its writer was killed."""
 
-    def read(self) -> KeptRun:
+    def read(self) -> SavedRun:
         """Read the run. Raises Invalid if the file holds no run, or another than its name says."""
         try:
-            run = KeptRun.from_json(json.loads(self.path.read_bytes()))
+            run = SavedRun.from_json(json.loads(self.path.read_bytes()))
         except (OSError, ValueError, RecursionError, Invalid) as exc:
             raise self._unreadable from exc
         if run.file_name != self.path.name:
@@ -141,9 +141,9 @@ class RunStore:
         self._most_runs = most_runs
         self._most_bytes = most_bytes
 
-    def keep(self, report: Report, *, made_by: str) -> KeptRun:
+    def save(self, report: Report, *, made_by: str) -> SavedRun:
         """Save a run atomically, readable only by the user; delete the oldest ones beyond the bounds."""
-        run = KeptRun(datetime.now(UTC), made_by, platform.python_version(), __version__, report)
+        run = SavedRun(datetime.now(UTC), made_by, platform.python_version(), __version__, report)
         path = self.directory / run.file_name
         fresh = path.with_suffix(".new")
         with self._explained():
@@ -158,7 +158,7 @@ class RunStore:
 
     def list(self, *, drill: str | None = None, limit: int = MOST_RUNS) -> Listing:
         """The newest runs, of one drill or of all."""
-        runs: list[KeptRun] = []
+        runs: list[SavedRun] = []
         skipped = 0
         for file in self._runs():
             if drill not in {None, file.drill}:
@@ -171,7 +171,7 @@ class RunStore:
                 skipped += 1
         return Listing(tuple(runs), skipped, more=False)
 
-    def find(self, name: str) -> KeptRun:
+    def find(self, name: str) -> SavedRun:
         """Find the run whose id begins with `name`; or `last`, `last~1` (the one before), `last~2`…
 
         Raises RunNotFound, and Invalid if several match or the file cannot be read.
@@ -242,13 +242,13 @@ def default_directory() -> Path:
         raise BadSettings("There is no home directory to save runs in", _OTHER_PLACE) from exc
 
 
-def run_table(runs: Sequence[KeptRun]) -> Table:
+def run_table(runs: Sequence[SavedRun]) -> Table:
     """Return a row per run, safe to print; percentiles are of the outcome beside them."""
     columns = texts("FINISHED", "RUN", "DRILL", "VERDICT") + numbers("ATTEMPTS", "P50", "P99")
     return Table(columns + texts("OF") + numbers("CLAIMS/S"), [_cells(run) for run in runs])
 
 
-def _cells(run: KeptRun) -> tuple[str, ...]:
+def _cells(run: SavedRun) -> tuple[str, ...]:
     report = run.report
     return (
         moment(run.at),
@@ -268,7 +268,7 @@ def _percentiles(report: Report) -> tuple[str, str, str]:
     return (milliseconds(latency.p50), milliseconds(latency.p99), report.leading.label)
 
 
-def origin_words(run: KeptRun) -> str:
+def origin_words(run: SavedRun) -> str:
     """When, by what and where a run was made, safe to print."""
     versions = f"couponctl {run.couponctl}, Python {run.python}"
     return safe(

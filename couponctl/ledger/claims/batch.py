@@ -8,15 +8,15 @@ from sqlalchemy import Integer, String, bindparam, case, exists, func, select, u
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from couponctl.errors import KeyTaken, RefusedByDatabase
-from couponctl.ledger.claims.by_trial import claim_by_trial
+from couponctl.ledger.claims.savepoint import claim_in_savepoints
 from couponctl.ledger.tables import claims, coupons
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from couponctl.ledger.claims.by_trial import Answer
-    from couponctl.ledger.claims.shape import Shape
+    from couponctl.ledger.claims.plain_tables import PlainTables
+    from couponctl.ledger.claims.savepoint import Answer
     from couponctl.postgres.database import Database
 
 _NAME = bindparam("this_coupon", type_=String)
@@ -83,10 +83,10 @@ _take = (
 class Batches:
     """Claims on one coupon, many at a time."""
 
-    def __init__(self, database: Database, name: str, shape: Shape) -> None:
+    def __init__(self, database: Database, name: str, tables: PlainTables) -> None:
         self._database = database
         self._name = name
-        self._shape = shape
+        self._tables = tables
         self._met_duplicates = False
         """The last batch had some; then the next one is likely to, too."""
 
@@ -94,14 +94,14 @@ class Batches:
         """Return an answer for each user, in their order, which also decides who gets the last units.
 
         A repeated user gets the answer of a repeated claim. `sent` is called whenever the batch gets a
-        connection. Raises as `Database.direct` does; then nothing was claimed or, if the outcome is unknown,
+        connection. Raises as `Database.autocommit`; then nothing was claimed or, if the outcome is unknown,
         all or nothing; on tables with rules of their own, possibly a part.
         """
         distinct = tuple(dict.fromkeys(users))
-        answers = await self._at_once(distinct, sent) if await self._shape.is_plain() else {}
+        answers = await self._at_once(distinct, sent) if await self._tables.is_plain() else {}
         if len(answers) < len(distinct):
             rest = [user for user in distinct if user not in answers]
-            tried = await claim_by_trial(self._database, self._name, rest, sent)
+            tried = await claim_in_savepoints(self._database, self._name, rest, sent)
             answers = {**answers, **dict(zip(rest, tried, strict=True))}
         if len(distinct) == len(users):
             return [answers[user] for user in users]
@@ -121,19 +121,19 @@ class Batches:
         """Claim in one statement if all users get a unit or none does; None if they must be chosen from."""
         who = {"this_coupon": self._name, "these_users": users, "number": len(users)}
         try:
-            async with self._database.direct(coupon=self._name) as direct:
+            async with self._database.autocommit(coupon=self._name) as lease:
                 sent()
-                number_won, won, seen = await direct.fetch_row_committing(_claim_for_all, who)
+                number_won, won, seen = await lease.fetch_row_committing(_claim_for_all, who)
                 if number_won == len(users):
                     return dict.fromkeys(users, Outcome.CLAIMED)
                 if number_won:
-                    self._shape.plain = False  # no longer
+                    self._tables.plain = False  # no longer
                     return dict.fromkeys({*users} & {*won}, Outcome.CLAIMED)
                 if seen is None:
                     return dict.fromkeys(users, Outcome.NOT_FOUND)
                 if seen > 0:
                     return None
-                (before,) = await direct.fetch_row(_claimed_before, who)
+                (before,) = await lease.fetch_row(_claimed_before, who)
         except KeyTaken:
             return None
         return _split(users, before or (), Outcome.ALREADY_CLAIMED, Outcome.SOLD_OUT)

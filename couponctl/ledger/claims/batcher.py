@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from couponctl.aio.cancellation import shielded
 from couponctl.ledger.claims.batch import Batches
-from couponctl.ledger.claims.shape import Shape
+from couponctl.ledger.claims.plain_tables import PlainTables
 from couponctl.ledger.claims.strategy import Strategy
 from couponctl.models import Outcome, Phases
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from couponctl.ledger.claims.by_trial import Answer as TrialAnswer
+    from couponctl.ledger.claims.savepoint import Answer as TrialAnswer
     from couponctl.postgres.database import Database
 
 MOST = 250
@@ -51,9 +51,9 @@ class _Claim:
 class _Line:
     """The claims on one coupon."""
 
-    def __init__(self, database: Database, name: str, shape: Shape) -> None:
+    def __init__(self, database: Database, name: str, tables: PlainTables) -> None:
         self.name = name
-        self.batches = Batches(database, name, shape)
+        self.batches = Batches(database, name, tables)
         self.waiting: deque[_Claim] = deque()
         self.busy = False
         """A batch is under way, or will be in this turn of the event loop."""
@@ -125,12 +125,14 @@ class Batcher:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._shape = Shape(database)
+        self._tables = PlainTables(database)
         self._lines: dict[str, _Line] = {}
 
     async def __call__(self, name: str, user_id: str) -> Answer:
         claim = _Claim(user_id, asyncio.get_running_loop().create_future())
-        line = self._lines.get(name) or self._lines.setdefault(name, _Line(self._database, name, self._shape))
+        line = self._lines.get(name) or self._lines.setdefault(
+            name, _Line(self._database, name, self._tables)
+        )
         line.waiting.append(claim)
         self._call(line)
         try:

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from couponctl.aio.cancellation import cancel_once
 from couponctl.errors import RefusedByDatabase
-from couponctl.ledger.claims.by_trial import claim_by_trial
-from couponctl.ledger.claims.shape import Shape
+from couponctl.ledger.claims.plain_tables import PlainTables
+from couponctl.ledger.claims.savepoint import claim_in_savepoints
 from couponctl.ledger.claims.strategy import Strategy
 from couponctl.ledger.tables import claims, coupons
 from couponctl.models import Outcome, Phases
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from couponctl.ledger.claims.strategy import Claimer
-    from couponctl.postgres.database import Direct, Loan, Session, Turn
+    from couponctl.postgres.database import AutocommitLease, Lease, Session, Turn
 
 # Not named like columns: SQLAlchemy would take such a parameter for a value to set.
 _NAME = bindparam("this_coupon", type_=String)
@@ -39,45 +39,47 @@ That takes half the memory, and one more turn of the event loop: measured, a twe
 class SingleClaims:
     """Makes each claim on a connection of its own; a value, so that it can be passed to another process."""
 
-    lend: Callable[..., AbstractAsyncContextManager[Loan]]
+    lend: Callable[..., AbstractAsyncContextManager[Lease]]
     """(database, coupon=name, turn=turn) -> the lease that `claim` takes."""
     claim: Callable[[Any, str, str], Awaitable[Outcome | None]]
     """(lease, coupon name, user id) -> the outcome; None if it is not certain."""
 
     def __call__(self, database: Database) -> Claimer:
         under_way = 0
-        shape = Shape(database)
+        tables = PlainTables(database)
 
         async def claim_one(name: str, user_id: str) -> tuple[Outcome, Phases]:
             nonlocal under_way
             under_way += 1
             try:
-                if not (shape.plain or await shape.is_plain()):
-                    return await self._by_trial(database, name, user_id)
+                if not (tables.plain or await tables.is_plain()):
+                    return await self._in_savepoints(database, name, user_id)
                 turn = await database.turn(name) if under_way > CROWD else None
                 # The task releases the turn: it starts before any cancellation can reach it.
-                outcome, phases = await cancel_once(self._on_a_loan(database, turn, name, user_id))
+                outcome, phases = await cancel_once(self._on_a_lease(database, turn, name, user_id))
             except RefusedByDatabase:
                 outcome = None
             finally:
                 under_way -= 1
-            return await self._by_trial(database, name, user_id) if outcome is None else (outcome, phases)
+            return (
+                await self._in_savepoints(database, name, user_id) if outcome is None else (outcome, phases)
+            )
 
         return claim_one
 
     @staticmethod
-    async def _by_trial(database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
-        (answer,) = await cancel_once(claim_by_trial(database, name, (user_id,)))
+    async def _in_savepoints(database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
+        (answer,) = await cancel_once(claim_in_savepoints(database, name, (user_id,)))
         if isinstance(answer, RefusedByDatabase):
             raise answer
         return answer, Phases()
 
-    async def _on_a_loan(
+    async def _on_a_lease(
         self, database: Database, turn: Turn | None, name: str, user_id: str
     ) -> tuple[Outcome | None, Phases]:
-        async with self.lend(database, coupon=name, turn=turn) as loan:
-            outcome = await self.claim(loan, name, user_id)
-        return outcome, loan.phases
+        async with self.lend(database, coupon=name, turn=turn) as lease:
+            outcome = await self.claim(lease, name, user_id)
+        return outcome, lease.phases
 
 
 _own_claim = select(exists().where(claims.c.coupon_name == _NAME, claims.c.user_id == _USER))
@@ -160,10 +162,10 @@ _now = select(
 )
 
 
-async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcome | None:
+async def _claim_in_statement(lease: AutocommitLease, name: str, user_id: str) -> Outcome | None:
     who = {"this_coupon": name, "this_user": user_id}
-    locked, won, seen, claimed_before = await direct.fetch_row_committing(_claim_statement, who)
-    direct.lap("execute")
+    locked, won, seen, claimed_before = await lease.fetch_row_committing(_claim_statement, who)
+    lease.lap("execute")
     if won:
         return Outcome.CLAIMED
     if claimed_before:
@@ -173,12 +175,12 @@ async def _claim_in_statement(direct: Direct, name: str, user_id: str) -> Outcom
     if seen <= 0:
         return Outcome.SOLD_OUT
     # Another claim of this user was faster, or the last unit went: the snapshot is older than the lock.
-    claimed, remaining = await direct.fetch_row(_now, who)
-    direct.lap("execute")
+    claimed, remaining = await lease.fetch_row(_now, who)
+    lease.lap("execute")
     if claimed:
         return Outcome.ALREADY_CLAIMED
     return Outcome.SOLD_OUT if remaining is not None and remaining <= 0 and not locked else None
 
 
-STATEMENT = Strategy("statement", SingleClaims(Database.direct, _claim_in_statement))
+STATEMENT = Strategy("statement", SingleClaims(Database.autocommit, _claim_in_statement))
 """The whole claim in one statement and one round trip: the default."""

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 from couponctl.errors import CouponctlError
 from couponctl.ledger.doctor import server as of_server
 from couponctl.ledger.doctor import tables as of_tables
-from couponctl.ledger.doctor.diagnosis import Diagnosis, State, skipped
-from couponctl.ledger.doctor.policies import policies
-from couponctl.ledger.doctor.reaching import (
+from couponctl.ledger.doctor.connecting import (
     UNREACHABLE,
     broken_off,
     guards_said,
@@ -21,12 +19,14 @@ from couponctl.ledger.doctor.reaching import (
     settings_said,
     stages,
 )
-from couponctl.ledger.doctor.visit import begun
+from couponctl.ledger.doctor.diagnosis import Diagnosis, State, skipped
+from couponctl.ledger.doctor.examination import begun
+from couponctl.ledger.doctor.policies import policies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from couponctl.ledger.doctor.visit import Visit
+    from couponctl.ledger.doctor.examination import Examination
     from couponctl.postgres.database import Database, Session
     from couponctl.settings import Settings
 
@@ -54,12 +54,12 @@ async def diagnose(database: Database, settings: Settings | None = None) -> tupl
     try:
         async with database.session() as session:
             read_only = settings is not None and settings.read_only
-            visit = await begun(session, database, read_only=read_only)
-            found = await _looked_at(session, visit)
+            examination = await begun(session, database, read_only=read_only)
+            found = await _looked_at(session, examination)
     except CouponctlError as error:
         way = await broken_off(error, database.server, database.limits.connect_timeout)
         return (*begin, *way, *skipped(*_BEHIND_LOGIN, after=_first_wrong(way)))
-    return (*begin, *passed(database.server, visit.facts.encryption), *found)
+    return (*begin, *passed(database.server, examination.facts.encryption), *found)
 
 
 def not_begun(error: CouponctlError, subject: str = "settings") -> tuple[Diagnosis, ...]:
@@ -79,10 +79,12 @@ def _first_wrong(findings: Iterable[Diagnosis]) -> str:
     return next((finding.subject for finding in findings if finding.state is State.WRONG), "")
 
 
-async def _looked_at(session: Session, visit: Visit) -> list[Diagnosis]:
-    found = [*of_server.version(visit), *of_server.writes(visit), *of_tables.tables(visit)]
+async def _looked_at(session: Session, examination: Examination) -> list[Diagnosis]:
+    found = [*of_server.version(examination), *of_server.writes(examination), *of_tables.tables(examination)]
     for subject, stage in _ON_TABLES.items():
-        found += await stage(session, visit) if visit.has_tables else skipped(subject, after="tables")
-    found += await of_server.limits(session, visit)
-    found += await of_server.durability(session, visit)
-    return [*found, *of_server.drills(visit)]
+        found += (
+            await stage(session, examination) if examination.has_tables else skipped(subject, after="tables")
+        )
+    found += await of_server.limits(session, examination)
+    found += await of_server.durability(session, examination)
+    return [*found, *of_server.drills(examination)]

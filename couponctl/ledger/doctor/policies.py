@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from couponctl.ledger.doctor.visit import Visit
+    from couponctl.ledger.doctor.examination import Examination
     from couponctl.postgres.database import Session
 
 # A policy's command `*` is all commands; role 0 is PUBLIC.
@@ -41,10 +41,10 @@ _POLICIES = text("""
 """)
 
 
-async def policies(session: Session, visit: Visit) -> list[Diagnosis]:
+async def policies(session: Session, examination: Examination) -> list[Diagnosis]:
     """Check what row-level security hides from this role, and what it refuses to it."""
     rows = (await session.execute(_POLICIES)).all()
-    if visit.read_only:
+    if examination.read_only:
         rows = [row for row in rows if row.privilege == "SELECT"]
     found = [finding for row in rows for finding in _judged(row)]
     return found or [Diagnosis("policies", State.OK, "no row is hidden from this role")]

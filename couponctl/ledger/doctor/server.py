@@ -12,15 +12,15 @@ from couponctl.postgres.headroom import server_facts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from couponctl.ledger.doctor.visit import Visit
+    from couponctl.ledger.doctor.examination import Examination
     from couponctl.postgres.database import Session
 
 OLDEST_VERSION = 14
 """The first version with client_connection_check_interval, which every session sets."""
 
 
-def version(visit: Visit) -> Iterator[Diagnosis]:
-    facts = visit.facts
+def version(examination: Examination) -> Iterator[Diagnosis]:
+    facts = examination.facts
     if facts.major < OLDEST_VERSION:
         detail = f"PostgreSQL {facts.version} is older than {OLDEST_VERSION}"
         yield Diagnosis("version", State.WARNING, detail, "Upgrade it; couponctl is not tested on it.")
@@ -28,18 +28,18 @@ def version(visit: Visit) -> Iterator[Diagnosis]:
         yield Diagnosis("version", State.OK, f"PostgreSQL {facts.version}")
 
 
-def writes(visit: Visit) -> Iterator[Diagnosis]:
-    if not visit.facts.read_only:
+def writes(examination: Examination) -> Iterator[Diagnosis]:
+    if not examination.facts.read_only:
         yield Diagnosis("writes", State.OK, "the server takes writes")
-    elif visit.read_only:
+    elif examination.read_only:
         yield Diagnosis("writes", State.OK, "this server is read-only, and nothing is to be written")
     else:
         remedy = "Point couponctl at the primary."
         yield Diagnosis("writes", State.WRONG, "this server is read-only", remedy)
 
 
-def drills(visit: Visit) -> Iterator[Diagnosis]:
-    facts = visit.facts
+def drills(examination: Examination) -> Iterator[Diagnosis]:
+    facts = examination.facts
     if facts.may_create:
         yield Diagnosis("drills", State.OK, f"role {facts.role} may create a schema for them")
     else:
@@ -47,14 +47,14 @@ def drills(visit: Visit) -> Iterator[Diagnosis]:
         yield Diagnosis("drills", State.WARNING, f"role {facts.role} may not create a schema", remedy)
 
 
-async def limits(session: Session, visit: Visit) -> list[Diagnosis]:
+async def limits(session: Session, examination: Examination) -> list[Diagnosis]:
     """Check the connections that this role can have, this one included."""
     narrowest = (await server_facts(session)).narrowest
     free = narrowest.free + 1
     detail = f"{free} of the {narrowest.limit} that {narrowest.limited_by} allows are free"
-    if free >= visit.pool_size:
+    if free >= examination.pool_size:
         return [Diagnosis("limits", State.OK, detail)]
-    detail += f", the pool needs {visit.pool_size}"
+    detail += f", the pool needs {examination.pool_size}"
     remedy = f"Raise {narrowest.limited_by}, or lower COUPONCTL_POOL_SIZE."
     return [Diagnosis("limits", State.WARNING, detail, remedy)]
 
@@ -65,9 +65,9 @@ _UNLOGGED = text("""
 """)
 
 
-async def durability(session: Session, visit: Visit) -> list[Diagnosis]:
+async def durability(session: Session, examination: Examination) -> list[Diagnosis]:
     found = []
-    if not visit.facts.durable:
+    if not examination.facts.durable:
         found.append(
             Diagnosis(
                 "durability",

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from couponctl.ledger.doctor.visit import Visit
+    from couponctl.ledger.doctor.examination import Examination
     from couponctl.postgres.database import Session
 
 
-def tables(visit: Visit) -> Iterator[Diagnosis]:
-    found, facts = visit.places, visit.facts
+def tables(examination: Examination) -> Iterator[Diagnosis]:
+    found, facts = examination.places, examination.facts
     if found.astray:
         yield Diagnosis("tables", State.WRONG, *found.astray)
-    elif visit.has_tables:
+    elif examination.has_tables:
         where = " and ".join(sorted(set(found.found.values())))
         yield Diagnosis("tables", State.OK, f"coupons and claims are there, in schema {where}")
     elif found.makes_in is None:
@@ -33,7 +33,7 @@ def tables(visit: Visit) -> Iterator[Diagnosis]:
     else:
         grant = f"GRANT CREATE, USAGE ON SCHEMA {facts.quoted_schema} TO {facts.quoted_role}; then run "
         lead = "Run " if facts.may_create_tables else grant
-        detail = f"missing: {', '.join(visit.lacking)}"
+        detail = f"missing: {', '.join(examination.lacking)}"
         yield Diagnosis("tables", State.WRONG, detail, f"{lead}`couponctl db init`.")
 
 
@@ -72,7 +72,7 @@ _FITTING = {
 _FILLED = _FITTING.keys() - {"coupons.created_at", "claims.created_at"}
 
 
-async def types(session: Session, _visit: Visit) -> list[Diagnosis]:
+async def types(session: Session, _visit: Examination) -> list[Diagnosis]:
     rows = (await session.execute(_TYPES)).all()
     found = [finding for row in rows for finding in _type(row)]
     return found or [Diagnosis("types", State.OK, "every column holds what couponctl puts into it")]
@@ -129,10 +129,10 @@ _DENIED = text("""
 """)
 
 
-async def rights(session: Session, visit: Visit) -> list[Diagnosis]:
+async def rights(session: Session, examination: Examination) -> list[Diagnosis]:
     """Report missing privileges, one GRANT each; in a read-only context, only those for reading."""
-    rows = (await session.execute(_DENIED, {"writing": not visit.read_only})).all()
-    may = "read" if visit.read_only else "create and claim"
+    rows = (await session.execute(_DENIED, {"writing": not examination.read_only})).all()
+    may = "read" if examination.read_only else "create and claim"
     return [
         Diagnosis(
             "rights",
@@ -141,7 +141,7 @@ async def rights(session: Session, visit: Visit) -> list[Diagnosis]:
             f"GRANT {row.privileges} ON {row.place} TO {row.grantee};",
         )
         for row in rows
-    ] or [Diagnosis("rights", State.OK, f"role {visit.facts.role} may {may}")]
+    ] or [Diagnosis("rights", State.OK, f"role {examination.facts.role} may {may}")]
 
 
 _WITHOUT_IDENTITY = text("""
@@ -155,7 +155,7 @@ _WITHOUT_IDENTITY = text("""
 """)
 
 
-async def publications(session: Session, _visit: Visit) -> list[Diagnosis]:
+async def publications(session: Session, _visit: Examination) -> list[Diagnosis]:
     """Check the replica identity: without it, a published table refuses updates, and so every claim."""
     place = (await session.execute(_WITHOUT_IDENTITY)).scalar_one_or_none()
     if place is None:
@@ -164,7 +164,7 @@ async def publications(session: Session, _visit: Visit) -> list[Diagnosis]:
     return [Diagnosis("publications", State.WRONG, detail, f"ALTER TABLE {place} REPLICA IDENTITY FULL;")]
 
 
-async def rules(session: Session, _visit: Visit) -> list[Diagnosis]:
+async def rules(session: Session, _visit: Examination) -> list[Diagnosis]:
     judgement = await judge(session)
     doubtful = (*judgement.of(Standing.MISSING), *judgement.of(Standing.TOO_STRICT))
     found = [Diagnosis("rules", State.WARNING, rule.problem, f"{rule.remedy};") for rule in doubtful]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from couponctl.ledger.rules.catalogue import tables_of
 from couponctl.ledger.rules.keys import reference_judged, uniqueness_judged
+from couponctl.ledger.rules.pg_catalog import tables_of
 from couponctl.ledger.rules.rule import Rule, Standing, Wanted
 from couponctl.ledger.rules.stock import stock_judged
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from couponctl.ledger.rules.catalogue import Key, Table, Tables
+    from couponctl.ledger.rules.pg_catalog import Key, Table, Tables
     from couponctl.ledger.rules.rule import Rule, Wanted
 
 

@@ -14,7 +14,7 @@ from couponctl.postgres.errors import sqlstate_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from couponctl.ledger.rules.catalogue import Table
+    from couponctl.ledger.rules.pg_catalog import Table
     from couponctl.ledger.rules.rule import Rule, Wanted
     from couponctl.postgres.database import Session
 

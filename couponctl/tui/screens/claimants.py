@@ -72,7 +72,7 @@ class ClaimantsScreen(ModalScreen[None]):
     async def _show_page(self, after: str | None) -> None:
         stock = self.query_one("#stock", LiveText)
         try:
-            page = await self._dependencies.sale.show(self._coupon, limit=PAGE, after=after)
+            page = await self._dependencies.client.show(self._coupon, limit=PAGE, after=after)
         except Exception as error:  # noqa: BLE001 - see sentence_of
             stock.show(literal(sentence_of(error), Tone.WARN))
             return
@@ -89,7 +89,7 @@ class ClaimantsScreen(ModalScreen[None]):
     async def _answer(self, user: str) -> None:
         answer = self.query_one("#answer", LiveText)
         try:
-            claim = await self._dependencies.sale.find_claim(self._coupon, user)
+            claim = await self._dependencies.client.find_claim(self._coupon, user)
         except Exception as error:  # noqa: BLE001 - see sentence_of
             answer.show(literal(sentence_of(error), Tone.WARN))
             return

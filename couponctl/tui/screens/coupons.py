@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Input
 from couponctl.errors import CouponNotFound
 from couponctl.models import Sort
 from couponctl.present import counted, safe, sight_words, stock_state
-from couponctl.tui.copying import copy
+from couponctl.tui.clipboard import copy
 from couponctl.tui.events import operands
 from couponctl.tui.keyboard import forget_what_was_typed
 from couponctl.tui.poller import Poller
@@ -261,13 +261,13 @@ class Coupons(ModeScreen):
     async def _read_listing(self) -> Listing:
         asked = self.asked
         try:
-            page = await self.dependencies.sale.list(
+            page = await self.dependencies.client.list(
                 matching=asked.matching, sort=asked.sort, limit=PAGE, after=asked.starts[-1]
             )
         except CouponNotFound:
             # The coupon after which this page starts was removed, and its place in the order with it.
             self._ask(replace(asked, starts=(None,)))
-            page = await self.dependencies.sale.list(matching=asked.matching, sort=asked.sort, limit=PAGE)
+            page = await self.dependencies.client.list(matching=asked.matching, sort=asked.sort, limit=PAGE)
             asked = self.asked
         return Listing(asked, page)
 
@@ -277,7 +277,7 @@ class Coupons(ModeScreen):
             return None
         if known and (known.name, known.claimed) == (coupon.name, coupon.claimed_amount):
             return known
-        claims = await self.dependencies.sale.newest_claimants(coupon.name, limit=5)
+        claims = await self.dependencies.client.newest_claimants(coupon.name, limit=5)
         return Newest(coupon.name, coupon.claimed_amount, claims)
 
     def _ask(self, question: Question) -> None:
@@ -354,7 +354,7 @@ class Coupons(ModeScreen):
     async def _verify(self) -> None:
         pane = self.query_one(IntegrityPane)
         try:
-            audit = await self.dependencies.sale.verify()
+            audit = await self.dependencies.client.verify()
         except Exception as error:  # noqa: BLE001 - see sentence_of
             pane.failed(sentence_of(error))
             self._tell_of_audit(f"verify: {sentence_of(error)}", Tone.WARN)

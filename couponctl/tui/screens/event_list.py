@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
-from couponctl.tui.copying import copy
+from couponctl.tui.clipboard import copy
 from couponctl.tui.text import Tone, literal
 from couponctl.tui.widgets.live_table import Column, LiveTable, Row, cell
 from couponctl.tui.widgets.pane import LiveText

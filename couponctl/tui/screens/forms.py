@@ -153,7 +153,7 @@ class NewCoupon(Form["Coupon"]):
 
     async def act(self, values: Mapping[str, str]) -> Coupon:
         name, amount = values["name"], whole_number("amount", values["amount"])
-        coupon = await self._dependencies.sale.create(name, amount)
+        coupon = await self._dependencies.client.create(name, amount)
         self._dependencies.events.add(
             f"{name}: {amount:,} units on sale",
             command=("create", *operands(name, str(amount))),
@@ -172,7 +172,7 @@ class ClaimCoupon(Form["Attempt"]):
 
     async def act(self, values: Mapping[str, str]) -> Attempt:
         coupon, user = values["coupon"], values["user"]
-        attempt = await self._dependencies.sale.claim(coupon, user)
+        attempt = await self._dependencies.client.claim(coupon, user)
         words = f"{user} has claimed {coupon}" if attempt.refusal is None else attempt.refusal.message
         tone = Tone.GOOD if attempt.refusal is None else Tone.WARN
         self._dependencies.events.add(words, command=("claim", *operands(coupon, user)), tone=tone)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.widget import Widget
 
-    from couponctl.drills.reports.store import KeptRun
+    from couponctl.drills.reports.store import SavedRun
     from couponctl.tui.dependencies import Dependencies
     from couponctl.tui.snapshot import Snapshot
 
@@ -86,14 +86,14 @@ class Runs(ModeScreen):
         return False
 
     @property
-    def run(self) -> KeptRun | None:
+    def run(self) -> SavedRun | None:
         """The run under the cursor."""
         return self._find(self.query_one(LiveTable).selected)
 
-    def _find(self, run_id: str | None) -> KeptRun | None:
+    def _find(self, run_id: str | None) -> SavedRun | None:
         return next((run for run in self._history.value or () if run.report.run_id == run_id), None)
 
-    async def _read_history(self) -> tuple[KeptRun, ...]:
+    async def _read_history(self) -> tuple[SavedRun, ...]:
         ids = await asyncio.to_thread(self.dependencies.runs.run_ids)
         if ids == self._ids and self._history.value is not None:
             return self._history.value
@@ -116,7 +116,7 @@ class Runs(ModeScreen):
         self.set_class(not history, "-empty")
         self._show(self.run)
 
-    def _row(self, run: KeptRun) -> Row:
+    def _row(self, run: SavedRun) -> Row:
         report = run.report
         latency = report.latency.get(report.leading) if report.leading else None
         rate, ended = report.claims_per_s, conclusion(report)
@@ -140,7 +140,7 @@ class Runs(ModeScreen):
         local, now = at.astimezone(), self.dependencies.now().astimezone()
         return f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%Y-%m-%d}"[2:]
 
-    def _show(self, run: KeptRun | None) -> None:
+    def _show(self, run: SavedRun | None) -> None:
         facts = self.query_one("#run-facts", LiveText)
         if run is None:
             facts.show(literal("no run is selected", Tone.DIM))

@@ -36,11 +36,11 @@ class Unaided:
 
     def __call__(self, database: Database) -> Claimer:
         async def claim_one(name: str, user_id: str) -> tuple[Outcome, Phases]:
-            return await cancel_once(self._on_a_loan(database, name, user_id))
+            return await cancel_once(self._on_a_lease(database, name, user_id))
 
         return claim_one
 
-    async def _on_a_loan(self, database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
+    async def _on_a_lease(self, database: Database, name: str, user_id: str) -> tuple[Outcome, Phases]:
         async with database.session(coupon=name) as session:
             outcome = await self.claim(session, name, user_id)
         assert outcome is not None

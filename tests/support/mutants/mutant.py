@@ -14,4 +14,4 @@ class Mutant:
 
     name: str
     strategy: Strategy = STATEMENT
-    sale: type[CouponService] = CouponService
+    service_class: type[CouponService] = CouponService

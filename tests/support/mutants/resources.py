@@ -68,12 +68,12 @@ class _LeavesMemory(CouponService):
 
 
 MUTANTS = (
-    Mutant("locks left", sale=_LeavesLocks),
-    Mutant("settings left", sale=_LeavesSettings),
-    Mutant("temporary table left", sale=_LeavesTables),
-    Mutant("listening left", sale=_LeavesEars),
-    Mutant("threads left", sale=_LeavesThreads),
-    Mutant("memory left", sale=_LeavesMemory),
+    Mutant("locks left", service_class=_LeavesLocks),
+    Mutant("settings left", service_class=_LeavesSettings),
+    Mutant("temporary table left", service_class=_LeavesTables),
+    Mutant("listening left", service_class=_LeavesEars),
+    Mutant("threads left", service_class=_LeavesThreads),
+    Mutant("memory left", service_class=_LeavesMemory),
 )
 
 

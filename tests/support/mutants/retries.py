@@ -171,15 +171,15 @@ class _ListWinsAnyhow(CouponService):
 
 
 MUTANTS = (
-    Mutant("lost answer looked up", sale=_LooksInstead),
+    Mutant("lost answer looked up", service_class=_LooksInstead),
     Mutant("lost answer looked up, in a transaction", TRANSACTION, _LooksInstead),
-    Mutant("victim takes two", sale=_VictimTakesTwo),
-    Mutant("victim wins", sale=_VictimWins),
-    Mutant("victim is refused", sale=_VictimIsRefused),
+    Mutant("victim takes two", service_class=_VictimTakesTwo),
+    Mutant("victim wins", service_class=_VictimWins),
+    Mutant("victim is refused", service_class=_VictimIsRefused),
     Mutant("lost batch is failure", Strategy("gives-up", _GivesBatchesUp, max_per_coupon=1)),
     Mutant("late batch is sold out", Strategy("late", _LateBatchesAreSoldOut, max_per_coupon=1)),
-    Mutant("failed claim remembered", sale=_KeepsTheKey),
-    Mutant("unit of a failed claim kept", sale=_KeepsTheUnit),
-    Mutant("lost answer is a win", sale=_LostIsWon),
-    Mutant("failed list wins", sale=_ListWinsAnyhow),
+    Mutant("failed claim remembered", service_class=_KeepsTheKey),
+    Mutant("unit of a failed claim kept", service_class=_KeepsTheUnit),
+    Mutant("lost answer is a win", service_class=_LostIsWon),
+    Mutant("failed list wins", service_class=_ListWinsAnyhow),
 )

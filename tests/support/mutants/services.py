@@ -128,18 +128,18 @@ class _CountsNoFailures(CouponService):
 
 
 MUTANTS = (
-    Mutant("first come refused", sale=_Deaf),
-    Mutant("sold out too early", sale=_Hasty),
-    Mutant("timeout is sold out", sale=_TimeoutIsSoldOut),
-    Mutant("exhaustion is sold out", sale=_ExhaustionIsSoldOut),
-    Mutant("failure is success", sale=_FailureIsSuccess),
-    Mutant("unknown is failure", sale=_UnknownIsFailure),
-    Mutant("driver text", sale=_DriverText),
-    Mutant("connection leaked", sale=_Leaking),
-    Mutant("not found for good", sale=_Forgetful),
-    Mutant("input tidied", sale=_Tidying),
-    Mutant("waits in vain not counted", sale=_CountsNoFailures),
-    Mutant("cancellation ignored", sale=_Stubborn),
+    Mutant("first come refused", service_class=_Deaf),
+    Mutant("sold out too early", service_class=_Hasty),
+    Mutant("timeout is sold out", service_class=_TimeoutIsSoldOut),
+    Mutant("exhaustion is sold out", service_class=_ExhaustionIsSoldOut),
+    Mutant("failure is success", service_class=_FailureIsSuccess),
+    Mutant("unknown is failure", service_class=_UnknownIsFailure),
+    Mutant("driver text", service_class=_DriverText),
+    Mutant("connection leaked", service_class=_Leaking),
+    Mutant("not found for good", service_class=_Forgetful),
+    Mutant("input tidied", service_class=_Tidying),
+    Mutant("waits in vain not counted", service_class=_CountsNoFailures),
+    Mutant("cancellation ignored", service_class=_Stubborn),
 )
 
 

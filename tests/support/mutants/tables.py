@@ -110,12 +110,12 @@ class _Endless(_Damaged):
 
 
 MUTANTS = (
-    Mutant("claims dated for ever", sale=_Endless),
-    Mutant("claims vanish", sale=_Vanishing),
-    Mutant("no check constraint", sale=_WithoutCheck),
-    Mutant("foreign keys asleep", sale=_WithoutReferences),
-    Mutant("claims backdated", sale=_Backdating),
-    Mutant("two of very many taken", sale=_LosesOfMany),
-    Mutant("punctuation ignored", sale=_PunctuationIgnored),
-    Mutant("claims dated as their coupon", sale=_DatedAsTheirCoupon),
+    Mutant("claims dated for ever", service_class=_Endless),
+    Mutant("claims vanish", service_class=_Vanishing),
+    Mutant("no check constraint", service_class=_WithoutCheck),
+    Mutant("foreign keys asleep", service_class=_WithoutReferences),
+    Mutant("claims backdated", service_class=_Backdating),
+    Mutant("two of very many taken", service_class=_LosesOfMany),
+    Mutant("punctuation ignored", service_class=_PunctuationIgnored),
+    Mutant("claims dated as their coupon", service_class=_DatedAsTheirCoupon),
 )

@@ -74,8 +74,8 @@ class Clock:
         return self.seconds
 
 
-class StillSale:
-    """A sale without a database; `failure` is what every question then raises."""
+class StillClient:
+    """A service without a database; `failure` is what every question then raises."""
 
     def __init__(self, *coupons: Coupon) -> None:
         self.coupons = {each.name: each for each in coupons}
@@ -254,7 +254,7 @@ class StillLeftovers:
 class Scene:
     """What a console works with, and what a test moves behind it."""
 
-    sale: StillSale
+    client: StillClient
     server: StillServer
     leftovers: StillLeftovers
     clock: Clock
@@ -270,7 +270,7 @@ def scene(
 ) -> Scene:
     """A console's surroundings; kept runs go to the directory `runs`."""
     clock, launched = Clock(), []
-    sale, server, leftovers = StillSale(*coupons), StillServer(activity()), StillLeftovers()
+    client, server, leftovers = StillClient(*coupons), StillServer(activity()), StillLeftovers()
 
     def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> StillDrill:
         launched.append(StillDrill(drill, parameters, view()))
@@ -278,7 +278,7 @@ def scene(
 
     dependencies = Dependencies(
         settings=settings,
-        sale=sale,
+        client=client,
         look_at_server=server.look,
         leftovers=leftovers,
         runs=RunStore(runs),
@@ -287,7 +287,7 @@ def scene(
         clock=clock,
         now=lambda: NOON,
     )
-    return Scene(sale, server, leftovers, clock, launched, dependencies)
+    return Scene(client, server, leftovers, clock, launched, dependencies)
 
 
 FLASH_SALE = DRILLS[0]

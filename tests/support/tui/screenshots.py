@@ -54,10 +54,10 @@ async def session(settings: Settings, server: Server, directory: Path) -> None:
             opened, settings=replace(settings, target=Embedded())
         )  # whose directory is nobody's business
         for name, amount in COUPONS.items():
-            await dependencies.sale.create(name, amount)
+            await dependencies.client.create(name, amount)
         for number, (name, amount) in enumerate(COUPONS.items(), start=2):
             for user in range(min(amount, 60) if number % 3 else amount // 2 if amount < 400 else 130):
-                await dependencies.sale.claim(name, f"user-{user:04}")
+                await dependencies.client.claim(name, f"user-{user:04}")
         app = CouponApp(dependencies)
         async with app.run_test(size=SIZE) as pilot:
             app.theme = DARK.name
@@ -84,8 +84,8 @@ async def coupons(app: CouponApp, pilot: Pilot[Any], picture: Callable[[str], No
 
 async def _sell(app: CouponApp) -> None:
     for user in range(1_000, 1_400):
-        await app.dependencies.sale.claim("BLACK-FRIDAY", f"user-{user}")
-        await app.dependencies.sale.claim("WELCOME", f"user-{user}")
+        await app.dependencies.client.claim("BLACK-FRIDAY", f"user-{user}")
+        await app.dependencies.client.claim("WELCOME", f"user-{user}")
         await asyncio.sleep(0.01)
 
 
@@ -116,7 +116,7 @@ async def pool(app: CouponApp, pilot: Pilot[Any], picture: Callable[[str], None]
     async with idle.transaction():
         await idle.execute("SELECT FROM coupons WHERE name = 'DOUBLE-11' FOR UPDATE")
         claims = [
-            asyncio.create_task(app.dependencies.sale.claim("DOUBLE-11", f"late-{n}")) for n in range(3)
+            asyncio.create_task(app.dependencies.client.claim("DOUBLE-11", f"late-{n}")) for n in range(3)
         ]
         await pilot.press("3")
         await pilot.pause(3)

@@ -38,7 +38,7 @@ class SandboxOptions:
             yield f"DROP SEQUENCE {schema}.trial"
 
 
-async def rehearse(
+async def check_ddl(
     admin: Database, schema: str, options: SandboxOptions, event_triggers: Sequence[str]
 ) -> None:
     """Create and drop what a run will, and roll back. Raises Guarded if an event trigger refuses it."""

@@ -32,8 +32,8 @@ _plain = text("""
 """)
 
 
-class Shape:
-    """The shape of one database's tables."""
+class PlainTables:
+    """The tables of one database's tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

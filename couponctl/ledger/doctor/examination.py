@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from couponctl.ledger.schema import missing_columns
-from couponctl.ledger.setting_up import places
+from couponctl.ledger.setup import places
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from couponctl.ledger.setting_up import Places
+    from couponctl.ledger.setup import Places
     from couponctl.postgres.database import Database, Session
 
 _FACTS = text("""
@@ -33,7 +33,7 @@ _FACTS = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class Examination:
     """What one role finds in one database."""
 
     facts: Row[Any]
@@ -49,9 +49,9 @@ class Visit:
         return self.places.complete and not self.lacking
 
 
-async def begun(session: Session, database: Database, *, read_only: bool) -> Visit:
+async def begun(session: Session, database: Database, *, read_only: bool) -> Examination:
     """Read what the stages need. Raises as `Session.execute` does."""
-    return Visit(
+    return Examination(
         (await session.execute(_FACTS)).one(),
         await places(session),
         await missing_columns(session),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from couponctl.drills.journal import Entry, Ledger
-from couponctl.drills.reading_back import clock_checks, created_checks, sequence_checks
+from couponctl.drills.read_checks import clock_checks, created_checks, sequence_checks
 from couponctl.models import Claim, Coupon, Outcome
 
 BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.check import Check, equals
-from couponctl.drills.reports.store import KeptRun
+from couponctl.drills.reports.store import SavedRun
 from couponctl.models import Outcome
 from tests.support.reports import entry, report
 from tests.support.tui.scenes import NOON
@@ -35,12 +35,12 @@ def sale_report(**more: Any) -> Report:
     return report(*won, *lost, **({"checks": HELD} | more))
 
 
-def kept(run_id: str, *, minutes_ago: int, made_by: str = "cli", **more: Any) -> KeptRun:
+def kept(run_id: str, *, minutes_ago: int, made_by: str = "cli", **more: Any) -> SavedRun:
     at = NOON - timedelta(minutes=minutes_ago)
-    return KeptRun(at, made_by, "3.13.1", "0.1.0", sale_report(run_id=run_id, **more))
+    return SavedRun(at, made_by, "3.13.1", "0.1.0", sale_report(run_id=run_id, **more))
 
 
-def keep(scene: Scene, *runs: KeptRun) -> None:
+def keep(scene: Scene, *runs: SavedRun) -> None:
     """Write the runs where the console looks for them."""
     directory = scene.dependencies.runs.directory
     directory.mkdir(parents=True, exist_ok=True)

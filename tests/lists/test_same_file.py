@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.errors import Invalid
-from couponctl.lists.one_file import Named, check_distinct
+from couponctl.lists.same_file import Named, check_distinct
 
 if TYPE_CHECKING:
     from pathlib import Path

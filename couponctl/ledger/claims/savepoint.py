@@ -57,7 +57,7 @@ _is_key_of_claims = text("""
 """)
 
 
-async def claim_by_trial(
+async def claim_in_savepoints(
     database: Database, name: str, users: Sequence[str], sent: Callable[[], None] = lambda: None
 ) -> list[Answer]:
     """Return an answer for each user, in their order; the first get the last units.
@@ -74,7 +74,7 @@ async def claim_by_trial(
         # Refused only at the commit, which does not tell whose claim caused it.
         if len(users) == 1:
             return [refusal]
-        return [one for user in users for one in await claim_by_trial(database, name, (user,), sent)]
+        return [one for user in users for one in await claim_in_savepoints(database, name, (user,), sent)]
     return answers
 
 

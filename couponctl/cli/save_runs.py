@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from couponctl.drills.reports.report import Report
 
 
-class Keeper:
+class RunSaver:
     """Saves the runs of one command. If that fails it says so once, and the command goes on."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
         self._refused = False
 
-    def keep(self, report: Report) -> None:
+    def save(self, report: Report) -> None:
         try:
-            RunStore(default_directory()).keep(report, made_by="cli")
+            RunStore(default_directory()).save(report, made_by="cli")
         except CouponctlError as error:
             if not self._refused:
                 self._invocation.say(f"couponctl: this run was not saved: {error}")

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from couponctl.postgres.flood import ANSWER, GREETING, Flood, Wire
+from couponctl.postgres.answer_limit import ANSWER, GREETING, Flood, Wire
 
 ROW = b"D" + struct.pack("!ihi", 11, 1, 1) + b"v"
 
