@@ -176,7 +176,7 @@ class CouponApp(KeyByKey):
 
     async def _save(self, report: Report) -> None:
         try:
-            await asyncio.to_thread(self.dependencies.runs.keep, report, made_by="console")
+            await asyncio.to_thread(self.dependencies.runs.save, report, made_by="console")
         except Exception as error:  # noqa: BLE001 - see sentence_of
             self.dependencies.events.add(f"this run was not saved: {sentence_of(error)}", tone=Tone.WARN)
 
