@@ -19,7 +19,7 @@ from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
 from couponctl.postgres.libpq import server_at
 from couponctl.service import CouponService, RetryPolicy
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, PATIENT, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -44,6 +44,11 @@ LOCK_WAITS = """
     SELECT count(*) FROM pg_stat_activity
      WHERE datname = current_database() AND application_name = 'couponctl/test' AND wait_event_type = 'Lock'
 """
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return PATIENT
 
 
 @pytest.fixture
@@ -292,7 +297,8 @@ async def test_a_batch_that_is_tried_singly_ends_when_the_last_of_it_is_cancelle
         await until(lambda: observer.fetchval(LOCK_WAITS), 1)
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        async with asyncio.timeout(DEADLINE):
+            await asyncio.wait(tasks)
 
         await until(lambda: observer.fetchval(LOCK_WAITS), 0)
     assert service.pool_stats().in_use == 0
@@ -344,10 +350,11 @@ async def test_a_batch_that_nobody_waits_for_any_more_is_broken_off(
         await hold(other_session, hot)
         tasks = claims_for(service, hot, users(5))
         await until(lambda: observer.fetchval(LOCK_WAITS), 1)
-        while not all(task.done() for task in tasks):
-            for task in tasks:
-                task.cancel()
-            await asyncio.sleep(0)
+        async with asyncio.timeout(DEADLINE):
+            while not all(task.done() for task in tasks):
+                for task in tasks:
+                    task.cancel()
+                await asyncio.sleep(0)
 
         assert asyncio.all_tasks() == before
         await until(lambda: observer.fetchval(LOCK_WAITS), 0)
