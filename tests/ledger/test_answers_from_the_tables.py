@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.errors import CouponExists, NoPrivilege, RefusedByDatabase
+from couponctl.ledger.claims.batch import Batches
+from couponctl.ledger.claims.shape import Shape
 from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
 from couponctl.postgres.libpq import server_at
@@ -211,6 +213,24 @@ async def test_a_rule_that_comes_in_the_middle_of_the_sale(
     told += await asyncio.gather(*(service.claim("SPRING", user) for user in users))
 
     await check(other_session, told, amount=9)
+
+
+async def test_whom_such_a_rule_keeps_out_of_a_batch_is_refused_and_the_rule_is_known_from_then_on(
+    database: Database, other_session: asyncpg.Connection
+) -> None:
+    await CouponService(database).create("SPRING", 9)
+    shape = Shape(database)
+    batches = Batches(database, "SPRING", shape)
+    assert await batches.claim(["before"]) == [CLAIMED]
+    assert shape.plain
+    await other_session.execute(KEEPS_OUT)
+
+    alice, bad, bob = await batches.claim(["alice", "bad 1", "bob"])
+
+    assert (alice, bob) == (CLAIMED, CLAIMED)
+    assert isinstance(bad, RefusedByDatabase)
+    assert await ledger(other_session) == (6, {"before": 1, "alice": 1, "bob": 1})
+    assert shape.plain is False
 
 
 @pytest.mark.parametrize("rules", ["SELECT", KEEPS_OUT, RAISES], ids=["plain", "keeps out", "raises"])
