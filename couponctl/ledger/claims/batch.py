@@ -93,9 +93,9 @@ class Batches:
     async def claim(self, users: Sequence[str], sent: Callable[[], None] = lambda: None) -> list[Answer]:
         """An answer for each of these users, in their order, which also decides who gets the last units.
 
-        A user who is named again hears what one hears who claims again. `sent` is called whenever the batch
-        gets a connection. Raises as `Database.direct` does; then nothing was claimed, or, where the outcome
-        is unknown, all or nothing, or on tables with rules of their own a part.
+        A user who is named again hears what one hears who claims again. `sent` is called once the batch has
+        a connection, and perhaps again. Raises as `Database.direct` does; then nothing was claimed, or, where
+        the outcome is unknown, all or nothing, or on tables with rules of their own a part.
         """
         distinct = tuple(dict.fromkeys(users))
         answers = await self._at_once(distinct, sent) if await self._shape.is_plain() else {}

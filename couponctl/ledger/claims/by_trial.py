@@ -62,7 +62,7 @@ async def claim_by_trial(
 ) -> list[Answer]:
     """An answer for each of these users, in their order; the first get the last units.
 
-    `sent` is called whenever there is a connection. Raises NoPrivilege where the coupon may be seen but not
+    `sent` is called once there is a connection. Raises NoPrivilege where the coupon may be seen but not
     locked, and otherwise as `Database.session` does; where the outcome is unknown, some may have claimed.
     """
     try:
@@ -74,7 +74,7 @@ async def claim_by_trial(
         # Only at the commit was it refused, and it is not known whose claim that was for.
         if len(users) == 1:
             return [refusal]
-        return [one for user in users for one in await claim_by_trial(database, name, (user,), sent)]
+        return [one for user in users for one in await claim_by_trial(database, name, (user,))]
     return answers
 
 
