@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from couponctl.drills.faults.proxy import WireProxy
     from couponctl.ledger.claims.by_trial import Answer
+    from couponctl.models import Coupon
     from couponctl.postgres.database import Database
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
@@ -207,6 +208,15 @@ async def test_a_batch_after_one_with_duplicates_does_not_queue_for_a_sold_out_c
         await hold(other_session, "FEW")
 
         assert await batches.claim(["a", "c"]) == [ALREADY_CLAIMED, SOLD_OUT]
+
+
+async def test_in_a_batch_for_a_sold_out_coupon_nobody_is_chosen(
+    database: Database, sold_out_coupon: Coupon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = Batches(database, sold_out_coupon.name, Shape(database))
+    monkeypatch.setattr(batches, "_choose", None)
+
+    assert await batches.claim(["winner", "late"]) == [ALREADY_CLAIMED, SOLD_OUT]
 
 
 async def test_batches_with_and_without_duplicates_take_turns(
