@@ -47,6 +47,10 @@ async def test_a_ledger_that_balances(
             {FindingKind.OVERSTATED_STOCK: "the counter says 10 left, 9 are unclaimed: too many"},
         ),
         (
+            "UPDATE coupons SET remaining_amount = 11",
+            {FindingKind.OVERSTATED_STOCK: "the counter says 11 left, 9 are unclaimed: too many"},
+        ),
+        (
             "UPDATE coupons SET amount = 1, remaining_amount = 1",
             {FindingKind.OVERSTATED_STOCK: "the counter says 1 left, 0 are unclaimed: too many"},
         ),
