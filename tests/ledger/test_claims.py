@@ -44,6 +44,19 @@ def nobody_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "claim_by_trial", tried)
 
 
+@pytest.fixture
+def with_a_task(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Claims that were given a task of their own."""
+    given: list[object] = []
+
+    async def cancel_once_told(work: Coroutine[Any, Any, Any]) -> Any:
+        given.append(work)
+        return await cancel_once(work)
+
+    monkeypatch.setattr(single, "cancel_once", cancel_once_told)
+    return given
+
+
 @pytest.mark.usefixtures("nobody_tried_again")
 async def test_every_answer_of_plain_tables_is_had_at_once(service: CouponService) -> None:
     await service.create("FEW", 2)
@@ -181,16 +194,10 @@ async def test_who_comes_to_a_crowd_waits_without_a_task_of_his_own(
     other_session: asyncpg.Connection,
     observer: asyncpg.Connection,
     monkeypatch: pytest.MonkeyPatch,
+    with_a_task: list[object],
 ) -> None:
-    """Of nine, five come before the crowd; and so it is the next time."""
-    tasks: list[Coroutine[Any, Any, Any]] = []
-
-    async def cancel_once_told(work: Coroutine[Any, Any, Any]) -> Any:
-        tasks.append(work)
-        return await cancel_once(work)
-
+    """Of nine, three are at the row and two wait before the crowd comes; and so it is the next time."""
     monkeypatch.setattr(single, "CROWD", 5)
-    monkeypatch.setattr(single, "cancel_once", cancel_once_told)
     async with open_database(server, PATIENT, application="couponctl/test") as database:
         service = CouponService(database, strategy=strategy)
         await service.create("HOT", 19)
@@ -200,16 +207,16 @@ async def test_who_comes_to_a_crowd_waits_without_a_task_of_his_own(
             return database.waiting
 
         for when in ("first", "then"):
-            tasks.clear()
-            users = [f"{when}-{number}" for number in range(9)]
+            with_a_task.clear()
+            first, others = ([f"{when}-{n}" for n in numbers] for numbers in (range(3), range(3, 9)))
             async with other_session.transaction():
                 await other_session.execute("SELECT FROM coupons WHERE name = 'HOT' FOR UPDATE")
-                claims = [asyncio.create_task(service.claim("HOT", user)) for user in users[:5]]
-                await until(lambda: _waiting_for_locks(observer), strategy.max_per_coupon)
-                claims += [asyncio.create_task(service.claim("HOT", user)) for user in users[5:]]
-                await until(waiting, 9 - strategy.max_per_coupon)
+                claims = [asyncio.create_task(service.claim("HOT", user)) for user in first]
+                await until(lambda: _waiting_for_locks(observer), 3)
+                claims += [asyncio.create_task(service.claim("HOT", user)) for user in others]
+                await until(waiting, 6)
 
-                assert len(tasks) == 5
+                assert len(with_a_task) == 5
             assert [(await claim).outcome for claim in claims] == [Outcome.CLAIMED] * 9
 
 
