@@ -12,7 +12,7 @@ from couponctl.aio.cancellation import cancel_once, shielded
 from couponctl.ledger.claims import single
 from couponctl.models import Outcome
 from couponctl.service import CouponService
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, PATIENT, until
 
 if TYPE_CHECKING:
     import asyncpg
@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from couponctl.ledger.claims import Strategy
     from couponctl.models import Coupon
     from couponctl.postgres.database import Database
+    from couponctl.postgres.limits import Limits
 
 STUCK = """
     SELECT count(*) FROM pg_stat_activity
      WHERE datname = current_database() AND application_name = 'couponctl/test'
        AND (state LIKE 'idle in transaction%' OR wait_event_type = 'Lock')
 """
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return PATIENT
 
 
 @pytest.fixture
@@ -83,10 +89,11 @@ async def test_a_claim_cancelled_again_and_again_in_the_lock_wait_ends_its_backe
         await other_session.execute("SELECT FROM coupons WHERE name = $1 FOR UPDATE", coupon.name)
         claims = [asyncio.create_task(service.claim(coupon.name, f"user-{n}")) for n in range(3)]
         await until(lambda: observer.fetchval(STUCK), strategy.max_per_coupon)
-        while not all(claim.done() for claim in claims):
-            for claim in claims:
-                claim.cancel()
-            await asyncio.sleep(0)
+        async with asyncio.timeout(DEADLINE):
+            while not all(claim.done() for claim in claims):
+                for claim in claims:
+                    claim.cancel()
+                await asyncio.sleep(0)
         await until(lambda: observer.fetchval(STUCK), 0)
 
     assert all(claim.cancelled() for claim in claims)

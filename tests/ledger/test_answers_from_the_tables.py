@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.errors import CouponExists, NoPrivilege, RefusedByDatabase
+from couponctl.ledger.claims.batch import Batches
+from couponctl.ledger.claims.plain_tables import PlainTables
 from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
 from couponctl.postgres.libpq import server_at
@@ -34,6 +36,7 @@ from tests.support.rules_of_their_own import (
     RULE_INSTEAD,
     before_insert,
 )
+from tests.support.waiting import DEADLINE, PATIENT, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     from couponctl.ledger.claims import Strategy
     from couponctl.postgres.database import Database
+    from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
     from couponctl.service import Attempt
     from tests.conftest import Role
@@ -53,6 +57,10 @@ CLAIMED, ALREADY, SOLD_OUT, REFUSED = (
     Outcome.REFUSED,
 )
 
+LOCK_WAITS = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name = 'couponctl/test' AND wait_event_type = 'Lock'
+"""
 
 PLAIN = [("Alice", CLAIMED), ("Alice", ALREADY), ("alice", CLAIMED), ("bob", CLAIMED), ("carol", SOLD_OUT)]
 BLIND = [("Alice", CLAIMED), ("alice", ALREADY), ("ALICE", ALREADY), ("bob", CLAIMED), ("carol", CLAIMED)]
@@ -154,6 +162,45 @@ async def test_a_list(database: Database, other_session: asyncpg.Connection, rul
     await check(other_session, told)
 
 
+@pytest.mark.parametrize("rules", ["a trigger writes in lower case", "a key blind to case"])
+async def test_in_a_schema_that_the_search_path_does_not_name(
+    strategy: Strategy, server: Server, limits: Limits, other_session: asyncpg.Connection, rules: str
+) -> None:
+    ddl, story = STORIES[rules]
+    await other_session.execute(f"{ddl}; CREATE SCHEMA shop")
+    await other_session.execute("ALTER TABLE coupons SET SCHEMA shop; ALTER TABLE claims SET SCHEMA shop")
+    async with open_database(server, limits, application="couponctl/test", schema="shop") as database:
+        service = CouponService(database, strategy=strategy)
+        await service.create("SPRING", 3)
+
+        told = [await service.claim("SPRING", user) for user, _ in story]
+
+    assert [(attempt.user_id, attempt.outcome) for attempt in told] == story
+
+
+@pytest.mark.parametrize("rules", ["SELECT", KEEPS_OUT], ids=["plain", "keeps out"])
+async def test_claims_on_a_held_coupon_leave_connections_to_the_others(
+    server: Server,
+    strategy: Strategy,
+    other_session: asyncpg.Connection,
+    observer: asyncpg.Connection,
+    rules: str,
+) -> None:
+    await other_session.execute(rules)
+    async with open_database(server, PATIENT, application="couponctl/test") as database:
+        service = CouponService(database, strategy=strategy)
+        for coupon in ("SPRING", "SUMMER"):
+            await service.create(coupon, 9)
+        async with other_session.transaction():
+            await other_session.execute("SELECT FROM coupons WHERE name = 'SPRING' FOR UPDATE")
+            held = [asyncio.create_task(service.claim("SPRING", f"user-{n}")) for n in range(9)]
+            await until(lambda: observer.fetchval(LOCK_WAITS), strategy.max_per_coupon)
+
+            async with asyncio.timeout(DEADLINE):
+                assert (await service.claim("SUMMER", "alice")).outcome is CLAIMED
+        assert [attempt.outcome for attempt in await asyncio.gather(*held)] == [CLAIMED] * 9
+
+
 @pytest.mark.parametrize("rules", [KEEPS_OUT, RAISES, IN_LOWER_CASE], ids=["keeps out", "raises", "lower"])
 async def test_a_rule_that_comes_in_the_middle_of_the_sale(
     service: CouponService, other_session: asyncpg.Connection, rules: str
@@ -166,6 +213,24 @@ async def test_a_rule_that_comes_in_the_middle_of_the_sale(
     told += await asyncio.gather(*(service.claim("SPRING", user) for user in users))
 
     await check(other_session, told, amount=9)
+
+
+async def test_whom_such_a_rule_keeps_out_of_a_batch_is_refused_and_the_rule_is_known_from_then_on(
+    database: Database, other_session: asyncpg.Connection
+) -> None:
+    await CouponService(database).create("SPRING", 9)
+    shape = PlainTables(database)
+    batches = Batches(database, "SPRING", shape)
+    assert await batches.claim(["before"]) == [CLAIMED]
+    assert shape.plain
+    await other_session.execute(KEEPS_OUT)
+
+    alice, bad, bob = await batches.claim(["alice", "bad 1", "bob"])
+
+    assert (alice, bob) == (CLAIMED, CLAIMED)
+    assert isinstance(bad, RefusedByDatabase)
+    assert await ledger(other_session) == (6, {"before": 1, "alice": 1, "bob": 1})
+    assert shape.plain is False
 
 
 @pytest.mark.parametrize("rules", ["SELECT", KEEPS_OUT, RAISES], ids=["plain", "keeps out", "raises"])

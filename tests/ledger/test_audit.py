@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl.errors import CouponNotFound
-from couponctl.models import FindingKind
+from couponctl.ledger.rules import Standing, judge
+from couponctl.models import Finding, FindingKind
 from couponctl.postgres import connect
+from tests.support.rules_of_their_own import AUTO_VIEW
 
 if TYPE_CHECKING:
     import asyncpg
@@ -43,6 +45,10 @@ async def test_a_ledger_that_balances(
         (
             "UPDATE coupons SET remaining_amount = 10",
             {FindingKind.OVERSTATED_STOCK: "the counter says 10 left, 9 are unclaimed: too many"},
+        ),
+        (
+            "UPDATE coupons SET remaining_amount = 11",
+            {FindingKind.OVERSTATED_STOCK: "the counter says 11 left, 9 are unclaimed: too many"},
         ),
         (
             "UPDATE coupons SET amount = 1, remaining_amount = 1",
@@ -95,24 +101,60 @@ async def test_claims_of_a_coupon_that_is_gone_are_found(
     assert {finding.kind for finding in missing} == {FindingKind.MISSING_CONSTRAINT}
 
 
-async def test_missing_rules_are_findings(service: CouponService, other_session: asyncpg.Connection) -> None:
+async def test_missing_rules_are_findings_in_their_own_words(
+    service: CouponService, other_session: asyncpg.Connection
+) -> None:
     await other_session.execute(WITHOUT_RULES)
 
-    kinds = [finding.kind for finding in (await service.verify()).findings]
+    findings = (await service.verify()).findings
 
-    assert kinds == [FindingKind.MISSING_CONSTRAINT] * 3
+    async with service.database.session() as session:
+        missing = (await judge(session)).of(Standing.MISSING)
+    assert len(missing) == 3
+    assert findings == tuple(Finding(None, FindingKind.MISSING_CONSTRAINT, rule.words) for rule in missing)
+
+
+async def test_rules_that_cannot_be_judged_are_told_and_are_no_findings(
+    service: CouponService, other_session: asyncpg.Connection
+) -> None:
+    await other_session.execute(AUTO_VIEW)
+
+    audit = await service.verify()
+
+    async with service.database.session() as session:
+        not_told = (await judge(session)).of(Standing.NOT_TOLD)
+    assert not_told
+    assert audit.not_told == tuple(rule.words for rule in not_told)
+    assert audit.findings == ()
 
 
 async def test_some_coupons_only(
     service: CouponService, coupon: Coupon, other_session: asyncpg.Connection
 ) -> None:
     await service.create("SOUND", 3)
+    for name, user in (("SPRING", "alice"), ("SOUND", "bob"), ("SOUND", "carol")):
+        await service.claim(name, user)
     await other_session.execute("UPDATE coupons SET remaining_amount = 1 WHERE name = 'SPRING'")
 
-    assert (await service.verify(["SOUND"])).ok
+    some = await service.verify(["SOUND"])
+
+    assert some.ok
+    assert (some.coupons, some.claims) == (1, 2)
     assert [f.coupon for f in (await service.verify(["SPRING", "SOUND"])).findings] == ["SPRING"]
     with pytest.raises(CouponNotFound):
         await service.verify(["SOUND", "NEVER"])
+
+
+async def test_findings_come_in_the_order_of_the_names(
+    service: CouponService, other_session: asyncpg.Connection
+) -> None:
+    await other_session.execute("INSERT INTO coupons VALUES ('D', 9, 5), ('B', 9, 5), ('E', 9, 5)")
+    await other_session.execute(WITHOUT_RULES)
+    await other_session.execute("INSERT INTO claims VALUES ('C', 'x'), ('A', 'x')")
+
+    findings = (await service.verify()).findings
+
+    assert [finding.coupon for finding in findings if finding.coupon] == ["A", "B", "C", "D", "E"]
 
 
 async def test_a_ledger_with_more_findings_than_one_answer_holds(

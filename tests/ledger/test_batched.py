@@ -19,7 +19,7 @@ from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
 from couponctl.postgres.libpq import server_at
 from couponctl.service import CouponService, RetryPolicy
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, PATIENT, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from couponctl.drills.faults.proxy import WireProxy
     from couponctl.ledger.claims.savepoint import Answer
+    from couponctl.models import Coupon
     from couponctl.postgres.database import Database
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
@@ -44,6 +45,11 @@ LOCK_WAITS = """
     SELECT count(*) FROM pg_stat_activity
      WHERE datname = current_database() AND application_name = 'couponctl/test' AND wait_event_type = 'Lock'
 """
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return PATIENT
 
 
 @pytest.fixture
@@ -204,6 +210,15 @@ async def test_a_batch_after_one_with_duplicates_does_not_queue_for_a_sold_out_c
         assert await batches.claim(["a", "c"]) == [ALREADY_CLAIMED, SOLD_OUT]
 
 
+async def test_in_a_batch_for_a_sold_out_coupon_nobody_is_chosen(
+    database: Database, sold_out_coupon: Coupon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = Batches(database, sold_out_coupon.name, PlainTables(database))
+    monkeypatch.setattr(batches, "_choose", None)
+
+    assert await batches.claim(["winner", "late"]) == [ALREADY_CLAIMED, SOLD_OUT]
+
+
 async def test_batches_with_and_without_duplicates_take_turns(
     service: CouponService, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,7 +307,8 @@ async def test_a_batch_that_is_tried_singly_ends_when_the_last_of_it_is_cancelle
         await until(lambda: observer.fetchval(LOCK_WAITS), 1)
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        async with asyncio.timeout(DEADLINE):
+            await asyncio.wait(tasks)
 
         await until(lambda: observer.fetchval(LOCK_WAITS), 0)
     assert service.pool_stats().in_use == 0
@@ -344,10 +360,11 @@ async def test_a_batch_that_nobody_waits_for_any_more_is_broken_off(
         await hold(other_session, hot)
         tasks = claims_for(service, hot, users(5))
         await until(lambda: observer.fetchval(LOCK_WAITS), 1)
-        while not all(task.done() for task in tasks):
-            for task in tasks:
-                task.cancel()
-            await asyncio.sleep(0)
+        async with asyncio.timeout(DEADLINE):
+            while not all(task.done() for task in tasks):
+                for task in tasks:
+                    task.cancel()
+                await asyncio.sleep(0)
 
         assert asyncio.all_tasks() == before
         await until(lambda: observer.fetchval(LOCK_WAITS), 0)

@@ -12,9 +12,9 @@ from couponctl.drills.faults.proxy import Lost, wire_proxy
 from couponctl.errors import CouponNotFound, Guarded, Invalid, Unavailable
 from couponctl.ledger.claims import BATCHED
 from couponctl.models import Outcome
-from couponctl.postgres.database import open_database
+from couponctl.postgres.database import MAX_PER_COUPON, open_database
 from couponctl.service import CouponService, RetryPolicy
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, PATIENT, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +30,11 @@ CLAIMED, ALREADY_CLAIMED, SOLD_OUT = Outcome.CLAIMED, Outcome.ALREADY_CLAIMED, O
 
 CHUNK = 10
 """Users of one batch in these tests."""
+
+LOCK_WAITS = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name = 'couponctl/test' AND wait_event_type = 'Lock'
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -147,23 +152,40 @@ async def test_after_a_server_that_failed_in_the_middle_the_same_grant_does_the_
 async def test_cancelled_it_leaves_no_backend_that_waits(
     service: CouponService, hot: str, other_session: asyncpg.Connection, observer: asyncpg.Connection
 ) -> None:
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = 'couponctl/test' AND wait_event_type = 'Lock'"
-    )
     grant = Grant(3 * CHUNK)
     async with other_session.transaction():
         await other_session.execute("SELECT FROM coupons FOR UPDATE")
         task = asyncio.create_task(service.claim_many(hot, grant, grant.answered))
-        await until(lambda: observer.fetchval(waiting), 1)
+        await until(lambda: observer.fetchval(LOCK_WAITS), 1)
         while not task.done():
             task.cancel()
             await asyncio.sleep(0)
-        await until(lambda: observer.fetchval(waiting), 0)
+        await until(lambda: observer.fetchval(LOCK_WAITS), 0)
 
     assert task.cancelled()
     assert await claimants(service, hot) == ()
     assert service.pool_stats().in_use == 0
+
+
+@pytest.mark.parametrize("stock", [1000, 2], ids=["enough for a batch", "too few for a batch"])
+async def test_many_for_a_held_coupon_leave_connections_to_the_others(
+    server: Server, other_session: asyncpg.Connection, observer: asyncpg.Connection, stock: int
+) -> None:
+    async with open_database(server, PATIENT, application="couponctl/test") as database:
+        service = CouponService(database)
+        await service.create("HOT", stock)
+        await service.create("COOL", 1)
+        grants = [Grant(3) for _ in range(9)]
+        async with other_session.transaction():
+            await other_session.execute("SELECT FROM coupons WHERE name = 'HOT' FOR UPDATE")
+            tasks = [asyncio.create_task(service.claim_many("HOT", each, each.answered)) for each in grants]
+            await until(lambda: observer.fetchval(LOCK_WAITS), MAX_PER_COUPON)
+
+            async with asyncio.timeout(DEADLINE):
+                assert (await service.claim("COOL", "alice")).outcome is CLAIMED
+        await asyncio.gather(*tasks)
+
+    assert sum(grant.outcomes.count(CLAIMED) for grant in grants) == min(stock, 3)
 
 
 async def test_answers_that_nobody_can_take_stop_it(service: CouponService, hot: str) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from couponctl.aio.cancellation import cancel_once
 from couponctl.errors import AlreadyClaimed, CouponNotFound, SoldOut, TimedOut
-from couponctl.ledger.claims import batch, single
+from couponctl.ledger.claims import STATEMENT, TRANSACTION, batch, single
 from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
 from couponctl.postgres.limits import Limits
 from couponctl.service import CouponService
-from tests.support.waiting import until
+from tests.support.waiting import PATIENT, until
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     import asyncpg
 
     from couponctl.ledger.claims import Strategy
@@ -39,6 +42,19 @@ def nobody_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(single, "claim_in_savepoints", tried)
     monkeypatch.setattr(batch, "claim_in_savepoints", tried)
+
+
+@pytest.fixture
+def with_a_task(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Claims that were given a task of their own."""
+    given: list[object] = []
+
+    async def cancel_once_told(work: Coroutine[Any, Any, Any]) -> Any:
+        given.append(work)
+        return await cancel_once(work)
+
+    monkeypatch.setattr(single, "cancel_once", cancel_once_told)
+    return given
 
 
 @pytest.mark.usefixtures("nobody_tried_again")
@@ -171,6 +187,39 @@ async def test_a_row_that_stays_locked_times_out_and_nothing_is_written(
     assert page.claimed_by == ()
 
 
+@pytest.mark.parametrize("strategy", [STATEMENT, TRANSACTION], ids=lambda strategy: strategy.name)
+async def test_who_comes_to_a_crowd_waits_without_a_task_of_his_own(
+    server: Server,
+    strategy: Strategy,
+    other_session: asyncpg.Connection,
+    observer: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    with_a_task: list[object],
+) -> None:
+    """Of nine, three are at the row and two wait before the crowd comes; and so it is the next time."""
+    monkeypatch.setattr(single, "CROWD", 5)
+    async with open_database(server, PATIENT, application="couponctl/test") as database:
+        service = CouponService(database, strategy=strategy)
+        await service.create("HOT", 19)
+        await service.claim("HOT", "early")
+
+        async def waiting() -> int:
+            return database.waiting
+
+        for when in ("first", "then"):
+            with_a_task.clear()
+            first, others = ([f"{when}-{n}" for n in numbers] for numbers in (range(3), range(3, 9)))
+            async with other_session.transaction():
+                await other_session.execute("SELECT FROM coupons WHERE name = 'HOT' FOR UPDATE")
+                claims = [asyncio.create_task(service.claim("HOT", user)) for user in first]
+                await until(lambda: _waiting_for_locks(observer), 3)
+                claims += [asyncio.create_task(service.claim("HOT", user)) for user in others]
+                await until(waiting, 6)
+
+                assert len(with_a_task) == 5
+            assert [(await claim).outcome for claim in claims] == [Outcome.CLAIMED] * 9
+
+
 async def test_an_older_database_is_used_as_it_is(
     service: CouponService, other_session: asyncpg.Connection
 ) -> None:
@@ -222,6 +271,17 @@ async def test_a_sold_out_coupon_answers_without_its_lock(
         await other_session.execute("SELECT FROM coupons WHERE name = $1 FOR UPDATE", sold_out_coupon.name)
 
         assert (await service.claim(sold_out_coupon.name, "late")).outcome is Outcome.SOLD_OUT
+
+
+async def test_a_sold_out_coupon_answers_in_one_round_trip(
+    database: Database, sold_out_coupon: Coupon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a second one would ask cannot be asked."""
+    monkeypatch.setattr(single, "_now", None)
+
+    attempt = await CouponService(database).claim(sold_out_coupon.name, "late")
+
+    assert attempt.outcome is Outcome.SOLD_OUT
 
 
 async def _waiting_for_locks(session: asyncpg.Connection) -> int:

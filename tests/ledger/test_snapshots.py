@@ -72,3 +72,16 @@ async def test_a_page_does_not_begin_with_the_coupon_that_it_is_behind(
     page = await service.list(sort=Sort.REMAINING, after="A")
 
     assert [each.name for each in page.coupons] == ["B", "C"]
+
+
+async def test_an_audit_is_of_one_moment(
+    service: CouponService, coupon: Coupon, meanwhile: Callable[[str], None]
+) -> None:
+    await service.claim(coupon.name, "alice")
+    meanwhile("DELETE FROM claims; INSERT INTO coupons VALUES ('NEW', 1, 1)")
+
+    audit = await service.verify()
+
+    assert audit.ok
+    assert (audit.coupons, audit.claims) == (1, 1)
+    assert not (await service.verify()).ok

@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from couponctl.postgres.limits import Limits
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -13,6 +15,14 @@ T = TypeVar("T")
 
 DEADLINE = 10.0
 """Seconds."""
+
+PATIENT = Limits(
+    pool_size=5,
+    lock_timeout=10 * DEADLINE,
+    statement_timeout=10 * DEADLINE,
+    command_timeout=10 * DEADLINE,
+)
+"""Nothing that hangs ends by itself before the deadline."""
 
 
 async def until(measure: Callable[[], Awaitable[T]], expected: T) -> None:

@@ -15,8 +15,8 @@ from couponctl.postgres.libpq import server_at
 from couponctl.settings import Settings
 from couponctl.tui.app import CouponApp
 from tests.support.tui.haste import parsed_once, until_idle
-from tests.support.tui.saved import BROKEN, keep, kept
 from tests.support.tui.pictures import Console, TextPicture
+from tests.support.tui.saved import BROKEN, keep, kept
 from tests.support.tui.scenes import Scene, coupon, scene
 
 if TYPE_CHECKING:

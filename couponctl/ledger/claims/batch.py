@@ -93,9 +93,9 @@ class Batches:
     async def claim(self, users: Sequence[str], sent: Callable[[], None] = lambda: None) -> list[Answer]:
         """Return an answer for each user, in their order, which also decides who gets the last units.
 
-        A repeated user gets the answer of a repeated claim. `sent` is called whenever the batch gets a
-        connection. Raises as `Database.autocommit`; then nothing was claimed or, if the outcome is unknown,
-        all or nothing; on tables with rules of their own, possibly a part.
+        A repeated user gets the answer of a repeated claim. `sent` is called once the batch has a connection,
+        perhaps again. Raises as `Database.autocommit`; then nothing was claimed or, if the outcome is
+        unknown, all or nothing; on tables with rules of their own, possibly a part.
         """
         distinct = tuple(dict.fromkeys(users))
         answers = await self._at_once(distinct, sent) if await self._tables.is_plain() else {}

@@ -62,7 +62,7 @@ async def claim_in_savepoints(
 ) -> list[Answer]:
     """Return an answer for each user, in their order; the first get the last units.
 
-    `sent` is called whenever a connection is lent. Raises NoPrivilege if the coupon may be seen but not
+    `sent` is called once there is a connection. Raises NoPrivilege if the coupon may be seen but not
     locked, and otherwise as `Database.session` does; if the outcome is unknown, some may have claimed.
     """
     try:
@@ -74,7 +74,7 @@ async def claim_in_savepoints(
         # Refused only at the commit, which does not tell whose claim caused it.
         if len(users) == 1:
             return [refusal]
-        return [one for user in users for one in await claim_in_savepoints(database, name, (user,), sent)]
+        return [one for user in users for one in await claim_in_savepoints(database, name, (user,))]
     return answers
 
 
