@@ -67,7 +67,7 @@ class Drills(ModeScreen):
                 Vertical(ChecksPane(), WaitingPane(), EventPane(self.dependencies.events), id="drill-side"),
                 id="drill-rows",
             ),
-            id="run",
+            id="drill-column",
         )
 
     def on_mount(self) -> None:
