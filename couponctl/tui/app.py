@@ -156,7 +156,7 @@ class CouponApp(KeyByKey):
     def _announce(self, ended: RunningDrill) -> None:
         report = ended.report
         if report is None:
-            words = f"{ended.drill.name}: {ended.failure}"
+            words = f"{ended.spec.drill.name}: {ended.failure}"
             self.dependencies.events.add(words, tone=Tone.WARN)
             self._say_unless_shown(ended, words, severity="warning")
         else:
@@ -171,7 +171,7 @@ class CouponApp(KeyByKey):
 
     def _say_unless_shown(self, ended: RunningDrill, words: str, *, severity: SeverityLevel) -> None:
         screen = self.screen
-        if not (isinstance(screen, Drills) and screen.shows_end_of(ended.drill.name)):
+        if not (isinstance(screen, Drills) and screen.shows_end_of(ended.spec.drill.name)):
             self.say(words, severity=severity)
 
     async def _save(self, report: Report) -> None:

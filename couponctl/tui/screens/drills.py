@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from textual.content import Content
     from textual.widget import Widget
 
-    from couponctl.drills.drill import Drill
+    from couponctl.drills.drill import Drill, DrillSpec
     from couponctl.drills.reports.report import Report
     from couponctl.tui.dependencies import Dependencies
     from couponctl.tui.snapshot import Snapshot
@@ -105,7 +105,8 @@ class Drills(ModeScreen):
         view = state.view if state else None
         if state is None:
             title = f"{self.drill.name}: {self.drill.title}"
-            self.query_one(RunPane).describe(title, _description(self._drafts[self.drill.name]))
+            spec = self._drafts[self.drill.name].spec(self.dependencies.settings.limits)
+            self.query_one(RunPane).describe(title, _description(spec))
         else:
             self.query_one(RunPane).apply(state)
         self.query_one(HistogramPane).apply(view.histogram if view else {})
@@ -166,7 +167,7 @@ class Drills(ModeScreen):
         if isinstance(settings.target, Embedded):
             self._start(draft)
             return
-        plan = Plan(((draft.drill, draft.parameters),), draft.strategy, draft.seed).on_pool(settings.limits)
+        plan = Plan((draft.spec(settings.limits),))
         word = name_to_type(settings)
         where = f"On {settings.target.where}{' (PRODUCTION)' if word else ''} this will"
         question = Confirm(f"Run {draft.drill.name}?", [where, *plan.lines()], word=word, action="Run")
@@ -186,8 +187,7 @@ class Drills(ModeScreen):
             self._start(draft)
 
     def _start(self, draft: Draft) -> None:
-        parameters = draft.parameters.on_pool(self.dependencies.settings.limits)
-        self.dependencies.runner.run(draft.drill, parameters, draft.strategy, draft.seed)
+        self.dependencies.runner.run(draft.spec(self.dependencies.settings.limits))
         self.dependencies.events.add(f"{draft.drill.name} has begun", command=draft.command)
 
     def _refused(self, error: CouponctlError) -> None:
@@ -200,17 +200,16 @@ def _entry(drill: Drill[Any], glyph: str = " ") -> Content:
     return lines(name, literal(f"  {drill.title}", Tone.DIM))
 
 
-def _description(draft: Draft) -> dict[str, str]:
-    drill = draft.drill
+def _description(spec: DrillSpec[Any]) -> dict[str, str]:
+    drill = spec.drill
     return {
         "expectation": drill.promise,
         "blast radius": drill.blast_radius,
         "faults": ", ".join(drill.faults) or "none",
-        "parameters": ", ".join(_parameters(draft)),
+        "parameters": ", ".join(_parameters(spec)),
     }
 
 
-def _parameters(draft: Draft) -> Iterable[str]:
-    for each in draft.drill.parameters.described():
-        value = getattr(draft.parameters, each.name)
-        yield f"{each.label} {'as set' if value is None else f'{value:g}'}"
+def _parameters(spec: DrillSpec[Any]) -> Iterable[str]:
+    for each in spec.drill.parameters.described():
+        yield f"{each.label} {getattr(spec.parameters, each.name):g}"
