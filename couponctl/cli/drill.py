@@ -14,7 +14,7 @@ import click
 from couponctl import embedded
 from couponctl.aio.event_loop import loop_for_load
 from couponctl.aio.signals import Interrupted
-from couponctl.cli.consent import ask, consent_options, wanted_consent
+from couponctl.cli.consent import ask, consent_options
 from couponctl.cli.documents import drill_document
 from couponctl.cli.exit_codes import ExitCode, exit_code_for
 from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
@@ -40,7 +40,7 @@ from couponctl.drills.reports.text import (
     scorecard_lines,
 )
 from couponctl.errors import CouponctlError
-from couponctl.guards import may_write
+from couponctl.guards import consent_for
 from couponctl.ledger.claims import STRATEGIES, find_strategy
 from couponctl.sandbox.preflight import inspect
 from couponctl.sandbox.schema import leftovers, remove_all
@@ -270,9 +270,9 @@ def _exit_code(reports: Sequence[Report]) -> ExitCode:
 
 
 def _dry_run(invocation: Invocation, plan: Plan, settings: Settings) -> ExitCode:
-    may_write(settings)
+    required = consent_for(settings)
+    consent = required.option if required else ""
     preflight = _preflight(invocation, plan, settings)
-    consent = wanted_consent(settings)
     if invocation.json:
         invocation.print_json(plan.as_json(preflight, consent))
     else:

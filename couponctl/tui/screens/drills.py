@@ -15,10 +15,9 @@ from couponctl.drills.catalog import DRILLS
 from couponctl.drills.plan import Plan
 from couponctl.drills.reports.conclusion import conclusion
 from couponctl.errors import CouponctlError
-from couponctl.guards import may_attack, may_write, name_to_type
+from couponctl.guards import consent_for
 from couponctl.present import safe
-from couponctl.settings import Embedded
-from couponctl.tui.screens.confirm import Confirm, Consent
+from couponctl.tui.screens.confirm import Confirm
 from couponctl.tui.screens.drill_form import Decision, Draft, DrillForm
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
@@ -67,7 +66,7 @@ class Drills(ModeScreen):
                 Vertical(ChecksPane(), WaitingPane(), EventPane(self.dependencies.events), id="drill-side"),
                 id="drill-rows",
             ),
-            id="run",
+            id="drill-column",
         )
 
     def on_mount(self) -> None:
@@ -160,31 +159,24 @@ class Drills(ModeScreen):
             self.notify("a drill is already running: x aborts it", severity="warning")
             return
         try:
-            may_write(settings)
+            required = consent_for(settings)
         except CouponctlError as error:
             self._refused(error)
             return
-        if isinstance(settings.target, Embedded):
+        if required is None:
             self._start(draft)
             return
         plan = Plan((draft.spec(settings.limits),))
-        word = name_to_type(settings)
-        where = f"On {settings.target.where}{' (PRODUCTION)' if word else ''} this will"
-        question = Confirm(f"Run {draft.drill.name}?", [where, *plan.lines()], word=word, action="Run")
+        where = f"On {required.where}{' (PRODUCTION)' if required.production else ''} this will"
+        question = Confirm(
+            f"Run {draft.drill.name}?", [where, *plan.lines()], word=required.word, action="Run"
+        )
 
-        def answered(consent: Consent | None) -> None:
-            if consent is not None and consent.agreed:
-                self._start_with(draft, consent)
+        def answered(agreed: bool | None) -> None:
+            if agreed:
+                self._start(draft)
 
         self.app.push_screen(question, answered)
-
-    def _start_with(self, draft: Draft, consent: Consent) -> None:
-        try:
-            may_attack(self.dependencies.settings, confirmed=consent.typed, agreed=consent.agreed)
-        except CouponctlError as error:
-            self._refused(error)
-        else:
-            self._start(draft)
 
     def _start(self, draft: Draft) -> None:
         self.dependencies.runner.run(draft.spec(self.dependencies.settings.limits))
