@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from couponctl.errors import BadSettings, Guarded
@@ -29,24 +30,38 @@ def may_write(settings: Settings) -> None:
         )
 
 
-def name_to_type(settings: Settings) -> str:
-    """Return the database's name if it must be typed to confirm; empty if a yes is enough."""
-    if isinstance(settings.target, Embedded) or settings.environment != PRODUCTION:
-        return ""
-    return settings.target.database
+@dataclass(frozen=True, slots=True)
+class RequiredConsent:
+    """The consent that a server requires before a drill or a destructive command."""
+
+    where: str
+    database: str
+    production: bool
+    """The name of the database must be typed; elsewhere a yes is enough."""
+
+    @property
+    def word(self) -> str:
+        """What the operator must type; empty if a yes is enough."""
+        return self.database if self.production else ""
+
+    @property
+    def option(self) -> str:
+        """The option that gives this consent on the command line."""
+        return f"--confirm {self.database}" if self.production else "--yes"
+
+    def check(self, *, agreed: bool, typed: str | None) -> None:
+        """Raise Guarded unless the operator `agreed` or, which suffices everywhere, `typed` the name."""
+        if typed == self.database or (agreed and not self.production):
+            return
+        if self.production:
+            raise Guarded(f"{self.where} is production", f"To confirm: {self.option}")
+        raise Guarded(f"confirmation required on {self.where}", f"To confirm: {self.option}")
 
 
-def may_attack(settings: Settings, *, confirmed: str | None, agreed: bool) -> None:
-    """Raise Guarded unless a drill or destructive command is confirmed; the embedded server is exempt.
-
-    `agreed` is a yes to the question (--yes), `confirmed` the typed name of the database (--confirm),
-    which production requires. Also raises as `may_write` does.
-    """
+def consent_for(settings: Settings) -> RequiredConsent | None:
+    """Return the consent that the server requires; None for the private one. Raises as `may_write` does."""
     may_write(settings)
-    if isinstance(settings.target, Embedded):
-        return
-    database = settings.target.database
-    if name_to_type(settings) not in {"", confirmed}:
-        raise Guarded(f"{settings.target.where} is production", f"To confirm: --confirm {database}")
-    if not agreed and confirmed != database:
-        raise Guarded(f"confirmation required on {settings.target.where}", "To confirm: --yes")
+    target = settings.target
+    if isinstance(target, Embedded):
+        return None
+    return RequiredConsent(target.where, target.database, settings.environment == PRODUCTION)

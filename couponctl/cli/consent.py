@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from couponctl.guards import may_attack, may_write, name_to_type
-from couponctl.settings import Embedded
+from couponctl.guards import consent_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,14 +27,6 @@ def consent_options(function: F) -> F:
     return agree(name_it(function))
 
 
-def wanted_consent(settings: Settings) -> str:
-    """Return the option that agrees without a prompt; empty for the embedded server."""
-    if isinstance(settings.target, Embedded):
-        return ""
-    name = name_to_type(settings)
-    return f"--confirm {name}" if name else "--yes"
-
-
 def ask(
     invocation: Invocation, settings: Settings, plan: Iterable[str], *, yes: bool, confirm: str | None
 ) -> None:
@@ -44,16 +35,16 @@ def ask(
     Without a terminal nothing prompts: --yes agrees, and production requires its name with --confirm. Raises
     Guarded, and BadSettings for a server that takes no writes.
     """
-    may_write(settings)
-    if isinstance(settings.target, Embedded):
+    consent = consent_for(settings)
+    if consent is None:
         return
     agreed = yes
     if sys.stdin.isatty() and not yes and confirm is None:
-        invocation.say(f"On {settings.target.where} this will")
+        invocation.say(f"On {consent.where} this will")
         for line in plan:
             invocation.say(f"  {line}")
-        if name_to_type(settings):
+        if consent.production:
             confirm = click.prompt("This is PRODUCTION. Type the database's name to continue", err=True)
         else:
             agreed = click.confirm("Continue?", err=True)
-    may_attack(settings, confirmed=confirm, agreed=agreed)
+    consent.check(agreed=agreed, typed=confirm)

@@ -14,7 +14,7 @@ import click
 from couponctl import embedded
 from couponctl.aio.event_loop import loop_for_load
 from couponctl.aio.signals import Interrupted
-from couponctl.cli.consent import ask, consent_options, wanted_consent
+from couponctl.cli.consent import ask, consent_options
 from couponctl.cli.documents import drill_document
 from couponctl.cli.exit_codes import ExitCode, exit_code_for
 from couponctl.cli.invocation import Invocation, common_options, error_document, pass_invocation
@@ -40,7 +40,7 @@ from couponctl.drills.reports.text import (
     scorecard_lines,
 )
 from couponctl.errors import CouponctlError
-from couponctl.guards import may_write
+from couponctl.guards import consent_for
 from couponctl.ledger.claims import STRATEGIES, find_strategy
 from couponctl.sandbox.preflight import inspect
 from couponctl.sandbox.schema import leftovers, remove_all
@@ -48,12 +48,13 @@ from couponctl.server import server_for
 from couponctl.settings import Embedded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from couponctl.drills.drill import Drill, Parameter
     from couponctl.drills.reports.report import Report
     from couponctl.drills.reports.slo import Objective
     from couponctl.postgres.libpq import Server
+    from couponctl.postgres.limits import Limits
     from couponctl.sandbox.preflight import Preflight
     from couponctl.settings import Settings
 
@@ -78,6 +79,11 @@ class Wishes:
     journal: str | None
     yes: bool
     confirm: str | None
+
+    def plan(self, drills: Sequence[tuple[Drill[Any], Mapping[str, float]]], limits: Limits) -> Plan:
+        strategy = find_strategy(self.strategy)
+        specs = [drill.spec(limits, given, strategy=strategy, seed=self.seed) for drill, given in drills]
+        return Plan(tuple(specs), self.unlogged)
 
     def outputs(self, invocation: Invocation) -> tuple[Output, ...]:
         paths = {"junit": self.junit, "markdown": self.markdown, "journal": self.journal}
@@ -128,8 +134,7 @@ def _command_for(drill: Drill[Any]) -> click.Command:
     @pass_invocation
     def run_it(invocation: Invocation, /, **given: Any) -> ExitCode:
         wishes = Wishes(**{name: given.pop(name) for name in _WISHES})
-        parameters = drill.parameters(**{name: value for name, value in given.items() if value is not None})
-        plan = Plan(((drill, parameters),), wishes.strategy, wishes.seed, wishes.unlogged)
+        parameters = {name: value for name, value in given.items() if value is not None}
 
         def show(reports: Sequence[Report], _broken_off: EndedEarly) -> None:
             if invocation.json:
@@ -137,7 +142,7 @@ def _command_for(drill: Drill[Any]) -> click.Command:
             else:
                 invocation.print_lines(report_lines(reports[0]))
 
-        return _carry_out(invocation, plan, wishes, show)
+        return _carry_out(invocation, [(drill, parameters)], wishes, show)
 
     sentences = (drill.title, f"Expectation: {drill.promise}", f"Blast radius: {drill.blast_radius}")
     text = "\n\n".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
@@ -179,8 +184,6 @@ def run_every_drill(invocation: Invocation, /, **given: Any) -> ExitCode:
     server is lost, or Ctrl-C is pressed, the drills that have ended are reported.
     """
     wishes = Wishes(**given)
-    drills = tuple((drill, drill.parameters()) for drill in DRILLS)
-    plan = Plan(drills, wishes.strategy, wishes.seed, wishes.unlogged)
 
     def show(reports: Sequence[Report], ended_early: EndedEarly) -> None:
         if invocation.json:
@@ -188,7 +191,7 @@ def run_every_drill(invocation: Invocation, /, **given: Any) -> ExitCode:
         else:
             invocation.print_lines(scorecard_lines(reports))
 
-    return _carry_out(invocation, plan, wishes, show)
+    return _carry_out(invocation, [(drill, {}) for drill in DRILLS], wishes, show)
 
 
 def _document_of_all(reports: Sequence[Report], ended_early: EndedEarly) -> dict[str, Any]:
@@ -210,14 +213,14 @@ def _document_of_all(reports: Sequence[Report], ended_early: EndedEarly) -> dict
 
 def _carry_out(
     invocation: Invocation,
-    plan: Plan,
+    drills: Sequence[tuple[Drill[Any], Mapping[str, float]]],
     wishes: Wishes,
     show: Callable[[Sequence[Report], EndedEarly], None],
 ) -> ExitCode:
-    """Run the plan, write its reports to the outputs, and `show` them unless an output is stdout."""
+    """Run the drills with these parameters, write the reports, and `show` them unless an output is stdout."""
     outputs = wishes.outputs(invocation)
     settings = settings_of(invocation)
-    plan = plan.on_pool(settings.limits)
+    plan = wishes.plan(drills, settings.limits)
     if wishes.dry_run:
         return _dry_run(invocation, plan, settings)
     ask(invocation, settings, plan.lines(), yes=wishes.yes, confirm=wishes.confirm)
@@ -227,7 +230,7 @@ def _carry_out(
     def ended(report: Report) -> None:
         reports.append(held_to(report, wishes.slo))
         saver.save(reports[-1])
-        if len(plan.drills) > 1:
+        if len(plan.specs) > 1:
             invocation.say(score_line(reports[-1]))
 
     complete = True
@@ -239,7 +242,7 @@ def _carry_out(
     if ended_early is not None:
         if not reports:
             raise ended_early
-        invocation.say(f"couponctl: only {len(reports)} of {len(plan.drills)} drills are in the reports")
+        invocation.say(f"couponctl: only {len(reports)} of {len(plan.specs)} drills are in the reports")
     if not any(output.to_stdout for output in outputs):
         show(reports, ended_early)
     if ended_early is not None:
@@ -267,9 +270,9 @@ def _exit_code(reports: Sequence[Report]) -> ExitCode:
 
 
 def _dry_run(invocation: Invocation, plan: Plan, settings: Settings) -> ExitCode:
-    may_write(settings)
-    preflight = _premises(invocation, plan, settings)
-    consent = wanted_consent(settings)
+    required = consent_for(settings)
+    consent = required.option if required else ""
+    preflight = _preflight(invocation, plan, settings)
     if invocation.json:
         invocation.print_json(plan.as_json(preflight, consent))
     else:
@@ -277,7 +280,7 @@ def _dry_run(invocation: Invocation, plan: Plan, settings: Settings) -> ExitCode
     return ExitCode.OK
 
 
-def _premises(invocation: Invocation, plan: Plan, settings: Settings) -> Preflight | None:
+def _preflight(invocation: Invocation, plan: Plan, settings: Settings) -> Preflight | None:
     """Inspect the server; None if it is the private one and not running: only real runs start it."""
     match settings.target:
         case Embedded(base) if not embedded.status(base or embedded.default_base()).running:
@@ -295,13 +298,14 @@ def _run(
     under_way: list[str] = []
 
     async def work(server: Server) -> None:
-        await inspect(server, settings.limits, plan.connections, unlogged=plan.unlogged)
-        target = Target(server, settings.limits, find_strategy(plan.strategy), unlogged=plan.unlogged)
-        for drill, parameters in plan.drills:
+        if len(plan.specs) > 1:  # before the first, whether the server has room for all
+            await inspect(server, settings.limits, plan.connections, unlogged=plan.unlogged)
+        target = Target(server, settings.limits, unlogged=plan.unlogged)
+        for spec in plan.specs:
             progress.begin()
-            under_way.append(drill.name)
-            async with _progress_bar(drill.name, progress):
-                report = await run_drill(drill, target, parameters, seed=plan.seed, progress=progress)
+            under_way.append(spec.drill.name)
+            async with _progress_bar(spec.drill.name, progress):
+                report = await run_drill(spec, target, progress=progress)
             under_way.clear()
             ended(report)
 

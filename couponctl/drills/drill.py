@@ -1,19 +1,21 @@
-"""What a drill is: a name, an expectation, parameters with defaults, and an attack that returns checks."""
+"""What a drill is, with an expectation, parameters and an attack that returns checks; and one to be run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, get_type_hints
 
+from couponctl.ledger.claims import STATEMENT
 from couponctl.models import label
 from couponctl.sandbox.preflight import ADMIN, OBSERVER
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from couponctl.drills.check import Check
     from couponctl.drills.context import DrillContext
+    from couponctl.ledger.claims import Strategy
     from couponctl.postgres.limits import Limits
 
 
@@ -43,9 +45,9 @@ class Parameter:
 
 
 def parameter(default: float | None, meaning: str, *, at_least: float = 1, at_most: float = 100_000) -> Any:
-    """Declare a field of a drill's parameters."""
-    bounds = {"at_least": at_least, "at_most": at_most}
-    return field(default=default, metadata={"default": default, "meaning": meaning, **bounds})
+    """Declare a field of a drill's parameters; without a default it is required, or derived from others."""
+    metadata = {"default": default, "meaning": meaning, "at_least": at_least, "at_most": at_most}
+    return field(metadata=metadata) if default is None else field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,20 +57,27 @@ class Parameters:
     pool_size: int = parameter(None, "connections in the drill's pool; default as in the settings")
     timeout: float = parameter(30.0, "seconds after which the drill is aborted and fails", at_least=0.1)
 
-    def _derive(self, **values: float) -> None:
-        """Set the fields that were not given and follow from others."""
-        for name, value in values.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
+    @classmethod
+    def resolved(cls, given: Mapping[str, float], limits: Limits) -> Self:
+        """Return the parameters; those not given have defaults, or follow from others and the settings."""
+        pool_size = getattr(cls, "pool_size", limits.pool_size)  # a drill may have a default of its own
+        values: dict[str, Any] = {"pool_size": pool_size, **cls._derived(given), **given}
+        return cls(**values)
+
+    @classmethod
+    def _derived(cls, given: Mapping[str, float]) -> dict[str, float]:  # noqa: ARG003 - for drills that use it
+        """Return the parameters that follow from those given."""
+        return {}
 
     @classmethod
     def described(cls) -> tuple[Parameter, ...]:
         """Return the drill's own parameters first, then those of every drill."""
         common = {each.name for each in fields(Parameters)}
+        kinds = get_type_hints(cls)
         return tuple(
             Parameter(
                 name=each.name,
-                kind=float if each.type == "float" else int,
+                kind=kinds[each.name],
                 default=each.metadata["default"],
                 meaning=each.metadata["meaning"],
                 at_least=each.metadata["at_least"],
@@ -76,10 +85,6 @@ class Parameters:
             )
             for each in sorted(fields(cls), key=lambda each: each.name in common)
         )
-
-    def on_pool(self, limits: Limits) -> Self:
-        """Return a copy with the pool size of the settings, unless one was given."""
-        return self if self.pool_size is not None else replace(self, pool_size=limits.pool_size)
 
     def limits(self, limits: Limits) -> Limits:
         """Return the limits of the pool under attack, derived from those of the settings."""
@@ -105,7 +110,29 @@ class Drill(Generic[P]):
     pools: int = 1
     """Number of pools of `pool_size` connections that are open at once."""
 
+    def spec(
+        self,
+        limits: Limits,
+        given: Mapping[str, float] | None = None,
+        *,
+        strategy: Strategy = STATEMENT,
+        seed: int | None = None,
+    ) -> DrillSpec[P]:
+        """Return this drill with the parameters `given`, ready to be run with the limits of the settings."""
+        return DrillSpec(self, self.parameters.resolved(given or {}, limits), strategy, seed)
 
-def connections_of(drill: Drill[Any], parameters: Parameters) -> int:
-    """Return the maximum number of connections that a run has open at once."""
-    return drill.pools * parameters.pool_size + ADMIN + OBSERVER
+
+@dataclass(frozen=True, slots=True)
+class DrillSpec(Generic[P]):
+    """A drill to be run."""
+
+    drill: Drill[P]
+    parameters: P
+    strategy: Strategy = STATEMENT
+    seed: int | None = None
+    """None if the run draws one."""
+
+    @property
+    def connections(self) -> int:
+        """The maximum number of connections that the run has open at once."""
+        return self.drill.pools * self.parameters.pool_size + ADMIN + OBSERVER

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from couponctl.aio.cancellation import cancel_once
 from couponctl.drills.check import Check, merged, none_of, some
 from couponctl.drills.context import CANCELLED, DrillContext, ServiceFailed, ledger_of
-from couponctl.drills.drill import Drill, P, connections_of
+from couponctl.drills.drill import P
 from couponctl.drills.journal import Journal, answer_checks, ledger_checks, recovered, time_checks
 from couponctl.drills.leaks import footprint, leak_checks, rest_checks
 from couponctl.drills.progress import Progress
@@ -31,7 +31,6 @@ from couponctl.drills.reports.report import Report, ReportedServer, histogram_by
 from couponctl.drills.uptime import uptime
 from couponctl.errors import CouponctlError, CouponNotFound, ReadOnlyServer, Unavailable
 from couponctl.ledger.audit import audit
-from couponctl.ledger.claims import STATEMENT
 from couponctl.postgres.database import open_database
 from couponctl.sandbox.ddl_check import SandboxOptions
 from couponctl.sandbox.preflight import ADMIN, AGAIN, OBSERVER, admitted
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
+    from couponctl.drills.drill import DrillSpec
     from couponctl.drills.faults.database import Fault
-    from couponctl.ledger.claims import Strategy
     from couponctl.models import Coupon, PoolStats
     from couponctl.postgres.database import Database
     from couponctl.postgres.libpq import Server
@@ -53,11 +52,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server to drill, and how claims are made on it."""
+    """The server to drill, and the service under attack."""
 
     server: Server
     limits: Limits
-    strategy: Strategy = STATEMENT
     service_class: type[CouponService] = CouponService
     """The class of the service under attack."""
     unlogged: bool = False
@@ -112,13 +110,12 @@ class _Findings:
 class _Run(Generic[P]):
     """One run of one drill."""
 
-    def __init__(self, drill: Drill[P], target: Target, parameters: P, seed: int, progress: Progress) -> None:
+    def __init__(self, spec: DrillSpec[P], target: Target, progress: Progress) -> None:
         self.id = secrets.token_hex(4)
-        self.drill = drill
+        self.spec = spec
         self.target = target
-        self.parameters = parameters
-        self.seed = seed
-        self.random = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        self.seed = secrets.randbelow(2**32) if spec.seed is None else spec.seed
+        self.random = random.Random(self.seed)  # noqa: S311 - repeatable, not secret
         self.progress = progress
         self.began = perf_counter()  # the journal's clock
         self.attacking = False
@@ -129,12 +126,12 @@ class _Run(Generic[P]):
     async def go(self) -> None:
         """Run the drill and collect the findings; an error of the server ends it early."""
         async with self._database(admin_of(self.id), connections=ADMIN) as admin:
-            options = SandboxOptions(unlogged=self.target.unlogged, triggers=bool(self.drill.faults))
+            options = SandboxOptions(unlogged=self.target.unlogged, triggers=bool(self.spec.drill.faults))
             preflight = await admitted(
                 admin,
-                connections_of(self.drill, self.parameters),
+                self.spec.connections,
                 unlogged=options.unlogged,
-                again=f"`couponctl drill {self.drill.name} {AGAIN}`",
+                again=f"`couponctl drill {self.spec.drill.name} {AGAIN}`",
             )
             self.findings.server = preflight.as_json()
             async with isolated_schema(admin, self.id, self.progress.on_server, preflight, options) as schema:
@@ -176,23 +173,23 @@ class _Run(Generic[P]):
 
     @asynccontextmanager
     async def _under_attack(self, server: Server, schema: str) -> AsyncIterator[CouponService]:
-        limits = self.parameters.limits(self.target.limits)
+        limits = self.spec.parameters.limits(self.target.limits)
         async with open_database(
             server, limits, application=application_of(self.id), schema=schema
         ) as database:
             self.progress.stage = "warming the pool"
-            service = self.target.service_class(database, strategy=self.target.strategy)
+            service = self.target.service_class(database, strategy=self.spec.strategy)
             await service.warm()
             yield service
 
     async def _within_time(self, context: DrillContext) -> list[Check]:
-        timeout = self.parameters.timeout
+        timeout = self.spec.parameters.timeout
         in_time = partial(Check, "attack-in-time", f"the attack ends within {timeout:g} s")
         errors = partial(none_of, "attack-errors", "errors that ended the attack")
         began = monotonic()
         try:
             async with asyncio.timeout(timeout) as limit:
-                checks = await self.drill.attack(context, self.parameters)
+                checks = await self.spec.drill.attack(context, self.spec.parameters)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -275,7 +272,9 @@ class _Run(Generic[P]):
     def _database(
         self, application: str, *, connections: int, schema: str | None = None
     ) -> AbstractAsyncContextManager[Database]:
-        limits = replace(self.target.limits, pool_size=connections, acquire_timeout=self.parameters.timeout)
+        limits = replace(
+            self.target.limits, pool_size=connections, acquire_timeout=self.spec.parameters.timeout
+        )
         return open_database(self.target.server, limits, application=application, schema=schema)
 
     def report(self) -> Report:
@@ -283,11 +282,11 @@ class _Run(Generic[P]):
         entries = self.journal.entries
         findings = self.findings
         return Report(
-            drill=self.drill.name,
+            drill=self.spec.drill.name,
             run_id=self.id,
-            parameters=asdict(self.parameters),
+            parameters=asdict(self.spec.parameters),
             seed=self.seed,
-            strategy=self.target.strategy.name,
+            strategy=self.spec.strategy.name,
             server=ReportedServer(findings.server),
             checks=findings.counting,
             outcomes=self.journal.tally(),
@@ -307,14 +306,7 @@ class _Run(Generic[P]):
         )
 
 
-async def run_drill(
-    drill: Drill[P],
-    target: Target,
-    parameters: P | None = None,
-    *,
-    seed: int | None = None,
-    progress: Progress | None = None,
-) -> Report:
+async def run_drill(spec: DrillSpec[P], target: Target, *, progress: Progress | None = None) -> Report:
     """Run a drill on a real server and report.
 
     An error from the attack is a failed check. If the server is lost during the attack, the report is
@@ -323,9 +315,7 @@ async def run_drill(
     ReadOnlyServer, MayNotDrill, Guarded). On cancellation the schema is dropped before CancelledError
     propagates.
     """
-    parameters = (parameters or drill.parameters()).on_pool(target.limits)
-    seed = secrets.randbelow(2**32) if seed is None else seed
-    run = _Run(drill, target, parameters, seed, progress or Progress())
+    run = _Run(spec, target, progress or Progress())
     try:
         await cancel_once(run.go())
     except _GONE as exc:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from couponctl.drills.drill import connections_of
 from couponctl.drills.reports.report import SCHEMA_VERSION
 from couponctl.drills.reports.text import UNLOGGED, plan_lines
 from couponctl.present import safe
@@ -13,35 +12,26 @@ from couponctl.present import safe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from couponctl.drills.drill import Drill, Parameters
-    from couponctl.postgres.limits import Limits
+    from couponctl.drills.drill import DrillSpec
     from couponctl.sandbox.preflight import Preflight
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Drills with their parameters, to be run one after the other."""
+    """Drills to be run one after the other."""
 
-    drills: tuple[tuple[Drill[Any], Parameters], ...]
-    strategy: str
-    seed: int | None
-    """None if each run draws its own."""
+    specs: tuple[DrillSpec[Any], ...]
     unlogged: bool = False
-
-    def on_pool(self, limits: Limits) -> Plan:
-        """Return a copy with the pool size of the settings, where none was given."""
-        drills = tuple((drill, parameters.on_pool(limits)) for drill, parameters in self.drills)
-        return replace(self, drills=drills)
 
     @property
     def connections(self) -> int:
         """The maximum number of connections that are open at once."""
-        return max(connections_of(drill, parameters) for drill, parameters in self.drills)
+        return max(spec.connections for spec in self.specs)
 
     def lines(self) -> Iterator[str]:
         """Describe what a run does to the server."""
-        for drill, parameters in self.drills:
-            yield from plan_lines(drill, parameters)
+        for spec in self.specs:
+            yield from plan_lines(spec)
         if self.unlogged:
             yield UNLOGGED
 
@@ -65,7 +55,7 @@ class Plan:
         return {
             "schema": SCHEMA_VERSION,
             "dry_run": True,
-            "plans": [self._document(drill, parameters) for drill, parameters in self.drills],
+            "plans": [self._document(spec) for spec in self.specs],
             "connections": self.connections,
             "server": preflight and preflight.as_json(),
             "room": preflight
@@ -77,16 +67,16 @@ class Plan:
             "consent": consent or None,
         }
 
-    def _document(self, drill: Drill[Any], parameters: Parameters) -> dict[str, Any]:
+    def _document(self, spec: DrillSpec[Any]) -> dict[str, Any]:
         return {
-            "drill": drill.name,
-            "params": asdict(parameters),
-            "seed": self.seed,
-            "strategy": self.strategy,
+            "drill": spec.drill.name,
+            "params": asdict(spec.parameters),
+            "seed": spec.seed,
+            "strategy": spec.strategy.name,
             "unlogged": self.unlogged,
             "schema": "couponctl_drill_…",
-            "connections": connections_of(drill, parameters),
-            "timeout_s": parameters.timeout,
-            "faults": list(drill.faults),
-            "blast_radius": drill.blast_radius,
+            "connections": spec.connections,
+            "timeout_s": spec.parameters.timeout,
+            "faults": list(spec.drill.faults),
+            "blast_radius": spec.drill.blast_radius,
         }

@@ -16,13 +16,13 @@ from textual.filter import NoColor
 from couponctl.aio import signals
 from couponctl.drills.reports.conclusion import conclusion
 from couponctl.errors import CouponctlError, Misconfigured
-from couponctl.guards import may_attack, name_to_type
+from couponctl.guards import consent_for
 from couponctl.present import safe
 from couponctl.tui.contrast import Legible
 from couponctl.tui.keyboard import KeyByKey
 from couponctl.tui.modes import MODES
 from couponctl.tui.palette import ConsoleCommands
-from couponctl.tui.screens.confirm import Confirm, Consent
+from couponctl.tui.screens.confirm import Confirm
 from couponctl.tui.screens.coupons import Coupons
 from couponctl.tui.screens.drills import Drills
 from couponctl.tui.screens.event_list import EventsScreen
@@ -156,7 +156,7 @@ class CouponApp(KeyByKey):
     def _announce(self, ended: RunningDrill) -> None:
         report = ended.report
         if report is None:
-            words = f"{ended.drill.name}: {ended.failure}"
+            words = f"{ended.spec.drill.name}: {ended.failure}"
             self.dependencies.events.add(words, tone=Tone.WARN)
             self._say_unless_shown(ended, words, severity="warning")
         else:
@@ -171,7 +171,7 @@ class CouponApp(KeyByKey):
 
     def _say_unless_shown(self, ended: RunningDrill, words: str, *, severity: SeverityLevel) -> None:
         screen = self.screen
-        if not (isinstance(screen, Drills) and screen.shows_end_of(ended.drill.name)):
+        if not (isinstance(screen, Drills) and screen.shows_end_of(ended.spec.drill.name)):
             self.say(words, severity=severity)
 
     async def _save(self, report: Report) -> None:
@@ -203,20 +203,18 @@ class CouponApp(KeyByKey):
             )
         while len(self.screen_stack) > 1:
             await asyncio.sleep(0.1)  # nobody typing into a form may answer this by accident
-        settings = self.dependencies.settings
-        word = name_to_type(settings)
-        question = Confirm(
-            "Leftover drill schemas found", [f"drop {one.schema}" for one in dead], word=word, action="Remove"
-        )
-        consent = await self.push_screen_wait(question)
-        if consent.agreed:
-            try:
-                may_attack(settings, confirmed=consent.typed, agreed=True)
-                await self.dependencies.leftovers.remove(dead)
-            except CouponctlError as error:
-                self.dependencies.events.add(error.message, tone=Tone.WARN)
-            else:
-                self.dependencies.events.add("removed leftover drill schemas", command=("drill", "clean"))
+        try:
+            required = consent_for(self.dependencies.settings)
+            consequences = [f"drop {one.schema}" for one in dead]
+            word = required.word if required else ""
+            question = Confirm("Leftover drill schemas found", consequences, word=word, action="Remove")
+            if not await self.push_screen_wait(question):
+                return
+            await self.dependencies.leftovers.remove(dead)
+        except CouponctlError as error:
+            self.dependencies.events.add(error.message, tone=Tone.WARN)
+        else:
+            self.dependencies.events.add("removed leftover drill schemas", command=("drill", "clean"))
 
     def action_mode(self, mode: str) -> None:
         self.switch_mode(mode)
@@ -243,8 +241,8 @@ class CouponApp(KeyByKey):
         )
         self.push_screen(question, self._quit_agreed)
 
-    def _quit_agreed(self, consent: Consent | None) -> None:
-        if consent is not None and consent.agreed:
+    def _quit_agreed(self, agreed: bool | None) -> None:
+        if agreed:
             self._leave(0)
 
     def _ended_from_outside(self, exit_code: int) -> None:

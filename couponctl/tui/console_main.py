@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.engine import Target
 from couponctl.drills.reports.store import RunStore, default_directory
-from couponctl.ledger.claims import find_strategy
 from couponctl.postgres.activity import open_watch
 from couponctl.sandbox.schema import leftovers, remove_all
 from couponctl.server import kept_up
@@ -24,7 +23,7 @@ from couponctl.tui.events import EventLog
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.drills.drill import DrillSpec
     from couponctl.postgres.database import Database
     from couponctl.postgres.libpq import Server
     from couponctl.sandbox.schema import Leftover
@@ -56,10 +55,9 @@ async def open_dependencies(
     `prefix` names the database in the command lines of the event log.
     """
 
-    def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> DrillProcess:
-        target = Target(server, settings.limits, find_strategy(strategy))
+    def launch(spec: DrillSpec[Any]) -> DrillProcess:
         with kept_up(settings) as descriptors:
-            return DrillProcess(Order(drill, parameters, target, seed), descriptors)
+            return DrillProcess(Order(spec, Target(server, settings.limits)), descriptors)
 
     runner = DrillRunner(launch)
     own = replace(settings.limits, pool_size=min(_CONNECTIONS, settings.limits.pool_size))

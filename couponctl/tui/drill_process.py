@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,13 +22,13 @@ from couponctl.aio.event_loop import loop_for_load
 from couponctl.drills.engine import run_drill
 from couponctl.drills.progress import Progress
 from couponctl.drills.reports.conclusion import aborted_words
-from couponctl.drills.reports.report import Report
 from couponctl.errors import CouponctlError
 
 if TYPE_CHECKING:
-    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.drills.drill import DrillSpec
     from couponctl.drills.engine import Target
     from couponctl.drills.progress import View
+    from couponctl.drills.reports.report import Report
 
 _LOOK, _ABORT = "look", "abort"
 """The console's messages to the drill."""
@@ -39,8 +39,7 @@ _VANISHED = "its process ended without a verdict"
 class RunningDrill(Protocol):
     """A started drill, as the console sees it."""
 
-    drill: Drill[Any]
-    parameters: Parameters
+    spec: DrillSpec[Any]
     report: Report | None
     """None until there is one, if there ever is; without the attempts."""
     failure: str
@@ -66,13 +65,10 @@ class RunningDrill(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A drill, and where and how to run it."""
+    """A drill to be run, and where."""
 
-    drill: Drill[Any]
-    parameters: Parameters
+    spec: DrillSpec[Any]
     target: Target
-    seed: int | None
-    """None to draw one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +77,8 @@ class _Standing:
 
     view: View
     left_behind: str | None
-    report: Any = None
-    """As JSON values."""
+    report: Report | None = None
+    """Without the attempts."""
     failure: str = ""
 
 
@@ -91,8 +87,7 @@ class DrillProcess:
 
     def __init__(self, order: Order, keeping: tuple[int, ...] = ()) -> None:
         """`keeping` are the descriptors that keep the drill's server running; its process inherits them."""
-        self.drill = order.drill
-        self.parameters = order.parameters
+        self.spec = order.spec
         self.report: Report | None = None
         self.failure = ""
         self.aborted = False
@@ -157,8 +152,7 @@ class DrillProcess:
             self._asked = False
             self._view, self.left_behind = standing.view, standing.left_behind
             self.failure = standing.failure
-            if standing.report is not None:
-                self.report = Report.from_json(standing.report)
+            self.report = standing.report
 
 
 def main(descriptor: int) -> None:
@@ -183,15 +177,13 @@ class _Performance:
 
     async def go(self) -> None:
         order = self._order
-        task = asyncio.create_task(
-            run_drill(order.drill, order.target, order.parameters, seed=order.seed, progress=self._progress)
-        )
+        task = asyncio.create_task(run_drill(order.spec, order.target, progress=self._progress))
         loop = asyncio.get_running_loop()
         loop.add_reader(self._line.fileno(), self._hear, task)
         for number in signals.handled():
             loop.add_signal_handler(number, task.cancel)
         try:
-            self._say(report=(await task).as_json())
+            self._say(report=replace(await task, attempts=()))
         except asyncio.CancelledError:
             self._say(failure=aborted_words(self._progress.view()))
         except CouponctlError as error:
@@ -210,7 +202,7 @@ class _Performance:
         else:
             self._say()
 
-    def _say(self, *, report: Any = None, failure: str = "") -> None:
+    def _say(self, *, report: Report | None = None, failure: str = "") -> None:
         standing = _Standing(self._progress.view(), self._progress.on_server.schema, report, failure)
         try:
             self._line.send(standing)

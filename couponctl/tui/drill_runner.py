@@ -9,11 +9,10 @@ from couponctl.tui.snapshot import DrillState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.drills.drill import DrillSpec
     from couponctl.tui.drill_process import RunningDrill
 
-    Launch = Callable[[Drill[Any], Parameters, str, int | None], RunningDrill]
-    """Starts a drill with a strategy and a seed."""
+    Launch = Callable[[DrillSpec[Any]], RunningDrill]
 
 
 _PATIENCE = 10.0
@@ -32,9 +31,9 @@ class DrillRunner:
     def running(self) -> bool:
         return self._current is not None and self._current.running
 
-    def run(self, drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> None:
+    def run(self, spec: DrillSpec[Any]) -> None:
         assert not self.running
-        self._current = self._launch(drill, parameters, strategy, seed)
+        self._current = self._launch(spec)
         self._announced = False
 
     def abort(self) -> None:
@@ -64,8 +63,7 @@ class DrillRunner:
             return None
         running = drill.running
         return DrillState(
-            name=drill.drill.name,
-            parameters=drill.parameters,
+            name=drill.spec.drill.name,
             view=drill.view(),
             running=running,
             aborting=drill.aborted and running,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from couponctl.drills.drill import Parameters
     from couponctl.drills.progress import View
     from couponctl.drills.reports.report import Report
     from couponctl.models import PoolStats
@@ -17,7 +16,6 @@ class DrillState:
     """The running drill, or the last one."""
 
     name: str
-    parameters: Parameters
     view: View
     running: bool
     aborting: bool

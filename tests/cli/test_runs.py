@@ -123,7 +123,7 @@ def test_what_ended_before_the_server_went_away_is_kept(
     couponctl: Couponctl, answered: Json, three_drills: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def until_the_last(which: Any, *rest: Any, **more: Any) -> Report:
-        if which.name == three_drills[-1]:
+        if which.drill.name == three_drills[-1]:
             raise Unavailable
         return await run_drill(which, *rest, **more)
 

@@ -42,8 +42,8 @@ EXACT = {
 
 
 @pytest.fixture
-def target(server: Server, limits: Limits, strategy: Strategy) -> Target:
-    return Target(server, limits, strategy)
+def target(server: Server, limits: Limits) -> Target:
+    return Target(server, limits)
 
 
 def failure(report: Report) -> str:
@@ -62,8 +62,9 @@ def assert_short_ids_of_one_check_each(report: Report) -> None:
 async def test_drill(
     drill: Drill[Any], target: Target, strategy: Strategy, observer: asyncpg.Connection
 ) -> None:
+    spec = drill.spec(target.limits, strategy=strategy)
     for _ in range(10 if drill.name in EXACT and strategy is STATEMENT else 1):
-        report = await run_drill(drill, target)
+        report = await run_drill(spec, target)
 
         assert report.verdict is Verdict.PASS, failure(report)
         assert report.outcomes == EXACT.get(drill.name, report.outcomes)
@@ -72,10 +73,10 @@ async def test_drill(
 
 
 @pytest.mark.parametrize(("n", "won"), [(100, 10), (200, 20), (500, 50)])
-async def test_scale_is_exact_at_every_size(n: int, won: int, target: Target) -> None:
+async def test_scale_is_exact_at_every_size(n: int, won: int, target: Target, strategy: Strategy) -> None:
     (scale,) = (drill for drill in DRILLS if drill.name == "scale")
 
-    report = await run_drill(scale, target, scale.parameters(n=n))
+    report = await run_drill(scale.spec(target.limits, {"n": n}, strategy=strategy), target)
 
     assert report.verdict is Verdict.PASS, failure(report)
     assert report.outcomes == {CLAIMED: won, SOLD_OUT: n - won}
@@ -89,7 +90,7 @@ async def test_drill_broken_off_at_random_moments_leaves_nothing(
 ) -> None:
     chance = random.Random(drill.name)
     for _ in range(10):
-        run = asyncio.create_task(run_drill(drill, Target(server, limits)))
+        run = asyncio.create_task(run_drill(drill.spec(limits), Target(server, limits)))
         await asyncio.wait({run}, timeout=chance.uniform(0.02, 0.6))
         run.cancel()
         await asyncio.wait({run}, timeout=chance.uniform(0, 0.02))

@@ -151,7 +151,7 @@ def test_a_report_from_a_file_is_told_in_the_same_words() -> None:
 
 
 async def test_a_real_report_survives_a_file(server: Server, limits: Limits, strategy: Strategy) -> None:
-    ran = await run_drill(CONNECTION_DROP, Target(server, limits, strategy))
+    ran = await run_drill(CONNECTION_DROP.spec(limits, strategy=strategy), Target(server, limits))
 
     read = Report.from_json(stored(ran.as_json()))
 

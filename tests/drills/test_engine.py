@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from couponctl.drills.catalog.sale import FLASH_SALE, SCALE, Scale
+from couponctl.drills.catalog.sale import FLASH_SALE, SCALE
 from couponctl.drills.check import equals
 from couponctl.drills.drill import Drill, Parameters, Verdict
 from couponctl.drills.engine import Target, run_drill
@@ -18,6 +18,7 @@ from couponctl.drills.progress import Progress
 from couponctl.errors import Unreachable
 from couponctl.models import Outcome
 from couponctl.postgres.database import open_database
+from couponctl.postgres.limits import DEFAULT_LIMITS
 from couponctl.sandbox.schema import leftovers, remove_all
 from tests.support.leftovers import assert_nothing_left
 from tests.support.waiting import until
@@ -41,7 +42,7 @@ def target(server: Server, limits: Limits) -> Target:
 
 async def test_a_drill_passes_and_leaves_nothing(target: Target, observer: asyncpg.Connection) -> None:
     progress = Progress()
-    report = await run_drill(FLASH_SALE, target, seed=7, progress=progress)
+    report = await run_drill(FLASH_SALE.spec(target.limits, seed=7), target, progress=progress)
 
     assert report.verdict is Verdict.PASS
     assert report.outcomes == {Outcome.CLAIMED: 5, Outcome.SOLD_OUT: 45}
@@ -56,18 +57,30 @@ async def test_the_operators_tables_are_neither_read_nor_written(
     """They are not even there while the drill runs."""
     await other_session.execute("DROP TABLE claims, coupons")
 
-    assert (await run_drill(FLASH_SALE, target)).verdict is Verdict.PASS
+    assert (await run_drill(FLASH_SALE.spec(target.limits), target)).verdict is Verdict.PASS
     assert await other_session.fetchval("SELECT to_regclass('coupons') IS NULL")
 
 
-async def test_scale_derives_stock_and_time_from_the_users() -> None:
-    assert (Scale(n=200).stock, Scale(n=200).timeout) == (20, 60.0)
-    assert (Scale(n=500).stock, Scale(n=500).timeout) == (50, 120.0)
-    assert (Scale(n=5).stock, Scale(n=500, stock=7, timeout=3.0).timeout) == (1, 3.0)
+@pytest.mark.parametrize(
+    ("given", "stock", "timeout"),
+    [
+        ({}, 10, 60.0),
+        ({"n": 200}, 20, 60.0),
+        ({"n": 500}, 50, 120.0),
+        ({"n": 5}, 1, 60.0),
+        ({"n": 500, "stock": 7, "timeout": 3.0}, 7, 3.0),
+    ],
+)
+def test_scale_derives_stock_and_time_from_the_users(
+    given: dict[str, float], stock: int, timeout: float
+) -> None:
+    scale = SCALE.spec(DEFAULT_LIMITS, given).parameters
+
+    assert (scale.stock, scale.timeout, scale.pool_size) == (stock, timeout, DEFAULT_LIMITS.pool_size)
 
 
 async def test_more_units_than_users_is_a_sale_too(target: Target) -> None:
-    report = await run_drill(SCALE, target, Scale(n=5, stock=9))
+    report = await run_drill(SCALE.spec(target.limits, {"n": 5, "stock": 9}), target)
 
     assert report.verdict is Verdict.PASS
     assert report.outcomes == {Outcome.CLAIMED: 5}
@@ -78,7 +91,7 @@ async def test_a_run_cancelled_at_a_random_moment_leaves_nothing(
 ) -> None:
     chance = random.Random(3)
     for _ in range(10):
-        run = asyncio.create_task(run_drill(SCALE, target))
+        run = asyncio.create_task(run_drill(SCALE.spec(target.limits), target))
         await asyncio.wait({run}, timeout=chance.uniform(0, 0.3))
         run.cancel()
         await asyncio.wait({run}, timeout=chance.uniform(0, 0.01))
@@ -100,7 +113,7 @@ async def test_reaching_the_time_limit_fails_and_names_who_has_no_answer(
             await context.storm("HELD", ["waits for ever"])
         return []
 
-    report = await run_drill(_drill(hang), target, Parameters(timeout=0.3))
+    report = await run_drill(_drill(hang).spec(target.limits, {"timeout": 0.3}), target)
 
     assert report.verdict is Verdict.FAIL
     assert report.broken[0].promise == "the attack ends within 0.3 s"
@@ -112,7 +125,7 @@ async def test_a_drill_that_measured_nothing_is_inconclusive(target: Target) -> 
     async def do_nothing(_arena: DrillContext, _parameters: Parameters) -> list[Check]:
         return [equals("one", "one is one", 1, 1)]
 
-    assert (await run_drill(_drill(do_nothing), target)).verdict is Verdict.INCONCLUSIVE
+    assert (await run_drill(_drill(do_nothing).spec(target.limits), target)).verdict is Verdict.INCONCLUSIVE
 
 
 async def test_a_server_lost_in_the_middle_is_inconclusive_and_its_schema_is_found_later(
@@ -126,7 +139,7 @@ async def test_a_server_lost_in_the_middle_is_inconclusive_and_its_schema_is_fou
             await proxy.cut()
             return []
 
-        report = await run_drill(_drill(lose_the_server), Target(proxy.server, limits))
+        report = await run_drill(_drill(lose_the_server).spec(limits), Target(proxy.server, limits))
 
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.left_behind == f"couponctl_drill_{report.run_id}"
@@ -144,7 +157,7 @@ async def test_a_running_drill_is_no_leftover(target: Target, server: Server, li
             seen.extend(await leftovers(database))
         return []
 
-    report = await run_drill(_drill(look), target)
+    report = await run_drill(_drill(look).spec(target.limits), target)
 
     assert [(one.schema, one.running) for one in seen] == [(f"couponctl_drill_{report.run_id}", True)]
 
@@ -153,7 +166,7 @@ async def test_a_server_that_is_not_there_is_an_error_and_no_report(target: Targ
     nowhere = replace(target.server, hosts=(replace(target.server.hosts[0], host=str(short_path)),))
 
     with pytest.raises(Unreachable):
-        await run_drill(FLASH_SALE, replace(target, server=nowhere))
+        await run_drill(FLASH_SALE.spec(target.limits), replace(target, server=nowhere))
 
 
 async def _running(database: Database) -> list[bool]:

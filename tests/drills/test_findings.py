@@ -61,7 +61,7 @@ async def test_a_coupon_that_vanishes_in_the_sale_is_a_failed_check(
 ) -> None:
     await observer.execute(VANISHING)
 
-    report = await run_drill(FLASH_SALE, Target(server, limits))
+    report = await run_drill(FLASH_SALE.spec(limits), Target(server, limits))
 
     assert report.verdict is Verdict.FAIL
     assert broken(report)["coupons-vanished"] == "1: FLASH"
@@ -80,7 +80,7 @@ async def test_a_coupon_that_vanishes_in_the_sale_is_a_failed_check(
 async def test_a_create_that_the_service_does_not_make_is_a_failed_check(
     server: Server, limits: Limits, service_class: type[CouponService], sentence: str
 ) -> None:
-    report = await run_drill(FLASH_SALE, Target(server, limits, service_class=service_class))
+    report = await run_drill(FLASH_SALE.spec(limits), Target(server, limits, service_class=service_class))
 
     assert report.verdict is Verdict.FAIL
     assert broken(report)["attack-errors"].startswith(f"1: {sentence}")
@@ -90,7 +90,7 @@ async def test_a_create_that_the_service_does_not_make_is_a_failed_check(
 async def test_a_claim_that_raises_is_a_failed_check(
     server: Server, limits: Limits, drill: Drill[Any]
 ) -> None:
-    report = await run_drill(drill, Target(server, limits, service_class=_FailsToClaim))
+    report = await run_drill(drill.spec(limits), Target(server, limits, service_class=_FailsToClaim))
 
     assert report.verdict is Verdict.FAIL
     assert "KeyError" in broken(report)["unexpected-errors"]
@@ -105,7 +105,7 @@ async def test_a_mistake_in_a_drill_is_not_blamed_on_the_service(
     drill = Drill("test", "a test", "nothing", "nothing", Parameters, stumble)
 
     with pytest.raises(KeyError):
-        await run_drill(drill, Target(server, limits))
+        await run_drill(drill.spec(limits), Target(server, limits))
     await assert_nothing_left(observer)
 
 
@@ -172,7 +172,7 @@ def mortal_server(private_base: Path) -> Server:
 async def test_a_server_that_crashes_leaves_every_drill_inconclusive(
     mortal_server: Server, limits: Limits, drill: Drill[Any], service_class: type[CouponService]
 ) -> None:
-    report = await run_drill(drill, Target(mortal_server, limits, service_class=service_class))
+    report = await run_drill(drill.spec(limits), Target(mortal_server, limits, service_class=service_class))
 
     assert report.verdict is Verdict.INCONCLUSIVE, report.broken
     assert report.attempts
@@ -180,7 +180,7 @@ async def test_a_server_that_crashes_leaves_every_drill_inconclusive(
 
 @pytest.mark.ci
 async def test_a_crash_excuses_no_lost_claim(mortal_server: Server, limits: Limits) -> None:
-    report = await run_drill(SCALE, Target(mortal_server, limits, service_class=_LyingCrasher))
+    report = await run_drill(SCALE.spec(limits), Target(mortal_server, limits, service_class=_LyingCrasher))
 
     assert report.verdict is Verdict.FAIL
     assert broken(report)["acknowledged-claims-lost"] == "1: user-50"

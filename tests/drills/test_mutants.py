@@ -199,8 +199,8 @@ async def test_a_mutant_is_caught(mutant_name: str, drill_name: str, server: Ser
     (mutant,) = (mutant for mutant in MUTANTS if mutant.name == mutant_name)
     (drill,) = (drill for drill in DRILLS if drill.name == drill_name)
 
-    parameters = drill.parameters(**KILLED_BY[mutant_name].given)
-    report = await run_drill(drill, Target(server, limits, mutant.strategy, mutant.service_class), parameters)
+    spec = drill.spec(limits, KILLED_BY[mutant_name].given, strategy=mutant.strategy)
+    report = await run_drill(spec, Target(server, limits, mutant.service_class))
 
     assert report.verdict is Verdict.FAIL, "\n".join(report_lines(report))
     if drill_name == KILLED_BY[mutant_name].drills[0]:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from couponctl.drills.catalog.sale import FLASH_SALE, Sale
+from couponctl.drills.catalog.sale import FLASH_SALE
 from couponctl.drills.check import Check, equals
 from couponctl.drills.drill import Drill, Parameters, Verdict
 from couponctl.drills.engine import Target, run_drill
@@ -256,7 +256,7 @@ async def test_hostile_users_of_a_real_drill_come_through(server: Server, limits
         ]
 
     drill = Drill("hostile", "hostile users", "nothing", "nothing", Parameters, sell)
-    ran = await run_drill(drill, Target(server, limits))
+    ran = await run_drill(drill.spec(limits), Target(server, limits))
 
     assert ran.verdict is Verdict.FAIL
     journal = [json.loads(line) for line in journal_lines([ran])]
@@ -271,7 +271,8 @@ async def test_hostile_users_of_a_real_drill_come_through(server: Server, limits
 async def test_the_journal_of_a_real_drill_agrees_with_its_report(
     server: Server, limits: Limits, strategy: Strategy
 ) -> None:
-    ran = await run_drill(FLASH_SALE, Target(server, limits, strategy), Sale(n=20, stock=5))
+    spec = FLASH_SALE.spec(limits, {"n": 20, "stock": 5}, strategy=strategy)
+    ran = await run_drill(spec, Target(server, limits))
 
     journal = [json.loads(line) for line in journal_lines([ran])]
     assert [each["outcome"] for each in journal].count("claimed") == 5

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.benchmark
 PAIRS = 9
 """Headless and console take turns, so that a slow moment of the machine meets both."""
 
-SALE = SCALE.parameters(n=500)
+USERS = 500
 
 
 class Heartbeat:
@@ -95,14 +95,14 @@ async def test_a_drill_is_as_fast_in_the_console_and_does_not_stall_it(
 
 def claim_phase_headless(environment: dict[str, str]) -> float:
     """Milliseconds, as `couponctl drill` says."""
-    drill = ("drill", "scale", "--n", str(SALE.n), "--pool-size", "5", "--yes", "--json")
+    drill = ("drill", "scale", "--n", str(USERS), "--pool-size", "5", "--yes", "--json")
     return float(json.loads(finished(*drill, environment=environment).out)["claim_phase_ms"])
 
 
 async def claim_phase_in(console: CouponApp, limits: Limits) -> float:
     """Milliseconds, of the same drill in the console."""
     stage = console.dependencies.runner
-    stage.run(SCALE, SALE.on_pool(limits), "statement", None)
+    stage.run(SCALE.spec(limits, {"n": USERS}))
     while stage.running:
         await asyncio.sleep(0.02)
     state = stage.state()

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from couponctl.drills.catalog import DRILLS
-from couponctl.drills.catalog.sale import FLASH_SALE, Sale
-from couponctl.drills.drill import Verdict, connections_of
+from couponctl.drills.catalog.sale import FLASH_SALE
+from couponctl.drills.drill import DrillSpec, Verdict
 from couponctl.drills.engine import Target, run_drill
 from couponctl.errors import CouponctlError, MayNotDrill, NoHeadRoom, ReadOnlyServer
 from couponctl.postgres.database import open_database
 from couponctl.postgres.headroom import ConnectionLimit, ServerFacts
 from couponctl.postgres.libpq import Server, server_at
+from couponctl.postgres.limits import DEFAULT_LIMITS
 from couponctl.sandbox.preflight import Preflight, admitted, inspect
 from tests.support.leftovers import assert_nothing_left
 from tests.support.sessions import PASSWORD, login
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from couponctl.drills.drill import Drill
     from couponctl.postgres.limits import Limits
 
-SMALL = Sale(n=4, stock=2, pool_size=3)
-NEEDED = connections_of(FLASH_SALE, SMALL)
+SMALL = FLASH_SALE.spec(DEFAULT_LIMITS, {"n": 4, "stock": 2, "pool_size": 3})
+NEEDED = SMALL.connections
 
 
 class Seller:
@@ -68,9 +69,9 @@ async def seller(other_session: asyncpg.Connection, database_url: str) -> AsyncI
     await other_session.execute(f"DROP ROLE {seller.quoted}")
 
 
-async def refused(server: Server, limits: Limits, parameters: Sale = SMALL) -> CouponctlError:
+async def refused(server: Server, limits: Limits, spec: DrillSpec[Any] = SMALL) -> CouponctlError:
     with pytest.raises(CouponctlError) as refusal:
-        await run_drill(FLASH_SALE, Target(server, limits), parameters)
+        await run_drill(spec, Target(server, limits))
     return refusal.value
 
 
@@ -85,7 +86,7 @@ async def test_a_role_that_may_not_create_is_told_the_grant_that_helps(
     await assert_nothing_left(observer)
 
     await other_session.execute(grant)
-    report = await run_drill(FLASH_SALE, Target(seller.server, limits), SMALL)
+    report = await run_drill(SMALL, Target(seller.server, limits))
     assert report.verdict is Verdict.PASS
 
 
@@ -107,7 +108,7 @@ async def test_a_pool_larger_than_the_server_is_refused_with_both_numbers(
     most = int(await other_session.fetchval("SHOW max_connections"))
     kept_back = int(await other_session.fetchval("SHOW superuser_reserved_connections"))
 
-    refusal = await refused(server, limits, Sale(pool_size=most))
+    refusal = await refused(server, limits, FLASH_SALE.spec(limits, {"pool_size": most}))
 
     assert isinstance(refusal, NoHeadRoom)
     assert refusal.needed == most + 4
@@ -218,9 +219,9 @@ async def test_no_drill_takes_more_than_it_announces(
 ) -> None:
     """Neither connections, which the role is limited to, nor faults."""
     await seller.may_create()
-    await seller.limit(connections_of(drill, drill.parameters().on_pool(limits)))
+    await seller.limit(drill.spec(limits).connections)
 
-    report = await run_drill(drill, Target(seller.server, limits))
+    report = await run_drill(drill.spec(limits), Target(seller.server, limits))
 
     assert report.verdict is Verdict.PASS, report.broken or report.unfinished
     assert {fault.name for fault in report.faults} == set(drill.faults)

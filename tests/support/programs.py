@@ -47,10 +47,12 @@ def finished(
 
 
 @contextmanager
-def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """couponctl on pipes while it runs; what is left of it at the end is killed."""
+def running(
+    *arguments: str, environment: Mapping[str, str], program: Sequence[str] = COUPONCTL
+) -> Iterator[subprocess.Popen[bytes]]:
+    """couponctl, or another `program`, on pipes while it runs; what is left of it at the end is killed."""
     with subprocess.Popen(
-        [*COUPONCTL, *arguments],
+        [*program, *arguments],
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -210,4 +210,4 @@ async def test_a_drill_has_the_numbers_of_its_form_at_enter(shop: Scene, opened:
         await console.press("r")
 
         (launched,) = shop.launched
-        assert launched.parameters.n == 77  # type: ignore[attr-defined]
+        assert launched.spec.parameters.n == 77

@@ -56,7 +56,7 @@ def launch(target: Target) -> Iterator[Launch]:
     started: list[DrillProcess] = []
 
     def launch(drill: Drill[Any], *, on: Target = target, **parameters: float) -> DrillProcess:
-        started.append(DrillProcess(Order(drill, drill.parameters(**parameters), on, seed=7)))
+        started.append(DrillProcess(Order(drill.spec(on.limits, parameters, seed=7), on)))
         return started[-1]
 
     yield launch
@@ -97,7 +97,7 @@ async def test_its_report_is_that_of_the_engine(
     launch: Launch, target: Target, observer: asyncpg.Connection
 ) -> None:
     drill = launch(FLASH_SALE)
-    direct = await run_drill(FLASH_SALE, target, seed=7)
+    direct = await run_drill(FLASH_SALE.spec(target.limits, seed=7), target)
     await ended(drill)
 
     assert drill.report is not None
@@ -238,7 +238,7 @@ async def test_what_nobody_expects_is_named_and_not_quoted(
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
 def test_every_drill_can_be_sent(drill: Drill[Any], target: Target) -> None:
-    order = Order(drill, drill.parameters(), target, 7)
+    order = Order(drill.spec(target.limits, seed=7), target)
 
     assert pickle.loads(pickle.dumps(order)) == order  # noqa: S301 - it was ours a moment ago
 

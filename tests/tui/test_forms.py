@@ -13,6 +13,7 @@ from couponctl.cli.drill import command as drill_group
 from couponctl.drills.catalog import DRILLS
 from couponctl.drills.catalog.sale import SCALE
 from couponctl.errors import Unreachable
+from couponctl.postgres.limits import DEFAULT_LIMITS
 from couponctl.tui.screens.drill_form import Draft, DrillForm
 from couponctl.tui.screens.forms import NewCoupon
 
@@ -164,9 +165,7 @@ async def test_enter_and_enter_again_start_no_drill(shop: Scene, opened: Opened)
         assert len(console.app.screen_stack) == 1
         assert "r runs it, as does: couponctl drill flash-sale --n 77" in console.flowing
         await console.press("r")
-        assert shop.launched[0].parameters == FLASH_SALE.parameters(n=77).on_pool(
-            shop.dependencies.settings.limits
-        )
+        assert shop.launched[0].spec == FLASH_SALE.spec(shop.dependencies.settings.limits, {"n": 77})
 
 
 async def test_a_click_on_a_drill_starts_none(shop: Scene, opened: Opened) -> None:
@@ -203,8 +202,8 @@ async def test_a_drill_runs_with_its_defaults_unless_told_otherwise(shop: Scene,
         await drill_form(console)
 
         (launched,) = shop.launched
-        assert launched.parameters == FLASH_SALE.parameters().on_pool(shop.dependencies.settings.limits)
-        assert "$ couponctl drill flash-sale" in console.picture
+        assert launched.spec == FLASH_SALE.spec(shop.dependencies.settings.limits)
+        await console.until(lambda: "$ couponctl drill flash-sale" in console.picture)
 
 
 NEVER = ("1e9", "nan", "inf", "²", "-1", "0", "100001", "ten", "9" * 30)
@@ -226,7 +225,7 @@ async def test_a_bad_number_runs_nothing(
 
         box.value = "7"
         await console.press("ctrl+r")
-        assert getattr(shop.launched[-1].parameters, field) == 7
+        assert getattr(shop.launched[-1].spec.parameters, field) == 7
 
 
 @pytest.mark.parametrize(
@@ -288,13 +287,13 @@ def test_the_command_line_of_a_draft_means_the_same(drill: Any) -> None:
 
     assert (given["strategy"], given["seed"]) == ("transaction", 7)
     wanted = {name: value for name, value in given.items() if name in chosen and value is not None}
-    assert drill.parameters(**wanted) == draft.parameters
+    assert drill.spec(DEFAULT_LIMITS, wanted).parameters == draft.spec(DEFAULT_LIMITS).parameters
 
 
 def test_what_follows_from_other_parameters_goes_on_following() -> None:
     draft = Draft(SCALE, {"n": 500})
 
-    assert draft.parameters == SCALE.parameters(n=500, stock=50)
+    assert draft.spec(DEFAULT_LIMITS) == SCALE.spec(DEFAULT_LIMITS, {"n": 500, "stock": 50})
     assert draft.command == ("drill", "scale", "--n", "500")
 
 

@@ -30,7 +30,7 @@ from couponctl.tui.drill_process import DrillProcess, Order
 
 settings = Settings(Embedded(Path(sys.argv[1])))
 with server_for(settings) as server:
-    order = Order(SCALE, SCALE.parameters(n=2000), Target(server, DEFAULT_LIMITS), 7)
+    order = Order(SCALE.spec(DEFAULT_LIMITS, {"n": 2000}, seed=7), Target(server, DEFAULT_LIMITS))
     with kept_up(settings) as descriptors:
         drill = DrillProcess(order, descriptors)
     print(drill._process.pid, flush=True)

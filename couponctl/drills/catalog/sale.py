@@ -16,6 +16,8 @@ from couponctl.ledger.tables import claims, coupons
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Executable
 
     from couponctl.drills.context import DrillContext
@@ -54,8 +56,10 @@ class Scale(Sale):
         at_least=0.1,
     )
 
-    def __post_init__(self) -> None:
-        self._derive(stock=max(1, self.n // 10), timeout=60.0 if self.n < 500 else 120.0)
+    @classmethod
+    def _derived(cls, given: Mapping[str, float]) -> dict[str, float]:
+        n = int(given.get("n", cls.n))
+        return {"stock": max(1, n // 10), "timeout": 60.0 if n < 500 else 120.0}
 
 
 async def sell(context: DrillContext, sale: Sale) -> list[Check]:

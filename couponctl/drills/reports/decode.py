@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, fields
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, get_type_hints
 
 from couponctl.errors import Invalid
 
@@ -72,25 +71,19 @@ def whole(value: object, what: str) -> int:
 def flat(kind: type[T], document: object) -> T:
     """Build a dataclass of plain values from a document, which may hold other fields too. Raises Invalid."""
     facts = Facts(document)
-    described = fields(cast("Any", kind))  # mypy has no type for "a dataclass"
-    return kind(**{each.name: _plain(facts.anything(each.name), each) for each in described})
+    types = get_type_hints(kind)
+    return kind(**{name: _plain(facts.anything(name), of_type, name) for name, of_type in types.items()})
 
 
-def _plain(value: Any, field: Field[Any]) -> Any:
-    match field.type:
-        case "Any":
-            return value
-        case "int":
-            return whole(value, field.name)
-        case "float":
-            return number(value, field.name)
-        case "float | None":
-            return None if value is None else number(value, field.name)
-        case "str":
-            return of(str, value, field.name)
-        case "bool":
-            return of(bool, value, field.name)
-    raise AssertionError(field)
+def _plain(value: Any, of_type: Any, what: str) -> Any:
+    if of_type is Any or (of_type == float | None and value is None):
+        return value
+    if of_type is int:
+        return whole(value, what)
+    if of_type in (float, float | None):
+        return number(value, what)
+    assert of_type in (str, bool)
+    return of(of_type, value, what)
 
 
 def _shallow(value: Any, what: str, levels: int) -> Any:

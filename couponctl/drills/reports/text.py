@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from couponctl.drills.drill import connections_of
 from couponctl.drills.reports.conclusion import conclusion
 from couponctl.models import Phases, label
 from couponctl.present import milliseconds, safe
@@ -15,18 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from couponctl.drills.check import Check
-    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.drills.drill import Drill, DrillSpec
     from couponctl.drills.progress import View
     from couponctl.drills.reports.report import Report
 
 UNLOGGED = "the tables are UNLOGGED: not replicated, and nothing is proven about a crash of the server"
 
 
-def plan_lines(drill: Drill[Any], parameters: Parameters) -> Iterator[str]:
+def plan_lines(spec: DrillSpec[Any]) -> Iterator[str]:
     """What running the drill does to the server."""
+    drill = spec.drill
     yield f"{drill.name}: create a schema couponctl_drill_…, and drop it afterwards"
-    connections = connections_of(drill, parameters)
-    yield f"{drill.name}: open up to {connections} connections for up to {parameters.timeout:g} s"
+    yield f"{drill.name}: open up to {spec.connections} connections for up to {spec.parameters.timeout:g} s"
     if drill.faults:
         yield f"{drill.name}: inject faults: {', '.join(drill.faults)}"
     yield f"{drill.name}: blast radius: {drill.blast_radius}"

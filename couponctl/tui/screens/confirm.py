@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -23,16 +22,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """What the operator agreed to."""
-
-    agreed: bool
-    typed: str | None = None
-    """The required word, as the operator typed it."""
-
-
-class Confirm(ModalScreen[Consent]):
+class Confirm(ModalScreen[bool]):
     """A question with its consequences; if a word is required, nothing else agrees."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -78,9 +68,9 @@ class Confirm(ModalScreen[Consent]):
     @on(Button.Pressed, "#agree")
     def action_agree(self) -> None:
         if not self._word:
-            self._answer(Consent(agreed=bool(self._action)))
-        elif (typed := self.query_one("#word", Input).value) == self._word:
-            self._answer(Consent(agreed=True, typed=typed))
+            self._answer(agreed=bool(self._action))
+        elif self.query_one("#word", Input).value == self._word:
+            self._answer(agreed=True)
         else:
             self._wish("to continue: what was typed is something else")
             self.query_one("#word", Input).focus()
@@ -90,10 +80,10 @@ class Confirm(ModalScreen[Consent]):
 
     @on(Button.Pressed, "#refuse")
     def action_refuse(self) -> None:
-        self._answer(Consent(agreed=False))
+        self._answer(agreed=False)
 
-    def _answer(self, consent: Consent) -> None:
+    def _answer(self, *, agreed: bool) -> None:
         """Answer only once: a second answer would go to the screen below."""
         if self.is_active:
             forget_what_was_typed(self)
-            self.dismiss(consent)
+            self.dismiss(agreed)

@@ -10,7 +10,7 @@ from textual import on
 from textual.widgets import Button
 
 from couponctl.errors import Invalid
-from couponctl.ledger.claims import STRATEGIES
+from couponctl.ledger.claims import STRATEGIES, find_strategy
 from couponctl.tui.screens.forms import Field, Form, whole_number
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
-    from couponctl.drills.drill import Drill, Parameter, Parameters
+    from couponctl.drills.drill import Drill, DrillSpec, Parameter
+    from couponctl.postgres.limits import Limits
 
 STRATEGY = "strategy"
 SEED = "seed"
@@ -26,7 +27,7 @@ SEED = "seed"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A drill as it is to be run."""
+    """A drill as the operator has filled in its form."""
 
     drill: Drill[Any]
     given: Mapping[str, float] = field(default_factory=dict)
@@ -35,10 +36,9 @@ class Draft:
     seed: int | None = None
     """None to draw one."""
 
-    @property
-    def parameters(self) -> Parameters:
-        parameters: Parameters = self.drill.parameters(**self.given)
-        return parameters
+    def spec(self, limits: Limits) -> DrillSpec[Any]:
+        """Return the drill to be run."""
+        return self.drill.spec(limits, self.given, strategy=find_strategy(self.strategy), seed=self.seed)
 
     @property
     def command(self) -> tuple[str, ...]:

@@ -15,10 +15,9 @@ from couponctl.drills.catalog import DRILLS
 from couponctl.drills.plan import Plan
 from couponctl.drills.reports.conclusion import conclusion
 from couponctl.errors import CouponctlError
-from couponctl.guards import may_attack, may_write, name_to_type
+from couponctl.guards import consent_for
 from couponctl.present import safe
-from couponctl.settings import Embedded
-from couponctl.tui.screens.confirm import Confirm, Consent
+from couponctl.tui.screens.confirm import Confirm
 from couponctl.tui.screens.drill_form import Decision, Draft, DrillForm
 from couponctl.tui.screens.mode import ModeScreen
 from couponctl.tui.text import Tone, glyph_tone, joined, lines, literal
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from textual.content import Content
     from textual.widget import Widget
 
-    from couponctl.drills.drill import Drill
+    from couponctl.drills.drill import Drill, DrillSpec
     from couponctl.drills.reports.report import Report
     from couponctl.tui.dependencies import Dependencies
     from couponctl.tui.snapshot import Snapshot
@@ -105,7 +104,8 @@ class Drills(ModeScreen):
         view = state.view if state else None
         if state is None:
             title = f"{self.drill.name}: {self.drill.title}"
-            self.query_one(RunPane).describe(title, _description(self._drafts[self.drill.name]))
+            spec = self._drafts[self.drill.name].spec(self.dependencies.settings.limits)
+            self.query_one(RunPane).describe(title, _description(spec))
         else:
             self.query_one(RunPane).apply(state)
         self.query_one(HistogramPane).apply(view.histogram if view else {})
@@ -159,35 +159,27 @@ class Drills(ModeScreen):
             self.notify("a drill is already running: x aborts it", severity="warning")
             return
         try:
-            may_write(settings)
+            required = consent_for(settings)
         except CouponctlError as error:
             self._refused(error)
             return
-        if isinstance(settings.target, Embedded):
+        if required is None:
             self._start(draft)
             return
-        plan = Plan(((draft.drill, draft.parameters),), draft.strategy, draft.seed).on_pool(settings.limits)
-        word = name_to_type(settings)
-        where = f"On {settings.target.where}{' (PRODUCTION)' if word else ''} this will"
-        question = Confirm(f"Run {draft.drill.name}?", [where, *plan.lines()], word=word, action="Run")
+        plan = Plan((draft.spec(settings.limits),))
+        where = f"On {required.where}{' (PRODUCTION)' if required.production else ''} this will"
+        question = Confirm(
+            f"Run {draft.drill.name}?", [where, *plan.lines()], word=required.word, action="Run"
+        )
 
-        def answered(consent: Consent | None) -> None:
-            if consent is not None and consent.agreed:
-                self._start_with(draft, consent)
+        def answered(agreed: bool | None) -> None:
+            if agreed:
+                self._start(draft)
 
         self.app.push_screen(question, answered)
 
-    def _start_with(self, draft: Draft, consent: Consent) -> None:
-        try:
-            may_attack(self.dependencies.settings, confirmed=consent.typed, agreed=consent.agreed)
-        except CouponctlError as error:
-            self._refused(error)
-        else:
-            self._start(draft)
-
     def _start(self, draft: Draft) -> None:
-        parameters = draft.parameters.on_pool(self.dependencies.settings.limits)
-        self.dependencies.runner.run(draft.drill, parameters, draft.strategy, draft.seed)
+        self.dependencies.runner.run(draft.spec(self.dependencies.settings.limits))
         self.dependencies.events.add(f"{draft.drill.name} has begun", command=draft.command)
 
     def _refused(self, error: CouponctlError) -> None:
@@ -200,17 +192,16 @@ def _entry(drill: Drill[Any], glyph: str = " ") -> Content:
     return lines(name, literal(f"  {drill.title}", Tone.DIM))
 
 
-def _description(draft: Draft) -> dict[str, str]:
-    drill = draft.drill
+def _description(spec: DrillSpec[Any]) -> dict[str, str]:
+    drill = spec.drill
     return {
         "expectation": drill.promise,
         "blast radius": drill.blast_radius,
         "faults": ", ".join(drill.faults) or "none",
-        "parameters": ", ".join(_parameters(draft)),
+        "parameters": ", ".join(_parameters(spec)),
     }
 
 
-def _parameters(draft: Draft) -> Iterable[str]:
-    for each in draft.drill.parameters.described():
-        value = getattr(draft.parameters, each.name)
-        yield f"{each.label} {'as set' if value is None else f'{value:g}'}"
+def _parameters(spec: DrillSpec[Any]) -> Iterable[str]:
+    for each in spec.drill.parameters.described():
+        yield f"{each.label} {getattr(spec.parameters, each.name):g}"

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from couponctl.drills.drill import Drill, Parameters
+    from couponctl.drills.drill import DrillSpec
     from couponctl.drills.reports.report import Report
     from couponctl.sandbox.schema import Leftover
 
@@ -166,8 +166,7 @@ class StillClient:
 class StillDrill:
     """A drill that does what the test says."""
 
-    drill: Drill[Any]
-    parameters: Parameters
+    spec: DrillSpec[Any]
     shown: View
     report: Report | None = None
     failure: str = ""
@@ -272,8 +271,8 @@ def scene(
     clock, launched = Clock(), []
     client, server, leftovers = StillClient(*coupons), StillServer(activity()), StillLeftovers()
 
-    def launch(drill: Drill[Any], parameters: Parameters, strategy: str, seed: int | None) -> StillDrill:
-        launched.append(StillDrill(drill, parameters, view()))
+    def launch(spec: DrillSpec[Any]) -> StillDrill:
+        launched.append(StillDrill(spec, view()))
         return launched[-1]
 
     dependencies = Dependencies(
