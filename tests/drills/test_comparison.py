@@ -150,9 +150,9 @@ def test_a_change_is_in_percent_of_what_was(
         (Row("latency", "sold_out.p99", 40.0, None, "ms"), ("sold out p99", "40.0 ms", "-", "")),
         (Row("run", "timeout", 30.0, 0.25), ("timeout", "30", "0.25", "-99.2 %")),
         (Row("outcomes", "sold_out", 450_000, 450_000), ("sold out", "450,000", "450,000", "")),
-        (Row("checks", "v1.2 a_b", "held", "broken"), ("v1.2 a_b", "held", "broken", "✘ broke")),
-        (Row("checks", "x", "broken", "held"), ("x", "broken", "held", "✔ fixed")),
-        (Row("checks", "x", None, "broken"), ("x", "-", "broken", "")),
+        (Row("checks", "v1.2 a_b", "held", "broken"), ("v1.2 a_b", "passed", "failed", "✘ failed")),
+        (Row("checks", "x", "broken", "held"), ("x", "failed", "passed", "✔ fixed")),
+        (Row("checks", "x", None, "broken"), ("x", "-", "failed", "")),
         (Row("run", "\x1b[2J", "\u202e", "b"), (r"\u{1b}[2J", r"\u{202e}", "b", "")),
     ],
 )
@@ -165,7 +165,7 @@ def test_in_words_the_checks_that_held_in_both_runs_are_only_counted() -> None:
 
     assert lines[:2] == ["before 0badcafe flash-sale ✘ FAIL", "after 1badcafe flash-sale ✘ FAIL"]
     assert "before after change" in lines
-    assert "no longer held broken ✘ broke" in lines
+    assert "no longer passed failed ✘ failed" in lines
     assert "again broken held ✔ fixed" in lines
     assert "never broken broken" in lines
     assert "new - held" in lines
@@ -176,7 +176,7 @@ def test_in_words_the_checks_that_held_in_both_runs_are_only_counted() -> None:
 
 def test_sections_are_a_blank_line_apart() -> None:
     lines = words(BEFORE, AFTER)
-    first_of_each = ["no longer held broken", "claimed 2 1", "claimed p50", "claims per s", "peak in use"]
+    first_of_each = ["no longer passed failed", "claimed 2 1", "claimed p50", "claims per s", "peak in use"]
 
     for first in first_of_each:
         (index,) = [index for index, line in enumerate(lines) if line.startswith(first)]

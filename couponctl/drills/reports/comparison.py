@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from couponctl.drills.reports.report import Report
 
 HELD, BROKEN = "held", "broken"
-"""The state of a check in one run."""
+"""The state of a check in one run, as JSON has it."""
+
+_STATES = {HELD: "passed", BROKEN: "failed"}
 
 _CHECKS = "checks"
 _NOTHING = "-"
@@ -73,12 +75,14 @@ class Row:
         if self.before == self.after:
             return ""
         if self.section == _CHECKS and None not in (self.before, self.after):
-            return f"{Glyph.FAILED} broke" if self.after == BROKEN else f"{Glyph.PASSED} fixed"
+            return f"{Glyph.FAILED} failed" if self.after == BROKEN else f"{Glyph.PASSED} fixed"
         return "" if self.percent is None else f"{self.percent:+,.1f} %"
 
     def _shown(self, value: Any) -> str:
         if value is None:
             return _NOTHING
+        if self.section == _CHECKS:
+            return _STATES[value]
         if self.unit:
             return milliseconds(value)
         return f"{value:,.10g}" if isinstance(value, int | float) else safe(str(value))
@@ -94,7 +98,7 @@ class Comparison:
 
     @property
     def well(self) -> tuple[Row, ...]:
-        """The checks that held in both runs."""
+        """The checks that passed in both runs."""
         return tuple(row for row in self.rows if row.section == _CHECKS and row.before == row.after == HELD)
 
     @property
