@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from couponctl import BadSettings, Guarded, Outcome, embedded, open_service
+from couponctl import BadSettings, Guarded, Outcome, ServiceClosed, embedded, open_service
 from tests.support.processes import soon
 from tests.support.waiting import until
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from couponctl import Coupon
     from couponctl.postgres.libpq import Server
 
+BACKENDS = "count(*) FROM pg_stat_activity WHERE application_name = $1"
 NOBODY_LISTENS = "postgresql://shop@127.0.0.1:1/shop"
 
 
@@ -46,8 +48,11 @@ def private_server(private_base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def backends(session: asyncpg.Connection, application: str) -> int:
-    question = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
-    return int(await session.fetchval(question, application))
+    return int(await session.fetchval(f"SELECT {BACKENDS}", application))
+
+
+async def lock_waits(session: asyncpg.Connection) -> int:
+    return int(await session.fetchval(f"SELECT {BACKENDS} AND wait_event_type = 'Lock'", "couponctl/shop"))
 
 
 async def test_a_url_may_hold_the_password(clerk: str, server: Server) -> None:
@@ -191,3 +196,36 @@ async def test_a_start_that_is_cancelled_leaves_no_server(private_server: Path) 
         await opening
 
     assert soon(lambda: not embedded.status(private_server).running)
+
+
+async def test_a_closed_service_refuses_and_opens_nothing(
+    database_url: str, observer: asyncpg.Connection
+) -> None:
+    async with open_service(database_url, application="shop") as service:
+        await service.create("SPRING", 2)
+
+    attempt = await service.claim("SPRING", "alice")
+    with pytest.raises(ServiceClosed):
+        await service.show("SPRING")
+
+    assert attempt.outcome is Outcome.UNAVAILABLE
+    assert isinstance(attempt.refusal, ServiceClosed)
+    await until(lambda: backends(observer, "couponctl/shop"), 0)
+
+
+@pytest.mark.parametrize("strategy", ["statement", "transaction", "batched"])
+async def test_claims_that_a_closing_finds_under_way_end_and_leave_no_connection(
+    database_url: str, observer: asyncpg.Connection, other_session: asyncpg.Connection, strategy: Any
+) -> None:
+    async with AsyncExitStack() as stack:
+        door = open_service(database_url, application="shop", strategy=strategy)
+        service = await stack.enter_async_context(door)
+        await service.create("SPRING", 9)
+        async with other_session.transaction():
+            await other_session.execute("SELECT FROM coupons FOR UPDATE")
+            claims = [asyncio.create_task(service.claim("SPRING", f"user-{each}")) for each in range(9)]
+            await until(lambda: lock_waits(observer), 1 if strategy == "batched" else 3)
+            await stack.aclose()
+
+    assert [(await claim).outcome for claim in claims] == [Outcome.CLAIMED] * 9
+    await until(lambda: backends(observer, "couponctl/shop"), 0)
