@@ -58,8 +58,8 @@ async def open_service(
 
     Only the private server is connected to at once, and gets its tables. Any other one is connected to by
     the first call that needs it: while it is down claims get the outcome UNAVAILABLE, and afterwards they
-    work again. On exit calls that are under way go on, and later ones get ServiceClosed; the private server
-    waits for neither.
+    work again. On exit, work that has a connection ends undisturbed, and calls that come later are refused
+    with ServiceClosed; the private server waits for neither.
 
     Raises BadSettings if an argument, a variable or a file is wrong, and Unreachable if the private server
     does not start within 60 s. Cancelled while that starts, it ends as soon as the start has.

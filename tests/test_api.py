@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, assert_type, get_args
 
 import pytest
@@ -37,6 +38,7 @@ METHODS = {
     for name, method in inspect.getmembers(CouponService, inspect.isfunction)
     if not name.startswith("_")
 }
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 OWN = {
     name for module in (models, errors, service) for name, _ in inspect.getmembers(module, inspect.isclass)
 }
@@ -62,6 +64,14 @@ def test_every_argument_of_the_door_is_explained() -> None:
     arguments = inspect.signature(open_service).parameters
 
     assert [name for name in arguments if f"`{name}`" not in (open_service.__doc__ or "")] == []
+
+
+def test_the_readme_shows_the_door_as_it_is() -> None:
+    signature = inspect.signature(open_service)
+    bare = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+    shown = signature.replace(parameters=bare, return_annotation=signature.empty)
+
+    assert f"`open_service{shown}`".replace("'", '"') in README
 
 
 @pytest.mark.parametrize("name", sorted({*CLASSES, *METHODS, "open_service"}))
