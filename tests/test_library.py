@@ -190,11 +190,12 @@ async def test_a_start_that_is_cancelled_leaves_no_server(private_server: Path) 
             pytest.fail("it was cancelled before")
 
     opening = asyncio.create_task(open_it())
-    await until(lambda: asyncio.to_thread((private_server / "data").exists), expected=True)
+    await until(lambda: asyncio.to_thread(private_server.exists), expected=True)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
 
+    assert embedded.status(private_server).initialised, "the start had ended, and was not left to itself"
     assert soon(lambda: not embedded.status(private_server).running)
 
 
