@@ -9,14 +9,13 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
-
-from tests.support.processes import LONG, soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +39,7 @@ class Shop(NamedTuple):
     def end(self) -> str:
         """Ask it to end, as a deployment does; what it has logged until then."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(LONG)
+        self.process.wait(PATIENCE)
         return self.log.read_text()
 
 
@@ -52,6 +51,16 @@ def example(tmp_path: Path) -> Path:
     path = tmp_path / "shop.py"
     path.write_text(code)
     return path
+
+
+def address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where it listens, as soon as it says so; fails with its log if it ends, or takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while not (told := re.search(r"Uvicorn running on (http://\S+)", log.read_text())):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    return told[1]
 
 
 @pytest.fixture
@@ -66,9 +75,7 @@ def shop(example: Path, environment: dict[str, str]) -> Iterator[Shop]:
         ) as process,
     ):
         try:
-            assert soon(lambda: "Uvicorn running on" in log.read_text()), log.read_text()
-            (url,) = re.findall(r"Uvicorn running on (http://\S+)", log.read_text())
-            yield Shop(url, process, log)
+            yield Shop(address(process, log), process, log)
         finally:
             process.kill()
 
@@ -146,7 +153,7 @@ def test_a_shop_that_is_stopped_in_the_storm_leaves_a_ledger_that_balances(
         if isinstance(response, httpx.Response) and response.status_code == 201
     }
 
-    assert shop.process.wait(LONG) is not None
+    assert shop.process.wait(PATIENCE) is not None
     assert won
     assert won <= set(json.loads(couponctl("show", "SPRING", "--json").out)["claimed_by"])
     assert couponctl("verify").exit_code == 0
