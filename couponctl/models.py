@@ -27,15 +27,22 @@ class Outcome(Labelled):
     """How one attempt to claim ended; the words are the same in code, CLI, journals and JSON."""
 
     CLAIMED = "claimed"
+    """The user has a unit, by this attempt."""
     ALREADY_CLAIMED = "already_claimed"
+    """The user has a unit, and none was taken this time."""
     SOLD_OUT = "sold_out"
     NOT_FOUND = "not_found"
+    """There is no such coupon."""
     REFUSED = "refused"
     """By the database's own rules."""
     TIMED_OUT = "timed_out"
+    """The database took too long, and nothing was claimed."""
     POOL_EXHAUSTED = "pool_exhausted"
+    """No connection was free in time, and nothing was sent."""
     UNAVAILABLE = "unavailable"
+    """The database cannot be reached or used now, and nothing was claimed."""
     UNKNOWN = "unknown"
+    """The answer was lost. To claim again is safe, and tells."""
 
     @property
     def status(self) -> int:

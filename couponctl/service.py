@@ -93,7 +93,14 @@ _CHUNK = 1000
 
 
 class CouponService:
-    """The sale: create coupons, claim them, and ask what happened."""
+    """The sale: create coupons, claim them, and ask what happened.
+
+    Programs get theirs from `couponctl.open_service`. Any number of tasks of one event loop may use it at
+    once: it lends each a connection from its pool, first come, first served.
+
+    Besides the errors that it names, a method that asks the database raises Unavailable when there is no
+    answer now (try again later), and Misconfigured when the operator must fix something first.
+    """
 
     def __init__(
         self,
@@ -269,9 +276,11 @@ class CouponService:
         return await audit(self.database, names)
 
     def pool_stats(self) -> PoolStats:
+        """Return the state of the service's own pool, without asking the server."""
         return self.database.pool_stats()
 
     async def server_stats(self) -> ServerStats:
+        """Return the server's version, connections and lock waits, as far as the role may see them."""
         async with self.database.session("AUTOCOMMIT") as session:
             return await server_stats(session)
 
@@ -311,10 +320,13 @@ def _refusal(outcome: Outcome, name: str, user_id: str) -> CouponctlError | None
 
 
 @asynccontextmanager
-async def open_service(
+async def service_on(
     settings: Settings, server: Server, *, application: str, strategy: Strategy = STATEMENT
 ) -> AsyncIterator[CouponService]:
-    """Open a service over a pool of its own, closed on exit; creates the embedded server's missing tables."""
+    """Open a service on a server, over a pool of its own that is closed on exit.
+
+    The embedded server's missing tables are created. Programs use `couponctl.open_service`.
+    """
     async with open_database(server, settings.limits, application=application) as database:
         if isinstance(settings.target, Embedded):
             await ensure_schema(database)

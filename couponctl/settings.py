@@ -63,6 +63,8 @@ class Embedded:
 
 Target = Embedded | Server
 
+MAX_POOL_SIZE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -82,20 +84,24 @@ def load(
     context: str | None = None,
     environ: Environment = os.environ,
     config: Path | None = None,
+    flags: bool = True,
 ) -> Settings:
     """Decide which database to use; reads config and service files, but does not connect.
 
-    `url` and `context` are the flags, `config` the file with the contexts (default `config_path()`).
-    Raises BadSettings, which never quotes part of a URL or a password.
+    `url` and `context` are the command line's flags, or a program's arguments: without `flags` they are
+    named as such in sentences, and a URL may hold a password, for no `ps` shows it. `config` is the file
+    with the contexts (default `config_path()`). Raises BadSettings, which never quotes part of a URL or a
+    password.
     """
+    dashes = "--" if flags else ""
     if url is not None and context is not None:
-        raise BadSettings("--url and --context both name a database", "Give one of them.")
+        raise BadSettings(f"{dashes}url and {dashes}context both name a database", "Give one of them.")
     if url is not None:
-        params = parsed(url, "--url")
-        if holds_secret(params):
+        params = parsed(url, f"{dashes}url")
+        if flags and holds_secret(params):
             way_out = "Put it into COUPONCTL_URL, PGPASSWORD, ~/.pgpass or a service file."
             raise BadSettings("--url holds a password, which everyone can read in `ps`", way_out)
-        return _on_server(params, "--url", environ, {})
+        return _on_server(params, f"{dashes}url", environ, {})
     if context is not None:
         return _from_context(context, environ, config or config_path())
     if environ.get("COUPONCTL_URL"):
@@ -209,9 +215,9 @@ def _limits(environ: Environment, table: Table, origin: str) -> Limits:
         key: _seconds(table[key], f"{origin}: {key}") for key in _TIMEOUTS if key in table
     }
     if size := environ.get("COUPONCTL_POOL_SIZE"):
-        given["pool_size"] = whole_number(size, "COUPONCTL_POOL_SIZE", 1000)
+        given["pool_size"] = whole_number(size, "COUPONCTL_POOL_SIZE", MAX_POOL_SIZE)
     elif "pool_size" in table:
-        given["pool_size"] = whole_number(table["pool_size"], f"{origin}: pool_size", 1000)
+        given["pool_size"] = whole_number(table["pool_size"], f"{origin}: pool_size", MAX_POOL_SIZE)
     limits = Limits(**given)
     if limits.command_timeout <= limits.statement_timeout:
         way_out = f"That is {limits.statement_timeout:g} s; give it five more."

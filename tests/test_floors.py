@@ -28,6 +28,7 @@ ROOMS: tuple[dict[str, set[str]], ...] = (
     {"guards": set(), "server": set()},
     {"ledger": {"sqlalchemy"}},
     {"sandbox": {"sqlalchemy"}, "service": set()},
+    {"library": set()},
     {"drills": {"platformdirs", "sqlalchemy"}},
     {"bench": {"sqlalchemy"}},
     {"tui": {"rich", "textual"}},
@@ -169,8 +170,8 @@ def test_the_package_is_rooms_and_few_modules() -> None:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
     home = parts_of(path)
-    if home == ("__init__",):
-        assert imports_of(path) == {"__future__.annotations"}
+    if home == ("__init__",):  # the library door: its names, for type checkers, from where they are made
+        assert {parts[0] for parts in modules_imported_by(path)} == {"models", "errors", "service", "library"}
         return
     for other in modules_imported_by(path):
         if floors := floors_between(home, other):
@@ -187,6 +188,8 @@ def test_no_module_comes_back_to_itself() -> None:
 @pytest.mark.parametrize(
     ("imported", "absent"),
     [
+        ("couponctl", {"asyncio", "sqlalchemy", "asyncpg", "click", "textual", "rich", "platformdirs"}),
+        ("couponctl.library", {"click", "textual", "rich", "platformdirs"}),
         ("couponctl.service", {"click", "textual", "rich"}),
         ("couponctl.drills.catalog", {"click", "textual", "rich"}),
         ("couponctl.cli", {"sqlalchemy", "asyncpg", "textual", "rich", "platformdirs"}),
@@ -195,6 +198,12 @@ def test_no_module_comes_back_to_itself() -> None:
 )
 def test_a_clean_interpreter_loads_no_more_than_it_needs(imported: str, absent: set[str]) -> None:
     assert not _loaded_by(f"import {imported}") & absent
+
+
+def test_a_name_of_the_api_loads_only_what_it_needs() -> None:
+    loaded = _loaded_by("import couponctl; dir(couponctl); couponctl.Outcome; couponctl.CouponctlError")
+
+    assert not loaded & {"asyncio", "sqlalchemy", "asyncpg"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["create", "--help"], ["show", "--help"]])

@@ -105,7 +105,7 @@ VARIABLES = {
     ],
 )
 def test_the_first_that_is_set_names_the_database(
-    config: Path, flags: dict[str, str], unset: int, where: str, source: str | None
+    config: Path, flags: dict[str, Any], unset: int, where: str, source: str | None
 ) -> None:
     environ = dict(itertools.islice(VARIABLES.items(), unset, None))
     target = load(**flags, environ=environ, config=config).target

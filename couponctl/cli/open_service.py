@@ -42,10 +42,10 @@ def with_service(
     A CouponNotFound names the coupon that was probably meant.
     """
     # SQLAlchemy and the driver take a quarter of a second to import: only commands that need them pay.
-    from couponctl.service import open_service  # noqa: PLC0415
+    from couponctl.service import service_on  # noqa: PLC0415
 
     async def work(settings: Settings, server: Server) -> T:
-        async with open_service(settings, server, application=f"couponctl/{command}") as service:
+        async with service_on(settings, server, application=f"couponctl/{command}") as service:
             try:
                 return await use(service)
             except CouponNotFound as error:

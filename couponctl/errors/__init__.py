@@ -25,6 +25,7 @@ CouponctlError
 │   ├── Contended
 │   ├── NoHeadRoom
 │   ├── OutOfResources
+│   ├── ServiceClosed
 │   └── OutcomeUnknown
 ├── Misconfigured       the operator must fix something
 │   ├── BadSettings
@@ -110,6 +111,7 @@ from couponctl.errors.unavailable import (
     OutcomeUnknown,
     OutOfResources,
     PoolExhausted,
+    ServiceClosed,
     TimedOut,
     TooFewFiles,
     Unavailable,
@@ -154,6 +156,7 @@ __all__ = [
     "SchemaUnfit",
     "ServerFailed",
     "ServerNotTrusted",
+    "ServiceClosed",
     "Silent",
     "SoldOut",
     "TimedOut",

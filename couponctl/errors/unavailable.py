@@ -104,6 +104,15 @@ class OutOfResources(Unavailable):
     resource: str
 
 
+class ServiceClosed(Unavailable):
+    """This service has been closed, and nothing was sent.
+
+    Keep it open for as long as it is used.
+    """
+
+    outcome = Outcome.UNAVAILABLE
+
+
 class OutcomeUnknown(Unavailable):
     """The connection was lost before the answer came, so it is not known whether the work was done.
 

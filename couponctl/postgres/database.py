@@ -14,7 +14,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from couponctl.aio.cancellation import gather_all, shielded
-from couponctl.errors import PoolExhausted
+from couponctl.errors import PoolExhausted, ServiceClosed
 from couponctl.models import Phases
 from couponctl.postgres.connect import connect_first_host
 from couponctl.postgres.engine import engine_on
@@ -187,8 +187,9 @@ class Database:
         self.application = application
         self.schema = schema
         self._queue: FairQueue[PoolProxiedConnection] = FairQueue(
-            limits.pool_size, max_per_key=MAX_PER_COUPON, discard=lambda fairy: fairy.close()
+            limits.pool_size, max_per_key=MAX_PER_COUPON, discard=self._returned_to_pool
         )
+        self._closed = False
         self._just_opened: dict[asyncio.Task[Any] | None, asyncpg.Connection] = {}
         self._engine = engine_on(self._open_connection, limits, schema)
         assert isinstance(self._engine.pool, AsyncAdaptedQueuePool)
@@ -224,7 +225,7 @@ class Database:
                     yield session
                 finally:
                     # A connection still being returned when the pool closes would never be closed.
-                    await shielded(connection.close())
+                    await shielded(self._given_back(connection))
             finally:
                 self._queue.release(turn.coupon)
         except Exception as exc:
@@ -280,8 +281,10 @@ class Database:
     async def turn(self, coupon: str | None) -> Turn:
         """Wait for a place in the queue; a cancellation at any moment leaves nothing behind.
 
-        Raises PoolExhausted after `acquire_timeout`.
+        Raises PoolExhausted after `acquire_timeout`, and ServiceClosed at once.
         """
+        if self._closed:
+            raise ServiceClosed
         asked_at = perf_counter()
         if not self._queue.open_to(coupon):
             self._watch.queued()
@@ -290,6 +293,16 @@ class Database:
         except TimeoutError:
             self._watch.gave_up()
             raise PoolExhausted(self.limits.pool_size, self.limits.acquire_timeout) from None
+
+    async def _given_back(self, connection: AsyncConnection) -> None:
+        if self._closed:
+            await connection.invalidate()  # the pool that it would go back to is never closed again
+        await connection.close()
+
+    def _returned_to_pool(self, fairy: PoolProxiedConnection) -> None:
+        if self._closed:
+            fairy.invalidate()
+        fairy.close()
 
     async def _checked_out(self) -> AsyncConnection:
         connection = self._engine.connect()
@@ -343,7 +356,11 @@ class Database:
         return self._watch.stats()
 
     async def close(self) -> None:
-        """Close every connection, waiting for the server at most `command_timeout`."""
+        """Close every connection, waiting for the server at most `command_timeout`.
+
+        Work that has begun goes on, and its connections are closed when they come back; new work is refused.
+        """
+        self._closed = True
         with suppress(TimeoutError):
             async with asyncio.timeout(self.limits.command_timeout):
                 await self._engine.dispose()

@@ -13,7 +13,7 @@ from couponctl.drills.reports.store import RunStore, default_directory
 from couponctl.postgres.activity import open_watch
 from couponctl.sandbox.schema import leftovers, remove_all
 from couponctl.server import kept_up
-from couponctl.service import open_service
+from couponctl.service import service_on
 from couponctl.tui.app import CouponApp
 from couponctl.tui.dependencies import Dependencies
 from couponctl.tui.drill_process import DrillProcess, Order
@@ -62,7 +62,7 @@ async def open_dependencies(
     runner = DrillRunner(launch)
     own = replace(settings.limits, pool_size=min(_CONNECTIONS, settings.limits.pool_size))
     async with (
-        open_service(replace(settings, limits=own), server, application="couponctl/tui") as service,
+        service_on(replace(settings, limits=own), server, application="couponctl/tui") as service,
         open_watch(server, settings.limits) as watch,
     ):
         try:
