@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from couponctl import embedded
+from couponctl.logs import logger
 from couponctl.postgres.libpq import Server, server_at
 from couponctl.settings import Embedded, Settings
 
@@ -13,15 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_log = logger(__name__)
+
+
 @contextmanager
 def server_for(settings: Settings) -> Iterator[Server]:
     """Yield the settings' server. Raises BadSettings or Unreachable if the embedded one does not start."""
     match settings.target:
         case Server() as server:
+            _log.info("The database is %s, from %s.", server.where, server.source)
             yield server
         case Embedded(base):
             base = base or embedded.default_base()
             with embedded.running(base) as url:
+                _log.info("The database is the private one in %s.", base)
                 yield server_at(url, source="embedded", password=embedded.password(base))
 
 

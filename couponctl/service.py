@@ -32,6 +32,7 @@ from couponctl.ledger.claims.batch import Batches
 from couponctl.ledger.claims.plain_tables import PlainTables
 from couponctl.ledger.claims.savepoint import KEPT_OUT
 from couponctl.ledger.schema import ensure_schema
+from couponctl.logs import logger
 from couponctl.models import Outcome, Phases, Sort
 from couponctl.postgres.activity import look
 from couponctl.postgres.database import open_database
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
 
 R = TypeVar("R")
+
+_log = logger(__name__)
 
 
 class Attempt(NamedTuple):
@@ -180,18 +183,25 @@ class CouponService:
         Raises Unavailable: OutcomeUnknown if an answer was lost and no retry brought one.
         """
         unknown: OutcomeUnknown | None = None
-        failure: Unavailable
+        failure = Unavailable()
         for failures in range(self._retry_policy.attempts):
             if failures:
+                _note_retry(f"{failures + 1} of {self._retry_policy.attempts}", failure)
                 await asyncio.sleep(self._retry_policy.wait(failures))
             try:
-                return await work(*about), unknown is not None
+                result = await work(*about)
             except OutcomeUnknown as exc:
                 unknown = failure = exc
             except Unavailable as exc:
                 failure = exc
                 if unknown is None and not isinstance(exc, Contended):
                     break
+            else:
+                if unknown is not None:
+                    _log.info("Try %s brought the answer that was lost.", failures + 1)
+                return result, unknown is not None
+        if unknown is not None:
+            _log.warning("None of %s tries brought the answer that was lost.", self._retry_policy.attempts)
         raise unknown or failure
 
     async def claim_many(
@@ -287,6 +297,16 @@ class CouponService:
     async def activity(self) -> Activity:
         """Return the server's activity, over the pool; `ActivityWatch` uses a connection of its own."""
         return await look(self.database)
+
+
+def _note_retry(which: str, failure: Unavailable) -> None:
+    if isinstance(failure, OutcomeUnknown):
+        why = "its answer was lost"
+    elif isinstance(failure, Contended):
+        why = "a deadlock or other concurrent work broke it off"
+    else:
+        why = f"the last try ended as {failure.code}"
+    _log.info("A claim is made again, try %s: %s.", which, why)
 
 
 async def _claim_batch(batches: Batches, users: Sequence[str]) -> list[Answer]:

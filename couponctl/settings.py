@@ -120,6 +120,16 @@ def config_path() -> Path:
     return user_config_path("couponctl") / "config.toml"
 
 
+def console_log() -> Path:
+    """Return the path of the console's log, unless another is named. Raises BadSettings without a home."""
+    from platformdirs import user_state_path  # noqa: PLC0415 - needed only for a log that has no name
+
+    try:
+        return user_state_path("couponctl") / "couponctl.log"
+    except RuntimeError:  # a user without a home
+        raise BadSettings("there is no home directory to keep a log in", "Name one: --log-file.") from None
+
+
 def files_read(environ: Environment = os.environ) -> tuple[Path, ...]:
     """Return the files that settings and passwords may be read from, whether or not they exist."""
     try:

@@ -22,7 +22,7 @@ PACKAGE = Path(couponctl.__file__).parent
 ROOMS: tuple[dict[str, set[str]], ...] = (
     {"models": set()},
     {"errors": set(), "present": {"wcwidth"}},
-    {"aio": {"uvloop"}, "input_rules": set()},
+    {"aio": {"uvloop"}, "input_rules": set(), "logs": set()},
     {"embedded": {"platformdirs"}, "lists": set(), "postgres": {"asyncpg", "sqlalchemy"}},
     {"settings": {"platformdirs"}},
     {"guards": set(), "server": set()},
@@ -42,7 +42,7 @@ INSIDE: dict[str, tuple[set[str], ...]] = {
     "postgres": (
         {"answer_limit", "libpq", "limits", "passfile", "queue", "row_security", "sqlstates"},
         {"errors", "login_errors", "pool_stats"},
-        {"connect", "engine"},
+        {"connect", "engine", "troubles"},
         {"database"},
         {"server_stats"},
         {"activity", "headroom"},
@@ -54,6 +54,7 @@ INSIDE: dict[str, tuple[set[str], ...]] = {
         {"cluster"},
         {"__init__"},
     ),
+    "logs": ({"__init__", "raised"}, {"log_file"}),
     "lists": ({"answers", "lines", "same_file"}, {"layout"}, {"names"}),
     "ledger": ({"rules", "tables"}, {"claims", "queries", "schema"}, {"audit", "setup"}, {"doctor"}),
     "sandbox": ({"preflight", "ddl_check"}, {"schema"}),

@@ -8,7 +8,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -19,6 +19,7 @@ from couponctl.present.glyph import Glyph
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from couponctl.logs.log_file import Log
     from couponctl.models import Hidden
 
 
@@ -36,6 +37,9 @@ class Invocation:
     json: bool = False
     no_color: bool = False
     verbose: bool = False
+    log_file: str | None = None
+    log: Log | None = None
+    """Open while a command runs that was asked for one."""
     arguments: tuple[str, ...] = ()
     """All arguments of the program."""
     said: set[str] = field(default_factory=set)
@@ -90,16 +94,32 @@ def error_document(error: CouponctlError) -> dict[str, Any]:
 
 def common_options(command: F) -> F:
     """Add the common options to a command: they may stand before or after its name."""
+
+    @functools.wraps(command)
+    def logged(*arguments: Any, **given: Any) -> Any:
+        _open_log(click.get_current_context())
+        return command(*arguments, **given)
+
     for option in reversed(_COMMON_OPTIONS):
-        command = option(command)
-    return command
+        logged = option(logged)
+    return cast("F", logged)
+
+
+def _open_log(context: click.Context) -> None:
+    """Open the log before the work of a command begins; a group has none of its own."""
+    invocation = context.ensure_object(Invocation)
+    asked_for = invocation.log_file is not None or os.environ.get("COUPONCTL_LOG")
+    if asked_for and not isinstance(context.command, click.Group):
+        from couponctl.cli.logs import opened  # noqa: PLC0415 - `logging` takes its time to import
+
+        invocation.log = opened(invocation.log_file, context)
 
 
 pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if value:
+    if value or (value is not None and parameter.name == "log_file"):  # an empty name is a mistake
         setattr(context.ensure_object(Invocation), str(parameter.name), value)
 
 
@@ -119,5 +139,6 @@ _COMMON_OPTIONS = (
     _option("--context", metavar="NAME", help="A database from config.toml.", shell_complete=_context_names),
     _option("--json", is_flag=True, help="Answer with one JSON document on stdout."),
     _option("--no-color", is_flag=True, help="No colours; NO_COLOR=1 does the same."),
+    _option("--log-file", metavar="LOG", help="Append what happens behind the scenes to this file."),
     _option("-v", "--verbose", is_flag=True, help="Show the traceback of an unexpected error."),
 )

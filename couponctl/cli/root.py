@@ -79,6 +79,18 @@ def run(arguments: list[str]) -> int:
     options = list(takewhile(lambda argument: argument != "--", arguments))
     verbose = "-v" in options or "--verbose" in options
     invocation = Invocation(json="--json" in options, verbose=verbose, arguments=tuple(arguments))
+    code: int | None = None
+    try:
+        code = _answered(invocation, arguments)
+    finally:
+        if invocation.log is not None:
+            from couponctl.cli.logs import ended  # noqa: PLC0415 - it was loaded to open the log
+
+            ended(invocation.log, code)
+    return code
+
+
+def _answered(invocation: Invocation, arguments: list[str]) -> int:
     try:
         with redirect_stdout(Answers(sys.stdout)):
             return _run(invocation, arguments)
@@ -129,6 +141,10 @@ def _unexpected(invocation: Invocation, error: Exception) -> int:
     if TooFewFiles.explains(error):
         invocation.fail(TooFewFiles())
         return ExitCode.UNAVAILABLE
+    if invocation.log is not None:
+        from couponctl.cli.logs import note_unexpected  # noqa: PLC0415 - as above
+
+        note_unexpected(error)
     invocation.fail(CouponctlError())
     if invocation.verbose:
         for line in traceback.format_exc().splitlines():

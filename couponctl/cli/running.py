@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from couponctl.aio import signals
 from couponctl.aio.signals import Interrupted
 from couponctl.errors import CouponctlError
+from couponctl.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from couponctl.cli.invocation import Invocation
 
 T = TypeVar("T")
+
+_log = logger(__name__)
 
 _GRACE = 2.0
 """Seconds that the clean-up has left after a second Ctrl-C."""
@@ -80,6 +83,7 @@ class _Interruptible:
 
     def _interrupt(self, number: signal.Signals, task: asyncio.Task[Any]) -> None:
         self._signals.append(number)
+        _log.info("%s: the command stops and cleans up.", number.name)
         match len(self._signals):
             case 1:
                 task.cancel()
@@ -95,5 +99,6 @@ class _Interruptible:
     def _give_up(self) -> None:
         # Nothing that the loop still holds may keep the operator waiting: the system closes it all.
         left = self._left_behind()
+        _log.warning("The clean-up was skipped; left on the server: %s.", left or "nothing")
         rest = _LEFT.format(left) if left else "nothing is left on the server"
         signals.leave(f"couponctl: clean-up skipped, {rest}", self._exit_code)

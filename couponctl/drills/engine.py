@@ -31,6 +31,7 @@ from couponctl.drills.reports.report import Report, ReportedServer, histogram_by
 from couponctl.drills.uptime import uptime
 from couponctl.errors import CouponctlError, CouponNotFound, ReadOnlyServer, Unavailable
 from couponctl.ledger.audit import audit
+from couponctl.logs import logger
 from couponctl.postgres.database import open_database
 from couponctl.sandbox.ddl_check import SandboxOptions
 from couponctl.sandbox.preflight import ADMIN, AGAIN, OBSERVER, admitted
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from couponctl.postgres.database import Database
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
+
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class _Findings:
 
     def break_off(self, error: CouponctlError) -> None:
         """Record that the server failed; once the ledger is read, the checks still count."""
+        _log.warning("The server failed under a drill: %s.", type(error).__name__)
         if self.unfinished == _NEVER_READ:
             self.lost = f"{_NEVER_READ}: {error}"
         else:
@@ -169,6 +174,7 @@ class _Run(Generic[P]):
         self._found(answer_checks(self.journal.entries))
         await self._hold_against_ledger(context, before.at)
         if not before.goes_on_in(await uptime(admin)):
+            _log.warning("The server crashed or was restarted under drill %s.", self.id)
             self.findings.lost = "the server crashed or was restarted in the middle of the drill"
 
     @asynccontextmanager
@@ -193,10 +199,12 @@ class _Run(Generic[P]):
         except TimeoutError:
             if not limit.expired():
                 raise
+            _log.warning("The attack of drill %s was broken off after %g s.", self.id, timeout)
             unanswered = sorted(e.user_id for e in self.journal.entries if e.sentence == CANCELLED)
             still = f"still {self.progress.stage}, without an answer: {some(unanswered)}"
             return [in_time("every attempt answered", still, held=False)]
         except _GONE as exc:
+            _log.warning("The attack of drill %s was aborted: %s.", self.id, type(exc).__name__)
             self.findings.lost = f"the attack was aborted: {exc}"
             return []
         except (CouponctlError, ServiceFailed) as exc:
@@ -316,10 +324,15 @@ async def run_drill(spec: DrillSpec[P], target: Target, *, progress: Progress | 
     propagates.
     """
     run = _Run(spec, target, progress or Progress())
+    _log.info(
+        "Drill %s %s begins, seed %s, strategy %s.", spec.drill.name, run.id, run.seed, spec.strategy.name
+    )
     try:
         await cancel_once(run.go())
     except _GONE as exc:
         if not run.attacking:
             raise
         run.findings.break_off(exc)
-    return run.report()
+    report = run.report()
+    _log.info("Drill %s ended in %.1f s: %s.", run.id, report.elapsed, report.verdict.value)
+    return report

@@ -22,6 +22,7 @@ from couponctl.embedded.cluster import Cluster
 from couponctl.embedded.directory import explained, prepare, resolved
 from couponctl.embedded.locks import MOMENT, is_free, locked
 from couponctl.errors import Guarded, Unreachable
+from couponctl.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,8 @@ __all__ = [
     "status",
     "stop",
 ]
+
+_log = logger(__name__)
 
 START_SECONDS = 60.0
 """Maximum time until a server answers: it may have to recover from a crash."""
@@ -96,6 +99,7 @@ def running(base: Path) -> Iterator[str]:
                 with locked(cluster.starting, shared=False):
                     _bring_up(cluster)
         yield cluster.url
+    _log.debug("This command uses the private PostgreSQL no more; it stops with its last user.")
 
 
 @contextmanager
@@ -138,9 +142,11 @@ def stop(base: Path, *, now: bool = False) -> Stopped:
         cluster.keep.unlink(missing_ok=True)
         if not (cluster.supervised or cluster.alive):
             return Stopped.WAS_NOT_RUNNING
-        deadline = time.monotonic() + STOP_SECONDS
+        began = time.monotonic()
+        deadline = began + STOP_SECONDS
         while (supervised := cluster.supervised) or cluster.alive:
             if not supervised:
+                _log.warning("The private PostgreSQL lost its supervisor, and gets another to stop it.")
                 cluster.launch()  # only a supervisor can stop it: launch one to adopt it
             _ring(cluster, supervisor.NOW if now else supervisor.LOOK_AGAIN)
             if not now and _is_in_use(cluster):
@@ -148,6 +154,7 @@ def stop(base: Path, *, now: bool = False) -> Stopped:
             if time.monotonic() > deadline:
                 raise Unreachable(reason=f"the private PostgreSQL has not stopped for {STOP_SECONDS:g} s")
             time.sleep(MOMENT)
+    _log.info("The private PostgreSQL was stopped in %.1f s.", time.monotonic() - began)
     return Stopped.STOPPED
 
 
@@ -194,15 +201,20 @@ def reset(base: Path) -> None:
                 refusal=f"The database in {cluster.base} has just been started", way_out="Try again."
             )
         cluster.delete()
+        _log.warning("The private database in %s was deleted.", cluster.base)
 
 
 def _bring_up(cluster: Cluster) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    began = time.monotonic()
+    deadline = began + START_SECONDS
     launches = 0
     log_size = cluster.log_size
     while True:
         supervised = cluster.supervised
         if cluster.answers() and supervised:
+            if launches:
+                seconds = time.monotonic() - began
+                _log.info("The private PostgreSQL was started in %.1f s, launch %s.", seconds, launches)
             return
         if time.monotonic() > deadline or (launches == LAUNCHES and not supervised):
             words = cluster.last_words(log_size)
@@ -211,6 +223,7 @@ def _bring_up(cluster: Cluster) -> None:
             cluster.launch()
             launches += 1
         elif not cluster.sockets.is_dir():
+            _log.warning("The socket of the private PostgreSQL was deleted, so it is started anew.")
             _ring(cluster, supervisor.NOW)  # it was deleted: this server can never be reached again
         time.sleep(MOMENT)
 

@@ -18,9 +18,12 @@ from couponctl.embedded.initdb import LOGIN, last_words, make_data, make_sockets
 from couponctl.embedded.locks import PATIENCE, is_free
 from couponctl.embedded.os_user import ENVIRONMENT, Account, server_account
 from couponctl.errors import BadSettings, Unreachable
+from couponctl.logs import logger
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_log = logger(__name__)
 
 SETTINGS = {
     "listen_addresses": "",
@@ -170,6 +173,7 @@ class Cluster:
         if self.initialised:
             self._require_version(version(programs / "postgres").partition(".")[0])
         else:
+            _log.info("A private database is made in %s.", self.data)
             make_data(self.data, self.passfile, account, programs)
         self._provide_sockets(account)
         if self.log_size > LOG_LIMIT:

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from couponctl.ledger.tables import metadata
+from couponctl.logs import logger
 
 if TYPE_CHECKING:
     from couponctl.postgres.database import Database, Session
+
+
+_log = logger(__name__)
 
 
 def schema_sql() -> str:
@@ -46,7 +50,9 @@ async def apply_schema(database: Database, *, schema: str | None = None, unlogge
             await session.execute(text("ALTER TABLE claims SET UNLOGGED"))  # first: it references the other
             await session.execute(text("ALTER TABLE coupons SET UNLOGGED"))
         await session.commit()
-    return Applied(tuple(name for name in names if name not in found), found)
+    applied = Applied(tuple(name for name in names if name not in found), found)
+    _log.info("Tables made: %s; found: %s.", len(applied.created), len(applied.found))
+    return applied
 
 
 async def ensure_schema(database: Database) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import struct
 from contextlib import suppress
+from logging import INFO, WARNING
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from couponctl.errors import CouponctlError, LoginRefused, Unreachable
-from couponctl.errors.login import TlsNotOffered
+from couponctl.errors.login import NoHostFits, TlsNotOffered
+from couponctl.logs import logger
 from couponctl.postgres.answer_limit import ANSWER, WatchfulLoop, Wire
 from couponctl.postgres.login_errors import refusal, unfit
 from couponctl.postgres.passfile import password_in
@@ -25,6 +28,12 @@ _ABANDONED_CHECK = "2s"
 _SSL_REQUEST = struct.pack("!ll", 8, 80877103)
 
 _WANT_TLS = {"require", "verify-ca", "verify-full"}
+
+
+_log = logger(__name__)
+
+_left_out: dict[tuple[Host, str], str] = {}
+"""Why a host is left out at present, by what was wanted of it: logged once, and not at each login."""
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
@@ -52,13 +61,34 @@ async def connect_first_host(server: Server, limits: Limits, application: str) -
     prefers = server.session_attrs == "prefer-standby"
     for attrs in ("standby", "any") if prefers else (server.session_attrs,):
         for host in server.hosts:
+            began = perf_counter()
             try:
-                return await _logged_in(server, host, limits, application, attrs)
+                connection = await _logged_in(server, host, limits, application, attrs)
             except LoginRefused:
                 raise  # as in libpq: the other hosts would refuse, too
             except CouponctlError as exc:
+                _note_left_out(host, attrs, exc, perf_counter() - began)
                 refused.append((host, exc))
+            else:
+                _note_taken(host, attrs, connection, perf_counter() - began)
+                return connection
     raise _summed_up(server, refused[-len(server.hosts) :]) from refused[-1][1].__cause__
+
+
+def _note_left_out(host: Host, attrs: str, error: CouponctlError, seconds: float) -> None:
+    words = error.reason if isinstance(error, Unreachable | NoHostFits) else error.message
+    if _left_out.get((host, attrs)) == words:
+        return
+    _left_out[host, attrs] = words
+    level = INFO if isinstance(error, NoHostFits) else WARNING
+    _log.log(level, "Host %s is left out, until it can be used, after %.1f s: %s.", host, seconds, words)
+
+
+def _note_taken(host: Host, attrs: str, connection: asyncpg.Connection, seconds: float) -> None:
+    if _left_out.pop((host, attrs), None) is not None:
+        _log.info("Host %s can be used again.", host)
+    pid = connection.get_server_pid()
+    _log.debug("Connected to %s as backend %s in %.0f ms.", host, pid, seconds * 1000)
 
 
 async def _logged_in(

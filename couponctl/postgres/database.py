@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import lru_cache, partial
+from logging import DEBUG, INFO
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -15,12 +16,14 @@ from sqlalchemy.util import greenlet_spawn
 
 from couponctl.aio.cancellation import gather_all, shielded
 from couponctl.errors import PoolExhausted, ServiceClosed
+from couponctl.logs import logger
 from couponctl.models import Phases
 from couponctl.postgres.connect import connect_first_host
 from couponctl.postgres.engine import engine_on
 from couponctl.postgres.errors import READ_ONLY, Stage, sqlstate_of, translated
 from couponctl.postgres.pool_stats import PoolWatch
 from couponctl.postgres.queue import FairQueue
+from couponctl.postgres.troubles import ExhaustionNotes, note_failed_work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from couponctl.models import PoolStats
     from couponctl.postgres.libpq import Server
     from couponctl.postgres.limits import Limits
+
+_log = logger(__name__)
 
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"]
 """How a session's statements see the data; with AUTOCOMMIT, each is a transaction of its own."""
@@ -125,6 +130,11 @@ class AutocommitLease(Lease):
     def gone(self) -> bool:
         return bool(self._driver.is_closed())
 
+    @property
+    def backend(self) -> int:
+        """The process on the server."""
+        return int(self._driver.get_server_pid())
+
     async def fetch_row(self, statement: Executable, parameters: Mapping[str, object]) -> asyncpg.Record:
         """Return the first row of a statement that writes nothing."""
         sql, bound = _compiled(statement, self._schema)
@@ -195,6 +205,7 @@ class Database:
         assert isinstance(self._engine.pool, AsyncAdaptedQueuePool)
         self._pool = self._engine.pool
         self._watch = PoolWatch(self._pool, self._queue)
+        self._exhaustion = ExhaustionNotes(limits)
 
     @asynccontextmanager
     async def session(
@@ -258,6 +269,8 @@ class Database:
             self._queue.release(lease.coupon, lease.fairy)
         else:
             lease.lost = lease.gone
+            how = "was lost" if lease.lost else "is discarded, as its work was broken off"
+            _log.log(INFO if lease.lost else DEBUG, "The connection of backend %s %s.", lease.backend, how)
             try:
                 await shielded(greenlet_spawn(lease.fairy.invalidate))
             finally:
@@ -271,7 +284,9 @@ class Database:
             return translated(exc, self.server, self.limits, Stage.CONNECTING)
         stage = Stage.COMMITTING if lease.committing else Stage.WORKING
         lost = isinstance(lease, AutocommitLease) and lease.lost
-        return translated(exc, self.server, self.limits, stage, lost=lost)
+        own = translated(exc, self.server, self.limits, stage, lost=lost)
+        note_failed_work(own, self.server)
+        return own
 
     def _acquired_since(self, asked_at: float) -> float:
         waited = perf_counter() - asked_at
@@ -292,6 +307,7 @@ class Database:
             return Turn(coupon, asked_at, await self._queue.acquire(self.limits.acquire_timeout, coupon))
         except TimeoutError:
             self._watch.gave_up()
+            self._exhaustion.add(waiting=self.waiting)
             raise PoolExhausted(self.limits.pool_size, self.limits.acquire_timeout) from None
 
     async def _given_back(self, connection: AsyncConnection) -> None:
@@ -334,6 +350,8 @@ class Database:
         # it if cancelled there (sqlalchemy#13548); its backend would stay forever.
         connection = self._just_opened.pop(asyncio.current_task(), None)
         if connection is not None:
+            pid = connection.get_server_pid()
+            _log.info("Backend %s was terminated: it was left half prepared for the pool.", pid)
             connection.terminate()
 
     async def warm(self) -> None:
@@ -361,9 +379,11 @@ class Database:
         Work that has begun goes on, and its connections are closed when they come back; new work is refused.
         """
         self._closed = True
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(self.limits.command_timeout):
                 await self._engine.dispose()
+        except TimeoutError:
+            _log.warning("The pool did not close within %g s and is given up.", self.limits.command_timeout)
 
 
 @asynccontextmanager

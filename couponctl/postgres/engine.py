@@ -9,6 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from couponctl.logs import logger
 from couponctl.postgres.errors import READ_ONLY, sqlstate_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _RESTED = 0.05
 """Seconds idle in the pool after which a connection is pinged before it is lent again."""
 
 _CAME_BACK = "came back"
+
+_log = logger(__name__)
 
 
 def engine_on(
@@ -57,6 +60,8 @@ def engine_on(
             try:
                 engine.sync_engine.dialect.do_ping(connection)
             except Exception as exc:
+                rested = monotonic() - came_back
+                _log.info("A connection that had rested %.1f s was dead, and is replaced.", rested)
                 # Invalidate here: a cancellation while SQLAlchemy closes it would leak its place for good.
                 entry.invalidate(exc)
                 raise DisconnectionError from exc

@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateSchema, DropSchema
 
 from couponctl.aio.cancellation import shielded
 from couponctl.ledger.schema import apply_schema
+from couponctl.logs import logger
 from couponctl.sandbox.ddl_check import check_ddl
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from couponctl.postgres.database import Database
     from couponctl.sandbox.ddl_check import SandboxOptions
     from couponctl.sandbox.preflight import Preflight
+
+_log = logger(__name__)
 
 _PREFIX = "couponctl_drill_"
 _OURS = re.compile(rf"{_PREFIX}([0-9a-f]{{8}})")
@@ -60,6 +63,7 @@ async def isolated_schema(
         async with admin.session() as session:
             await session.execute(CreateSchema(schema))
             await session.commit()
+        _log.info("Schema %s was made.", schema)
         await apply_schema(admin, schema=schema, unlogged=options.unlogged)
         yield schema
     finally:
@@ -67,16 +71,23 @@ async def isolated_schema(
 
 
 async def _clean_up(admin: Database, run_id: str, on_server: OnServer) -> None:
-    await _drop(admin, run_id)
+    try:
+        await _drop(admin, run_id)
+    except BaseException as error:
+        _log.warning("Schema %s is left on the server: %s.", schema_of(run_id), type(error).__name__)
+        raise
     on_server.schema = None
 
 
 async def _drop(admin: Database, run_id: str) -> None:
     """Terminate a run's backends, which could hold locks in its schema, and drop the schema."""
     async with admin.session() as session:
-        await session.execute(_TERMINATE_OWN, {"application": application_of(run_id)})
+        ended = await session.execute(_TERMINATE_OWN, {"application": application_of(run_id)})
+        if number := len(ended.all()):
+            _log.info("%s backends of run %s were terminated, before its schema.", number, run_id)
         await session.execute(DropSchema(schema_of(run_id), cascade=True, if_exists=True))
         await session.commit()
+    _log.info("Schema %s was dropped.", schema_of(run_id))
 
 
 _TERMINATE_OWN = text("""
@@ -116,4 +127,5 @@ async def remove_all(admin: Database, found: Sequence[Leftover]) -> None:
     for leftover in found:
         ours = _OURS.fullmatch(leftover.schema)
         assert ours is not None
+        _log.info("Schema %s was left by a run that has died.", leftover.schema)
         await shielded(_drop(admin, ours.group(1)))

@@ -17,6 +17,7 @@ from couponctl.aio import signals
 from couponctl.drills.reports.conclusion import conclusion
 from couponctl.errors import CouponctlError, Misconfigured
 from couponctl.guards import consent_for
+from couponctl.logs import logger
 from couponctl.present import safe
 from couponctl.tui.contrast import Legible
 from couponctl.tui.keyboard import KeyByKey
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from couponctl.drills.reports.report import Report
     from couponctl.tui.dependencies import Dependencies
     from couponctl.tui.drill_process import RunningDrill
+
+_log = logger(__name__)
 
 _SEVERITIES: dict[Tone, SeverityLevel] = {
     Tone.GOOD: "information",
@@ -178,6 +181,7 @@ class CouponApp(KeyByKey):
         try:
             await asyncio.to_thread(self.dependencies.runs.save, report, made_by="console")
         except Exception as error:  # noqa: BLE001 - see sentence_of
+            _log.warning("Run %s was not saved: %s.", report.run_id, type(error).__name__)
             self.dependencies.events.add(f"this run was not saved: {sentence_of(error)}", tone=Tone.WARN)
 
     def say(self, words: str, *, severity: SeverityLevel = "information") -> None:
@@ -197,6 +201,7 @@ class CouponApp(KeyByKey):
                 await asyncio.sleep(2)
         if not dead:
             return
+        _log.warning("%s schemas were left on the server by drills that crashed.", len(dead))
         for leftover in dead:
             self.dependencies.events.add(
                 f"{leftover.schema} was left by a drill that crashed", tone=Tone.WARN
@@ -251,6 +256,7 @@ class CouponApp(KeyByKey):
     def _leave(self, exit_code: int) -> None:
         if not self._leaving:
             self._leaving = True
+            _log.info("The console is left, with exit code %s.", exit_code)
             self.run_worker(self._end_drill_and_exit(exit_code), group="leaving")
 
     async def _end_drill_and_exit(self, exit_code: int) -> None:
@@ -270,6 +276,7 @@ class CouponApp(KeyByKey):
         return TerminalDriver if usual is LinuxDriver else usual
 
     def panic(self, *_renderables: RenderableType) -> None:
+        _log.warning("The console can no longer use its terminal.")
         # Textual shows a traceback when it can no longer read its terminal; mostly the terminal was closed.
         self._leave(_HUNG_UP)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from couponctl.drills.engine import Target
 from couponctl.drills.reports.store import RunStore, default_directory
+from couponctl.logs.log_file import open_file
 from couponctl.postgres.activity import open_watch
 from couponctl.sandbox.schema import leftovers, remove_all
 from couponctl.server import kept_up
@@ -84,4 +85,6 @@ async def run_console(settings: Settings, server: Server, prefix: Sequence[str],
     # What is loaded by now stays: each garbage collection of it would block the console for 50 ms.
     gc.freeze()
     async with open_dependencies(settings, server, prefix) as dependencies:
+        if (log := open_file()) is not None:
+            dependencies.events.add(f"the log is in {log.path}")
         return await CouponApp(dependencies, refresh_hz=refresh_hz).run_to_the_end()

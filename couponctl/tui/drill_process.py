@@ -23,12 +23,17 @@ from couponctl.drills.engine import run_drill
 from couponctl.drills.progress import Progress
 from couponctl.drills.reports.conclusion import aborted_words
 from couponctl.errors import CouponctlError
+from couponctl.logs import logger
+from couponctl.logs.log_file import Log, open_file
+from couponctl.logs.raised import raised
 
 if TYPE_CHECKING:
     from couponctl.drills.drill import DrillSpec
     from couponctl.drills.engine import Target
     from couponctl.drills.progress import View
     from couponctl.drills.reports.report import Report
+
+_log = logger(__name__)
 
 _LOOK, _ABORT = "look", "abort"
 """The console's messages to the drill."""
@@ -64,11 +69,21 @@ class RunningDrill(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class _InheritedLog:
+    """The console's log, to which the drill writes, too."""
+
+    descriptor: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """A drill to be run, and where."""
 
     spec: DrillSpec[Any]
     target: Target
+    log: _InheritedLog | None = None
+    """Filled in when the process is started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +109,7 @@ class DrillProcess:
         self.left_behind: str | None = None
         self._view = Progress().view()
         self._asked = False
+        log = open_file()
         mine, theirs = socket.socketpair()
         self._line = Connection(mine.detach())
         with theirs:
@@ -102,10 +118,12 @@ class DrillProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), *keeping),
+                pass_fds=(theirs.fileno(), *keeping, *((log.descriptor,) if log else ())),
                 start_new_session=True,  # the terminal signals the console alone, which ends the drill
             )
-        self._line.send(order)
+        inherited = None if log is None else _InheritedLog(log.descriptor, log.level)
+        self._line.send(replace(order, log=inherited))
+        _log.info("Drill %s runs in process %s.", order.spec.drill.name, self._process.pid)
 
     @property
     def running(self) -> bool:
@@ -148,6 +166,7 @@ class DrillProcess:
                 standing: _Standing = self._line.recv()
             except (EOFError, OSError):
                 self.failure = _VANISHED
+                _log.warning("Drill process %s ended without a verdict.", self._process.pid)
                 return
             self._asked = False
             self._view, self.left_behind = standing.view, standing.left_behind
@@ -163,6 +182,8 @@ def main(descriptor: int) -> None:
         order: Order = line.recv()
     except (EOFError, OSError):
         return  # the console ended before it sent an order
+    if order.log is not None:
+        Log(order.log.descriptor, order.log.level)
     with asyncio.Runner(loop_factory=loop_for_load) as runner:
         runner.run(_Performance(line, order).go())
 
@@ -189,12 +210,14 @@ class _Performance:
         except CouponctlError as error:
             self._say(failure=str(error))
         except Exception as error:  # noqa: BLE001 - the console reports it, whatever it is
+            _log.error("The drill broke: %s.", raised(error))
             self._say(failure=f"unexpected: {type(error).__name__}")
 
     def _hear(self, task: asyncio.Task[Report]) -> None:
         try:
             word = self._line.recv()
         except (EOFError, OSError):  # the console is gone
+            _log.warning("The console is gone: the drill is aborted and cleans up.")
             asyncio.get_running_loop().remove_reader(self._line.fileno())
             word = _ABORT
         if word == _ABORT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from couponctl.logs import logger
 from couponctl.tui.snapshot import DrillState
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     Launch = Callable[[DrillSpec[Any]], RunningDrill]
 
+
+_log = logger(__name__)
 
 _PATIENCE = 10.0
 """Seconds that an aborted drill gets for its clean-up before it is killed."""
@@ -48,6 +51,7 @@ class DrillRunner:
         if drill.running:
             drill.abort()
         if not drill.wait(_PATIENCE):
+            _log.warning("A drill did not end within %g s and is killed: its schema may stay.", _PATIENCE)
             drill.kill()
 
     def just_ended(self) -> RunningDrill | None:

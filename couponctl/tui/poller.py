@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from couponctl.aio.cancellation import cancel_once
+from couponctl.logs import logger
 from couponctl.tui.text import sentence_of
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 T = TypeVar("T")
+
+_log = logger(__name__)
 
 _SLOW = 2.0
 """Seconds without an answer after which the value counts as stale."""
@@ -35,6 +38,8 @@ class Poller(Generic[T]):
         self.version = 0
         """Counts the readings."""
         self._read = read
+        self._name = getattr(read, "__qualname__", type(read).__qualname__)
+        self._fails_since: float | None = None
         self._every = every
         self._clock = clock
         self._read_at: float | None = None
@@ -86,9 +91,21 @@ class Poller(Generic[T]):
             value = await cancel_once(self._read())
         except Exception as error:  # noqa: BLE001 - see sentence_of
             self.failure = sentence_of(error)
+            self._note_failing(error)
         else:
             self.value, self.failure = value, ""
             self._read_at = self._clock()
+            self._note_working()
         finally:
             self._asked_at = None
             self.version += 1
+
+    def _note_failing(self, error: Exception) -> None:
+        if self._fails_since is None:
+            self._fails_since = self._clock()
+            _log.warning("%s fails, and is repeated: %s.", self._name, type(error).__name__)
+
+    def _note_working(self) -> None:
+        if self._fails_since is not None:
+            _log.info("%s works again, after %.1f s.", self._name, self._clock() - self._fails_since)
+            self._fails_since = None

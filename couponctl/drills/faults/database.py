@@ -17,12 +17,15 @@ from sqlalchemy import select, text
 from couponctl.aio.cancellation import shielded
 from couponctl.errors import Unavailable
 from couponctl.ledger.tables import coupons
+from couponctl.logs import logger
 from couponctl.models import label
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from couponctl.postgres.database import Database
+
+_log = logger(__name__)
 
 _PATIENCE = 10.0
 """Seconds that a fault waits for the claims that it is meant for."""
@@ -62,7 +65,9 @@ class Backends:
 
     async def terminate_waiting(self) -> int:
         """Terminate those that wait for a lock; return how many there were."""
-        return await self._count("count(*) FILTER (WHERE pg_terminate_backend(pid))")
+        number = await self._count("count(*) FILTER (WHERE pg_terminate_backend(pid))")
+        _log.info("The drill has terminated %s of its backends, on purpose.", number)
+        return number
 
     async def until_waiting(self, number: int) -> None:
         """Wait until at least `number` of them wait for a lock. Raises Unavailable if that takes too long."""

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from couponctl.errors import KeyTaken, RefusedByDatabase
 from couponctl.ledger.claims.savepoint import claim_in_savepoints
 from couponctl.ledger.tables import claims, coupons
+from couponctl.logs import logger
 from couponctl.models import Outcome
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from couponctl.ledger.claims.plain_tables import PlainTables
     from couponctl.ledger.claims.savepoint import Answer
     from couponctl.postgres.database import Database
+
+_log = logger(__name__)
 
 _NAME = bindparam("this_coupon", type_=String)
 _USERS = bindparam("these_users", type_=ARRAY(String))
@@ -101,6 +104,8 @@ class Batches:
         answers = await self._at_once(distinct, sent) if await self._tables.is_plain() else {}
         if len(answers) < len(distinct):
             rest = [user for user in distinct if user not in answers]
+            if self._tables.plain:  # where they are not, that was logged once
+                _log.info("%s of a batch of %s claims are made singly.", len(rest), len(distinct))
             tried = await claim_in_savepoints(self._database, self._name, rest, sent)
             answers = {**answers, **dict(zip(rest, tried, strict=True))}
         if len(distinct) == len(users):
@@ -128,6 +133,7 @@ class Batches:
                     return dict.fromkeys(users, Outcome.CLAIMED)
                 if number_won:
                     self._tables.plain = False  # no longer
+                    _log.warning("A trigger or rule kept claims out: from now on each is made singly.")
                     return dict.fromkeys({*users} & {*won}, Outcome.CLAIMED)
                 if seen is None:
                     return dict.fromkeys(users, Outcome.NOT_FOUND)

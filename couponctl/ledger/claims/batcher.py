@@ -12,6 +12,7 @@ from couponctl.aio.cancellation import shielded
 from couponctl.ledger.claims.batch import Batches
 from couponctl.ledger.claims.plain_tables import PlainTables
 from couponctl.ledger.claims.strategy import Strategy
+from couponctl.logs import logger
 from couponctl.models import Outcome, Phases
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ MOST = 250
 """Maximum claims per batch, so that the server works on one while the client answers another."""
 
 Answer = tuple[Outcome, Phases]
+
+_log = logger(__name__)
 
 
 class _Claim:
@@ -84,6 +87,7 @@ class _Batch:
         """Handle a claim's cancellation: once all claims are done, cancel the batch and wait for its end."""
         if all(claim.answer.done() for claim in self._claims):
             if not self.task.cancelling():  # cancelled twice, it would abandon its backend
+                _log.info("A batch of %s claims is cancelled: nobody waits for it.", len(self._claims))
                 self.task.cancel()
             await asyncio.wait({self.task})
 
@@ -93,6 +97,7 @@ class _Batch:
             users = [claim.user_id for claim in self._claims]
             answers = await self._line.batches.claim(users, self._connected)
         except Exception as error:  # noqa: BLE001 - every claim raises it
+            _log.info("A batch of %s claims failed: %s.", len(self._claims), type(error).__name__)
             return error
         self._execute = perf_counter() - self._connected_at
         return answers

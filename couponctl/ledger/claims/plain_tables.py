@@ -9,9 +9,12 @@ from sqlalchemy import text
 
 from couponctl.aio.cancellation import cancel_once
 from couponctl.ledger.tables import qualified
+from couponctl.logs import logger
 
 if TYPE_CHECKING:
     from couponctl.postgres.database import Database
+
+_log = logger(__name__)
 
 _plain = text("""
     SELECT relkind IN ('r', 'p')
@@ -51,6 +54,8 @@ class PlainTables:
             async with self._one_asks:
                 if self.plain is None:
                     self.plain = await cancel_once(self._ask())
+                    if not self.plain:
+                        _log.info("The tables have rules of their own: each claim is made in a savepoint.")
         return self.plain
 
     async def _ask(self) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from couponctl.errors import KeyTaken, NoPrivilege, RefusedByDatabase
 from couponctl.ledger.tables import LikeItsColumn, claims, coupons, qualified
+from couponctl.logs import logger
 from couponctl.models import Outcome
 from couponctl.postgres.errors import Stage, translated
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from couponctl.postgres.database import Database, Session
+
+_log = logger(__name__)
 
 Answer = Outcome | RefusedByDatabase
 
@@ -74,6 +77,7 @@ async def claim_in_savepoints(
         # Refused only at the commit, which does not tell whose claim caused it.
         if len(users) == 1:
             return [refusal]
+        _log.info("%s claims were refused at their commit, and each gets one of its own.", len(users))
         return [one for user in users for one in await claim_in_savepoints(database, name, (user,))]
     return answers
 

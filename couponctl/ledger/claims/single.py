@@ -14,6 +14,7 @@ from couponctl.ledger.claims.plain_tables import PlainTables
 from couponctl.ledger.claims.savepoint import claim_in_savepoints
 from couponctl.ledger.claims.strategy import Strategy
 from couponctl.ledger.tables import claims, coupons
+from couponctl.logs import logger
 from couponctl.models import Outcome, Phases
 from couponctl.postgres.database import Database
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from couponctl.ledger.claims.strategy import Claimer
     from couponctl.postgres.database import AutocommitLease, Lease, Session, Turn
+
+_log = logger(__name__)
 
 # Not named like columns: SQLAlchemy would take such a parameter for a value to set.
 _NAME = bindparam("this_coupon", type_=String)
@@ -57,7 +60,8 @@ class SingleClaims:
                 turn = await database.turn(name) if under_way > CROWD else None
                 # The task releases the turn: it starts before any cancellation can reach it.
                 outcome, phases = await cancel_once(self._on_a_lease(database, turn, name, user_id))
-            except RefusedByDatabase:
+            except RefusedByDatabase as exc:
+                _log.debug("A claim that ended as %s is tried in a savepoint.", exc.code)
                 outcome = None
             finally:
                 under_way -= 1
