@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import signal
@@ -255,6 +256,18 @@ async def sold_out_coupon(service: CouponService) -> Coupon:
     coupon = await service.create("GONE", 1)
     await service.claim(coupon.name, "winner")
     return coupon
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[str]]:
+    """What a module has logged in this test, each with its level."""
+    caplog.set_level(logging.DEBUG, "couponctl")
+
+    def logged(module: str) -> list[str]:
+        name = f"couponctl.{module}"
+        return [f"{each.levelname} {each.getMessage()}" for each in caplog.records if each.name == name]
+
+    return logged
 
 
 class Answer(NamedTuple):

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from couponctl.drills.catalog.sale import FLASH_SALE, SCALE
-from couponctl.drills.engine import Target, run_drill
-from couponctl.drills.faults.database import Backends, Point, deadlocked_at, drained_pool, held_row
+from couponctl.drills.faults.database import Point, deadlocked_at, drained_pool
 from couponctl.drills.faults.proxy import Lost, wire_proxy
-from couponctl.errors import CouponctlError, PoolExhausted, Unreachable
+from couponctl.errors import CouponctlError, PoolExhausted
 from couponctl.ledger.claims import BATCHED
 from couponctl.models import Outcome
 from couponctl.postgres import connect, engine
 from couponctl.postgres.connect import connect_first_host
 from couponctl.postgres.database import Database, open_database
 from couponctl.postgres.libpq import Host
-from couponctl.sandbox import schema
 from couponctl.service import CouponService, RetryPolicy
 from tests.support.rules_of_their_own import CHECK, KEEPS_OUT, LATE_RULE
 from tests.support.waiting import until
@@ -41,18 +38,6 @@ OWN_BACKENDS = """
     SELECT pid FROM pg_stat_activity
      WHERE application_name = 'couponctl/test' AND datname = current_database()
 """
-
-
-@pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[str]]:
-    """What a module has logged, with its level."""
-    caplog.set_level(logging.DEBUG, "couponctl")
-
-    def said(module: str) -> list[str]:
-        name = f"couponctl.{module}"
-        return [f"{each.levelname} {each.getMessage()}" for each in caplog.records if each.name == name]
-
-    return said
 
 
 @pytest.fixture
@@ -80,7 +65,7 @@ async def test_a_claim_that_is_won_says_nothing(
 
 @pytest.mark.parametrize("times", [1, 100], ids=["found by a retry", "never found"])
 async def test_a_lost_answer(
-    server: Server, limits: Limits, coupon: Coupon, said: Callable[[str], list[str]], times: int
+    server: Server, limits: Limits, coupon: Coupon, logged: Callable[[str], list[str]], times: int
 ) -> None:
     policy = RetryPolicy(attempts=3, base_delay=0.001, max_delay=0.01)
     async with (
@@ -92,20 +77,20 @@ async def test_a_lost_answer(
 
     again = "INFO A claim is made again, try {} of 3: its answer was lost."
     if times == 1:
-        assert said("service") == [again.format(2), "INFO Try 2 brought the answer that was lost."]
+        assert logged("service") == [again.format(2), "INFO Try 2 brought the answer that was lost."]
     else:
         end = "WARNING None of 3 tries brought the answer that was lost."
-        assert said("service") == [again.format(2), again.format(3), end]
-    lost = said("postgres.database")
+        assert logged("service") == [again.format(2), again.format(3), end]
+    lost = logged("postgres.database")
     assert "INFO The connection of backend" in lost[0]
     assert lost[0].endswith("was lost.")
-    broke = said("postgres.troubles")[0]
+    broke = logged("postgres.troubles")[0]
     assert broke.startswith(f"WARNING The connection to {server.user}@")
     assert broke.endswith("broke around a commit, whose outcome only a retry can find out.")
 
 
 async def test_a_connection_lost_before_the_commit(
-    server: Server, limits: Limits, coupon: Coupon, said: Callable[[str], list[str]]
+    server: Server, limits: Limits, coupon: Coupon, logged: Callable[[str], list[str]]
 ) -> None:
     async with (
         wire_proxy(server) as proxy,
@@ -116,12 +101,12 @@ async def test_a_connection_lost_before_the_commit(
             async with database.session() as session:
                 await session.connection.exec_driver_sql("SELECT FROM coupons FOR SHARE")
 
-    (lost,) = said("postgres.troubles")
+    (lost,) = logged("postgres.troubles")
     assert lost.endswith("was lost in the middle of its work, which is rolled back.")
 
 
 async def test_a_retry_after_a_deadlock(
-    hasty: CouponService, server: Server, limits: Limits, coupon: Coupon, said: Callable[[str], list[str]]
+    hasty: CouponService, server: Server, limits: Limits, coupon: Coupon, logged: Callable[[str], list[str]]
 ) -> None:
     async with (
         open_database(server, limits, application="couponctl/test", schema="public") as observer,
@@ -130,7 +115,7 @@ async def test_a_retry_after_a_deadlock(
         assert (await hasty.claim(coupon.name, "victim")).outcome is Outcome.CLAIMED
 
     why = "a deadlock or other concurrent work broke it off"
-    assert said("service") == [f"INFO A claim is made again, try 2 of 5: {why}."]
+    assert logged("service") == [f"INFO A claim is made again, try 2 of 5: {why}."]
 
 
 async def test_tables_with_rules_of_their_own(
@@ -138,13 +123,13 @@ async def test_tables_with_rules_of_their_own(
     coupon: Coupon,
     sql: Sql,
     other_session: asyncpg.Connection,
-    said: Callable[[str], list[str]],
+    logged: Callable[[str], list[str]],
 ) -> None:
     await other_session.execute(KEEPS_OUT)
     for user in ("alice", "bob"):
         await service.claim(coupon.name, user)
 
-    assert said("ledger.claims.plain_tables") == [
+    assert logged("ledger.claims.plain_tables") == [
         "INFO The tables have rules of their own: each claim is made in a savepoint."
     ]
 
@@ -153,12 +138,12 @@ async def test_a_claim_that_is_refused_and_tried_in_a_savepoint(
     service: CouponService,
     coupon: Coupon,
     other_session: asyncpg.Connection,
-    said: Callable[[str], list[str]],
+    logged: Callable[[str], list[str]],
 ) -> None:
     await other_session.execute(CHECK)
     await service.claim(coupon.name, "bad")
 
-    assert said("ledger.claims.single") == ["DEBUG A claim that ended as refused is tried in a savepoint."]
+    assert logged("ledger.claims.single") == ["DEBUG A claim that ended as refused is tried in a savepoint."]
 
 
 @pytest.mark.parametrize("rule", [CHECK, LATE_RULE], ids=["refused", "refused at its commit"])
@@ -166,19 +151,19 @@ async def test_a_batch_that_is_made_singly(
     service: CouponService,
     coupon: Coupon,
     other_session: asyncpg.Connection,
-    said: Callable[[str], list[str]],
+    logged: Callable[[str], list[str]],
     rule: str,
 ) -> None:
     await other_session.execute(rule)
     await service.claim_many(coupon.name, ["alice", "bad", "bob"], lambda _: None)
 
-    assert said("ledger.claims.batch") == ["INFO 3 of a batch of 3 claims are made singly."]
+    assert logged("ledger.claims.batch") == ["INFO 3 of a batch of 3 claims are made singly."]
     late = ["INFO 3 claims were refused at their commit, and each gets one of its own."]
-    assert said("ledger.claims.savepoint") == (late if rule is LATE_RULE else [])
+    assert logged("ledger.claims.savepoint") == (late if rule is LATE_RULE else [])
 
 
 async def test_a_trigger_that_comes_in_the_middle_of_a_sale(
-    database: Database, coupon: Coupon, other_session: asyncpg.Connection, said: Callable[[str], list[str]]
+    database: Database, coupon: Coupon, other_session: asyncpg.Connection, logged: Callable[[str], list[str]]
 ) -> None:
     service = CouponService(database, strategy=BATCHED)
     claims = asyncio.gather(*(service.claim(coupon.name, user) for user in ("alice", "bob")))
@@ -186,7 +171,7 @@ async def test_a_trigger_that_comes_in_the_middle_of_a_sale(
     await other_session.execute(KEEPS_OUT)
     await asyncio.gather(*(service.claim(coupon.name, user) for user in ("bad", "carol")))
 
-    assert said("ledger.claims.batch") == [
+    assert logged("ledger.claims.batch") == [
         "WARNING A trigger or rule kept claims out: from now on each is made singly."
     ]
 
@@ -196,14 +181,14 @@ async def test_a_batch_that_fails(
     sql: Sql,
     coupon: Coupon,
     other_session: asyncpg.Connection,
-    said: Callable[[str], list[str]],
+    logged: Callable[[str], list[str]],
 ) -> None:
     await other_session.execute("DROP TABLE claims")
     service = CouponService(database, strategy=BATCHED)
     with pytest.raises(CouponctlError):
         await service.claim(coupon.name, "alice")
 
-    assert said("ledger.claims.batcher") == ["INFO A batch of 1 claims failed: SchemaMissing."]
+    assert logged("ledger.claims.batcher") == ["INFO A batch of 1 claims failed: SchemaMissing."]
 
 
 async def test_a_batch_that_nobody_waits_for_and_its_connection(
@@ -211,7 +196,7 @@ async def test_a_batch_that_nobody_waits_for_and_its_connection(
     coupon: Coupon,
     other_session: asyncpg.Connection,
     observer: asyncpg.Connection,
-    said: Callable[[str], list[str]],
+    logged: Callable[[str], list[str]],
 ) -> None:
     service = CouponService(database, strategy=BATCHED)
     async with other_session.transaction():
@@ -221,8 +206,8 @@ async def test_a_batch_that_nobody_waits_for_and_its_connection(
         claim.cancel()
         await asyncio.wait({claim})
 
-    assert said("ledger.claims.batcher") == ["INFO A batch of 1 claims is cancelled: nobody waits for it."]
-    (discarded,) = said("postgres.database")
+    assert logged("ledger.claims.batcher") == ["INFO A batch of 1 claims is cancelled: nobody waits for it."]
+    (discarded,) = logged("postgres.database")
     assert discarded.startswith("DEBUG The connection of backend")
     assert discarded.endswith("is discarded, as its work was broken off.")
 
@@ -237,7 +222,7 @@ async def test_a_rested_connection_that_died(
     coupon: Coupon,
     observer: asyncpg.Connection,
     monkeypatch: pytest.MonkeyPatch,
-    said: Callable[[str], list[str]],
+    logged: Callable[[str], list[str]],
 ) -> None:
     monkeypatch.setattr(engine, "_RESTED", -1.0)
     own = [row["pid"] for row in await observer.fetch(OWN_BACKENDS)]
@@ -245,7 +230,7 @@ async def test_a_rested_connection_that_died(
     await until(lambda: observer.fetch(OWN_BACKENDS), [])
     assert (await service.claim(coupon.name, "alice")).outcome is Outcome.CLAIMED
 
-    assert said("postgres.engine")[0].startswith("INFO A connection that had rested ")
+    assert logged("postgres.engine")[0].startswith("INFO A connection that had rested ")
 
 
 async def test_a_demoted_primary(
@@ -253,7 +238,7 @@ async def test_a_demoted_primary(
     limits: Limits,
     coupon: Coupon,
     other_session: asyncpg.Connection,
-    said: Callable[[str], list[str]],
+    logged: Callable[[str], list[str]],
 ) -> None:
     name = await other_session.fetchval("SELECT current_database()")
     await other_session.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -261,14 +246,14 @@ async def test_a_demoted_primary(
         with pytest.raises(CouponctlError):
             await CouponService(database).claim(coupon.name, "alice")
 
-    (demoted,) = said("postgres.troubles")
+    (demoted,) = logged("postgres.troubles")
     assert demoted == (
         f"WARNING {server.where} takes no writes, as a demoted primary: its connection is left for another."
     )
 
 
 async def test_an_exhausted_pool_is_told_of_once_a_second_with_a_count(
-    server: Server, limits: Limits, said: Callable[[str], list[str]]
+    server: Server, limits: Limits, logged: Callable[[str], list[str]]
 ) -> None:
     hasty = replace(limits, pool_size=1, acquire_timeout=0.05)
     async with open_database(server, hasty, application="couponctl/test") as database, drained_pool(database):
@@ -277,13 +262,13 @@ async def test_an_exhausted_pool_is_told_of_once_a_second_with_a_count(
         with pytest.raises(PoolExhausted):
             await database.turn("SPRING")
 
-    first, second = said("postgres.troubles")
+    first, second = logged("postgres.troubles")
     assert first.startswith("WARNING All 1 connections of the pool stayed busy: 1 waited 0.05 s in vain, ")
     assert " 20 waited 0.05 s in vain, 0 still wait." in second
 
 
 async def test_a_connection_that_was_never_ready(
-    server: Server, limits: Limits, monkeypatch: pytest.MonkeyPatch, said: Callable[[str], list[str]]
+    server: Server, limits: Limits, monkeypatch: pytest.MonkeyPatch, logged: Callable[[str], list[str]]
 ) -> None:
     async with open_database(server, limits, application="couponctl/test") as database:
 
@@ -295,12 +280,12 @@ async def test_a_connection_that_was_never_ready(
             async with database.session():
                 pass
 
-    (told,) = [line for line in said("postgres.database") if "terminated" in line]
+    (told,) = [line for line in logged("postgres.database") if "terminated" in line]
     assert told.endswith("was terminated: it was left half prepared for the pool.")
 
 
 async def test_a_pool_that_does_not_close(
-    server: Server, limits: Limits, monkeypatch: pytest.MonkeyPatch, said: Callable[[str], list[str]]
+    server: Server, limits: Limits, monkeypatch: pytest.MonkeyPatch, logged: Callable[[str], list[str]]
 ) -> None:
     database = Database(server, replace(limits, command_timeout=0.01), application="couponctl/test")
 
@@ -312,18 +297,18 @@ async def test_a_pool_that_does_not_close(
         await database.close()
     await database.close()
 
-    assert said("postgres.database") == ["WARNING The pool did not close within 0.01 s and is given up."]
+    assert logged("postgres.database") == ["WARNING The pool did not close within 0.01 s and is given up."]
 
 
 @pytest.mark.usefixtures("no_host_left_out")
 async def test_a_host_is_left_out_and_used_again(
-    server: Server, limits: Limits, short_path: Path, said: Callable[[str], list[str]]
+    server: Server, limits: Limits, short_path: Path, logged: Callable[[str], list[str]]
 ) -> None:
     away = Host(str(short_path), 5432)
     several = replace(server, hosts=(away, server.hosts[0]))
     for _ in range(3):
         await (await connect_first_host(several, limits, "couponctl/test")).close()
-    left_out = [line for line in said("postgres.connect") if "left out" in line]
+    left_out = [line for line in logged("postgres.connect") if "left out" in line]
     async with wire_proxy(server) as proxy:
         there = proxy.server.hosts[0]
         (short_path / ".s.PGSQL.5432").symlink_to(f"{there.host}/.s.PGSQL.{there.port}")
@@ -332,71 +317,5 @@ async def test_a_host_is_left_out_and_used_again(
     assert len(left_out) == 1
     assert left_out[0].startswith(f"WARNING Host {away} is left out, until it can be used, after 0.0 s: ")
     assert left_out[0].endswith(": no server listens on that socket.")
-    assert said("postgres.connect")[-2] == f"INFO Host {away} can be used again."
-    assert said("postgres.connect")[-1].startswith(f"DEBUG Connected to {away} as backend ")
-
-
-async def test_a_drill_from_its_beginning_to_its_end(
-    server: Server, limits: Limits, said: Callable[[str], list[str]]
-) -> None:
-    report = await run_drill(FLASH_SALE.spec(limits, {"n": 4, "stock": 2}, seed=7), Target(server, limits))
-
-    begun, ended = said("drills.engine")
-    assert begun == f"INFO Drill flash-sale {report.run_id} begins, seed 7, strategy statement."
-    assert ended.startswith(f"INFO Drill {report.run_id} ended in ")
-    assert ended.endswith(": PASS.")
-    name = f"couponctl_drill_{report.run_id}"
-    told = [line for line in said("sandbox.schema") if "backends" not in line]
-    assert told == [f"INFO Schema {name} was made.", f"INFO Schema {name} was dropped."]
-    assert said("ledger.schema") == ["INFO Tables made: 2; found: 0."]
-
-
-async def test_an_attack_that_takes_too_long(
-    server: Server, limits: Limits, said: Callable[[str], list[str]]
-) -> None:
-    spec = SCALE.spec(limits, {"n": 2000, "timeout": 0.2})
-    report = await run_drill(spec, Target(server, limits))
-
-    assert f"WARNING The attack of drill {report.run_id} was broken off after 0.2 s." in said("drills.engine")
-
-
-async def test_backends_that_a_drill_terminates(
-    server: Server,
-    limits: Limits,
-    database: Database,
-    coupon: Coupon,
-    observer: asyncpg.Connection,
-    said: Callable[[str], list[str]],
-) -> None:
-    async with open_database(server, limits, application="couponctl/other") as other:
-        async with held_row(other, coupon.name):
-            claim = asyncio.create_task(CouponService(database).claim(coupon.name, "alice"))
-            backends = Backends(other, "couponctl/test")
-            await until(backends.waiting, 1)
-            await backends.terminate_waiting()
-        await claim
-
-    assert said("drills.faults.database") == ["INFO The drill has terminated 1 of its backends, on purpose."]
-
-
-async def test_schemas_that_are_left_over_and_left_behind(
-    database: Database,
-    other_session: asyncpg.Connection,
-    said: Callable[[str], list[str]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    await other_session.execute("CREATE SCHEMA couponctl_drill_deadbeef")
-    await schema.remove_all(database, await schema.leftovers(database))
-
-    async def unreachable(*_arguments: object) -> None:
-        raise Unreachable("gone")
-
-    monkeypatch.setattr(schema, "_drop", unreachable)
-    with pytest.raises(Unreachable):
-        await schema._clean_up(database, "0badcafe", schema.OnServer())
-
-    assert said("sandbox.schema") == [
-        "INFO Schema couponctl_drill_deadbeef was left by a run that has died.",
-        "INFO Schema couponctl_drill_deadbeef was dropped.",
-        "WARNING Schema couponctl_drill_0badcafe is left on the server: Unreachable.",
-    ]
+    assert logged("postgres.connect")[-2] == f"INFO Host {away} can be used again."
+    assert logged("postgres.connect")[-1].startswith(f"DEBUG Connected to {away} as backend ")

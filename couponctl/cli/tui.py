@@ -26,7 +26,8 @@ from couponctl.errors import Invalid
 def command(invocation: Invocation, refresh_hz: float) -> int:
     """Open the console: coupons, drills, the pool and saved runs, live.
 
-    Press ? in it for its keys, q to leave. TEXTUAL_THEME names a theme to start with.
+    Press ? in it for its keys, q to leave. TEXTUAL_THEME names a theme to start with. With COUPONCTL_LOG it
+    logs to couponctl.log in your state directory, unless --log-file names another file.
     """
     if invocation.json:
         raise click.UsageError("the console has no --json; `couponctl stats --watch --json` has")
@@ -45,4 +46,7 @@ def command(invocation: Invocation, refresh_hz: float) -> int:
         for word in (f"--{name}", given)
     ]
     with server_for(settings) as server:
-        return run(invocation, run_console(settings, server, prefix, refresh_hz))
+        code = run(invocation, run_console(settings, server, prefix, refresh_hz))
+    if invocation.log is not None and invocation.log_file is None:
+        invocation.say(f"couponctl: the log is in {invocation.log.path}")
+    return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import unicodedata
 from datetime import UTC, datetime
@@ -40,6 +41,12 @@ def safe(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(rf"\u{{{ord(c):x}}}" if unicodedata.category(c) in _UNSAFE else c for c in text)
+
+
+def without_home(text: str) -> str:
+    """Write the home directory as ~: that is shorter, and its path may tell who the operator is."""
+    home = os.environ.get("HOME", "").rstrip("/")
+    return text.replace(f"{home}/", "~/") if home else text
 
 
 def command_line(words: Sequence[str]) -> str:

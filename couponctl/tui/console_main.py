@@ -12,6 +12,7 @@ from couponctl.drills.engine import Target
 from couponctl.drills.reports.store import RunStore, default_directory
 from couponctl.logs.log_file import open_file
 from couponctl.postgres.activity import open_watch
+from couponctl.present import without_home
 from couponctl.sandbox.schema import leftovers, remove_all
 from couponctl.server import kept_up
 from couponctl.service import service_on
@@ -86,5 +87,5 @@ async def run_console(settings: Settings, server: Server, prefix: Sequence[str],
     gc.freeze()
     async with open_dependencies(settings, server, prefix) as dependencies:
         if (log := open_file()) is not None:
-            dependencies.events.add(f"the log is in {log.path}")
+            dependencies.events.add(f"log: {without_home(str(log.path))}")
         return await CouponApp(dependencies, refresh_hz=refresh_hz).run_to_the_end()

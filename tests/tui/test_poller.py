@@ -104,3 +104,19 @@ async def test_it_reads_only_while_somebody_looks_and_at_once_when_poked(fed: Fe
         await asyncio.sleep(0)
     assert fed.source.read == 2
     following.cancel()
+
+
+async def test_a_failure_and_its_end_are_logged_once_each(fed: Fed, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "couponctl")
+    fed.source.failure = ValueError("password=secret")
+    for _ in range(3):
+        await fed.poller.refresh()
+    fed.clock.seconds += 12
+    fed.source.failure = None
+    for _ in range(3):
+        await fed.poller.refresh()
+
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+        ("WARNING", "Source fails, and is repeated: ValueError."),
+        ("INFO", "Source works again, after 12.0 s."),
+    ]
