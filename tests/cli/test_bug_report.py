@@ -159,13 +159,16 @@ def test_the_end_of_the_log_is_in_it(couponctl: Couponctl, answered: Json, tmp_p
     assert len(sections(text)[f"the end of {log}"]) == 40
 
 
-def test_without_a_log_of_its_own_it_has_that_of_the_console(answered: Json, state_directory: Path) -> None:
+def test_without_a_log_of_its_own_it_has_that_of_the_console(
+    answered: Json, state_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(state_directory.parent))
     log = state_directory / "couponctl" / "couponctl.log"
     log.parent.mkdir(parents=True)
     log.write_text("2026-11-29T10:00:00.000Z WARNING couponctl.tui.poller 7: Something fails.\n")
     document = answered("doctor", "--report")
 
-    assert document["log"] == str(log)
+    assert document["log"] == "~/state/couponctl/couponctl.log", "the path of a home tells whose it is"
     assert log_lines(document) == ["Something fails."]
 
 

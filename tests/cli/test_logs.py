@@ -61,6 +61,7 @@ def test_a_command_of_a_group_logs_once(couponctl: Couponctl, log: Path) -> None
 def test_the_log_ends_with_its_command(couponctl: Couponctl, log: Path) -> None:
     couponctl("list", "--log-file", str(log))
     before = log.read_text()
+    assert before
     couponctl("list")
 
     assert log.read_text() == before

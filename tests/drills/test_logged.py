@@ -95,3 +95,20 @@ async def test_schemas_that_are_left_over_and_left_behind(
         "INFO Schema couponctl_drill_deadbeef was dropped.",
         "WARNING Schema couponctl_drill_0badcafe is left on the server: Unreachable.",
     ]
+
+
+class GoneSale(CouponService):
+    """Loses its server at the first word."""
+
+    async def create(self, name: str, amount: int) -> Coupon:
+        raise Unreachable(f"no more {name}")
+
+
+async def test_a_server_that_is_lost_under_the_attack(
+    server: Server, limits: Limits, logged: Callable[[str], list[str]]
+) -> None:
+    report = await run_drill(FLASH_SALE.spec(limits), Target(server, limits, service_class=GoneSale))
+    _, aborted, ended = logged("drills.engine")
+
+    assert aborted == f"WARNING The attack of drill {report.run_id} was aborted: Unreachable."
+    assert ended.endswith(": INCONCLUSIVE.")

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from couponctl.drills.catalog.sale import SCALE
+from couponctl.drills.catalog.sale import FLASH_SALE, SCALE
 from couponctl.drills.engine import Target
+from couponctl.drills.reports.store import RunStore
 from couponctl.logs.log_file import log_to_file
 from couponctl.postgres.limits import Limits
 from couponctl.sandbox.schema import Leftover
+from couponctl.service import CouponService
 from couponctl.tui.drill_process import DrillProcess, Order
 from couponctl.tui.drill_runner import DrillRunner
 from tests.support.processes import soon
 from tests.support.programs import shown
+from tests.support.reports import report
+from tests.support.sessions import PASSWORD
 from tests.support.tui.windows import modes_left, window
 from tests.support.waiting import DEADLINE
 
@@ -201,3 +205,33 @@ async def test_how_the_console_was_left(shop: Scene, opened: Opened, log: Path) 
         "WARNING The console can no longer use its terminal.",
         "INFO The console is left, with exit code 143.",
     ]
+
+
+async def test_a_run_that_is_not_saved(
+    shop: Scene, opened: Opened, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(PASSWORD)
+
+    monkeypatch.setattr(RunStore, "save", full)
+    async with opened(shop) as console:
+        await console.app._save(report(run_id="0badcafe"))
+
+    assert said(log, "tui.app") == ["WARNING Run 0badcafe was not saved: OSError."]
+
+
+class BrokenSale(CouponService):
+    """Fails as nobody expects, even before the first claim."""
+
+    def __init__(self, *_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError(PASSWORD)
+
+
+def test_a_drill_that_breaks_is_logged_by_its_place(log: Path, server: Server, limits: Limits) -> None:
+    target = Target(server, limits, service_class=BrokenSale)
+    drill = DrillProcess(Order(FLASH_SALE.spec(limits, seed=7), target))
+    assert drill.wait(DEADLINE)
+
+    (broke,) = [line for line in said(log, "tui.drill_process") if line.startswith("ERROR")]
+    assert re.fullmatch(r"ERROR The drill broke: ZeroDivisionError at drills/engine\.py:\d+\.", broke)
+    assert PASSWORD not in log.read_text()
