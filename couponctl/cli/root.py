@@ -87,6 +87,8 @@ def run(arguments: list[str]) -> int:
             from couponctl.cli.logs import ended  # noqa: PLC0415 - it was loaded to open the log
 
             ended(invocation.log, code)
+            if lost := invocation.log.lost:
+                invocation.say(f"couponctl: {lost} records of the log could not be written")
     return code
 
 

@@ -34,7 +34,7 @@ class Log(logging.Handler):
         super().__init__(level)
         self.path = path
         self.descriptor = descriptor
-        self._lost = 0
+        self.lost = 0
         """Records that could not be written since the last one that was."""
         self._begin_anew = False
         """The last line in the file is cut off."""
@@ -49,12 +49,12 @@ class Log(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; what cannot be written is counted, as no log is worth an error."""
         try:
-            if self._lost:
-                self._write(_line(record, f"{self._lost} records before this one could not be written."))
-                self._lost = 0
+            if self.lost:
+                self._write(_line(record, f"{self.lost} records before this one could not be written."))
+                self.lost = 0
             self._write(_line(record, record.getMessage()))
         except OSError:
-            self._lost += 1
+            self.lost += 1
 
     def _write(self, line: str) -> None:
         data = (b"\n" if self._begin_anew else b"") + line.encode("utf-8", "backslashreplace")

@@ -67,6 +67,14 @@ def test_the_log_ends_with_its_command(couponctl: Couponctl, log: Path) -> None:
     assert log.read_text() == before
 
 
+def test_a_log_on_a_full_disk_is_told_once_and_changes_nothing(couponctl: Couponctl, sql: Sql) -> None:
+    answer = couponctl("create", "SPRING", "3", "--log-file", "/dev/full")
+
+    assert (answer.exit_code, answer.out) == (0, "SPRING: 3 units on sale\n")
+    assert re.fullmatch(r"couponctl: \d records of the log could not be written\n", answer.err)
+    assert len(sql("SELECT FROM coupons")) == 1
+
+
 def test_an_exit_code_is_logged_and_not_the_sentence(couponctl: Couponctl, log: Path) -> None:
     assert couponctl("show", "NEVER", "--log-file", str(log)).exit_code == 12
 

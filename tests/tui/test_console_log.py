@@ -54,7 +54,7 @@ def test_the_console_and_its_drill_log_into_the_file_and_not_onto_the_screen(
         console.run_drill("flash-sale")
         console.see("PASS")
         console.type("\x05")
-        console.see("log: ", "drill flash-sale")
+        console.see("log: ", "flash-sale: ✔ PASS")  # not before its process has ended
         console.type("\x1b")
         console.see(gone="The same in a shell")
         console.type("q")
