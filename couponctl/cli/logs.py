@@ -35,8 +35,8 @@ _READ = "--from"
 """The option that names a file which is read; all other options of a FILE name one that is written."""
 
 
-def opened(log_file: str | None, context: click.Context) -> Log | None:
-    """Open the log that was asked for; None if none was. Raises Invalid; nothing has been written then."""
+def opened(log_file: str | None, context: click.Context) -> Log:
+    """Open the file, or without one what stands in for it. Raises Invalid; nothing has been written then."""
     log = _opened(log_file, context)
     _log.info("%s begins: couponctl %s, Python %s.", context.command_path, __version__, _PYTHON)
     return log
@@ -52,14 +52,12 @@ def note_unexpected(error: Exception) -> None:
     _log.error("The command broke: %s.", raised(error))
 
 
-def _opened(log_file: str | None, context: click.Context) -> Log | None:
+def _opened(log_file: str | None, context: click.Context) -> Log:
     word = os.environ.get(LEVEL)
     level = level_of(word or "info")
     on_screen = context.command.name == _ON_SCREEN
     if log_file is not None:
         return _in_file(log_file, level, context, on_screen=on_screen)
-    if not word:
-        return None
     return _beside_the_console(level) if on_screen else log_to_stderr(level)
 
 
