@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from couponctl import embedded
+from tests.support.hostile import hostile_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +55,15 @@ def test_a_test_whose_fixtures_need_one_that_starts_a_server_is_not(
 
 
 def test_a_test_that_could_start_a_server_itself_is_not(request: pytest.FixtureRequest) -> None:
-    assert embedded.start
-    assert not is_marked(request)
+    assert not is_marked(request), embedded.start
+
+
+def pretended() -> object:
+    return hostile_server
+
+
+def test_a_test_whose_helpers_pretend_to_be_a_server_is_not(request: pytest.FixtureRequest) -> None:
+    assert not is_marked(request), pretended()
 
 
 def test_a_test_that_opens_a_console_is_not(request: pytest.FixtureRequest, opened: str) -> None:
