@@ -67,7 +67,7 @@ def server_url(open_directory: Path, pytestconfig: pytest.Config) -> Iterator[st
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """A worker of pytest-xdist has ended."""
-    if name := node.workeroutput.get("server", ""):
+    if name := getattr(node, "workeroutput", {}).get("server", ""):  # one that crashed has none
         node.config.stash[_SERVER] = name
 
 

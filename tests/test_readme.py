@@ -19,7 +19,8 @@ from tests.test_floors import ROOMS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / ".github" / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.md")])
+PLACES = ("*.md", ".github/**/*.md", "couponctl/**/*.md", "tests/**/*.md")
+PAGES = sorted(path for place in PLACES for path in ROOT.glob(place))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 README = (ROOT / "README.md").read_text("utf-8")
 ARCHITECTURE = (ROOT / ".github" / "ARCHITECTURE.md").read_text("utf-8")
