@@ -8,10 +8,11 @@ LOWEST := .venv-lowest
 # The tests start couponctl hundreds of times; compiled anew each time they would take half as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install tui drill check lint types test lowest soak drills bench mutation screenshots clean
+.PHONY: help install tui drill check lint types quick test coverage lowest soak drills bench mutation screenshots \
+	dist release-check clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 install: $(INSTALLED) ## make .venv with couponctl and its development tools
 
@@ -36,8 +37,18 @@ lint: $(INSTALLED) ## ruff: style and formatting
 types: $(INSTALLED) ## mypy --strict
 	$(BIN)/mypy
 
+quick: $(INSTALLED) ## the tests that need neither a server nor the console, in seconds
+	$(BIN)/pytest -m quick --numprocesses=auto --dist=loadgroup
+
 test: $(INSTALLED) ## all tests but the drills, on a private PostgreSQL
 	$(BIN)/pytest --numprocesses=auto --dist=loadgroup
+
+coverage: $(INSTALLED) ## all tests and each drill once a strategy, and which branches of couponctl they take; 90 % must be
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses=auto --dist=loadgroup
+	$(BIN)/coverage run -m pytest -m ci tests/drills/test_catalog.py -k 'test_drill and not broken_off'
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lowest: $(LOWEST)/installed ## the same tests with the oldest version of everything that pyproject.toml allows
 	$(LOWEST)/bin/pytest --numprocesses=auto --dist=loadgroup
@@ -69,6 +80,13 @@ $(VENV)/mutation: $(INSTALLED)
 screenshots: $(INSTALLED) ## the README's pictures, from a session on real data
 	$(BIN)/python -m tests.support.tui.screenshots .github/assets
 
+dist: $(INSTALLED) ## the source distribution and the wheel, in dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+release-check: $(INSTALLED) ## whether tag (TAG=v1.2.3), __version__, changelog and links agree, so that it may be published
+	@$(BIN)/python -m tests.support.release $(TAG)
+
 clean: ## remove what make built
-	rm -rf $(VENV) $(LOWEST) build dist mutants reports .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist mutants reports .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find couponctl tests -name __pycache__ -prune -exec rm -rf {} +

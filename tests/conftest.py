@@ -25,6 +25,7 @@ from couponctl.postgres.limits import Limits
 from couponctl.service import CouponService
 from tests.support import servers
 from tests.support.clones import Clones
+from tests.support.quick import is_quick
 from tests.support.sessions import PASSWORD, Watch, execute, login, slow_down_commits
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def server_url(open_directory: Path, pytestconfig: pytest.Config) -> Iterator[st
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """A worker of pytest-xdist has ended."""
-    if name := node.workeroutput.get("server", ""):
+    if name := getattr(node, "workeroutput", {}).get("server", ""):  # one that crashed has none
         node.config.stash[_SERVER] = name
 
 
@@ -78,6 +79,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Pictures drawn without a database go to all workers; of the rest, each file stays together."""
     for item in items:
+        if is_quick(item):
+            item.add_marker(pytest.mark.quick)
         if "opened" not in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
 

@@ -247,7 +247,6 @@ def test_widths_are_looked_up_only_for_names_that_want_it(
     assert ("wcwidth" in loaded) is looked_up
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop for Windows")
 def test_a_drill_runs_on_the_loop_for_load(database_url: str) -> None:
     loaded = _loaded_by(
         f"import os; os.environ['COUPONCTL_URL'] = {database_url!r}\n"

@@ -6,7 +6,7 @@ import asyncio
 
 
 def loop_for_load() -> asyncio.AbstractEventLoop:
-    """Return a uvloop event loop where uvloop is installed (not on Windows or PyPy), else asyncio's own.
+    """Return a uvloop event loop where uvloop is installed (it is not for PyPy), else asyncio's own.
 
     With uvloop, a refusal (one round trip and the client's own work) takes three fifths of the time; a
     storm of 500 on 50 units, which also waits for the server's disk, nine tenths. One claim gains nothing.
