@@ -23,7 +23,7 @@ from couponctl.postgres.engine import engine_on
 from couponctl.postgres.errors import READ_ONLY, Stage, sqlstate_of, translated
 from couponctl.postgres.pool_stats import PoolWatch
 from couponctl.postgres.queue import FairQueue
-from couponctl.postgres.troubles import ExhaustionNotes, note_failed_work
+from couponctl.postgres.troubles import ExhaustionNotes, note_end, note_failed_work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -130,10 +130,11 @@ class AutocommitLease(Lease):
     def gone(self) -> bool:
         return bool(self._driver.is_closed())
 
-    @property
-    def backend(self) -> int:
-        """The process on the server."""
-        return int(self._driver.get_server_pid())
+    def note_end(self) -> None:
+        if self.lost:
+            note_end(self._driver, INFO, "was lost")
+        else:
+            note_end(self._driver, DEBUG, "is discarded, as its work was broken off")
 
     async def fetch_row(self, statement: Executable, parameters: Mapping[str, object]) -> asyncpg.Record:
         """Return the first row of a statement that writes nothing."""
@@ -269,9 +270,8 @@ class Database:
             self._queue.release(lease.coupon, lease.fairy)
         else:
             lease.lost = lease.gone
-            how = "was lost" if lease.lost else "is discarded, as its work was broken off"
-            _log.log(INFO if lease.lost else DEBUG, "The connection of backend %s %s.", lease.backend, how)
             try:
+                lease.note_end()
                 await shielded(greenlet_spawn(lease.fairy.invalidate))
             finally:
                 lease.fairy.close()
@@ -350,8 +350,7 @@ class Database:
         # it if cancelled there (sqlalchemy#13548); its backend would stay forever.
         connection = self._just_opened.pop(asyncio.current_task(), None)
         if connection is not None:
-            pid = connection.get_server_pid()
-            _log.info("Backend %s was terminated: it was left half prepared for the pool.", pid)
+            note_end(connection, INFO, "is terminated, as it was left half prepared for the pool")
             connection.terminate()
 
     async def warm(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from couponctl.errors import OutcomeUnknown, ReadOnlyServer, Unreachable
 from couponctl.logs import logger
@@ -30,6 +30,15 @@ def note_failed_work(error: CouponctlError | None, server: Server) -> None:
     for kind, sentence in _SENTENCES.items():
         if isinstance(error, kind):
             _log.warning(sentence, server.where)
+
+
+def note_end(connection: Any, level: int, how: str) -> None:
+    """Log how a driver's connection ends; asyncpg has no backend for one that it has aborted."""
+    try:
+        backend = connection.get_server_pid()
+    except AttributeError:
+        backend = "unknown"
+    _log.log(level, "The connection of backend %s %s.", backend, how)
 
 
 class ExhaustionNotes:

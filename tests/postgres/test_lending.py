@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 
 from couponctl.aio.cancellation import task_group
-from couponctl.errors import CouponNotFound, SchemaMissing
+from couponctl.errors import CouponNotFound, SchemaMissing, Unreachable
 from couponctl.models import Outcome
 from couponctl.postgres import engine
 from couponctl.service import CouponService
@@ -158,3 +158,13 @@ async def test_an_error_that_ends_a_group_of_tasks_keeps_its_cause() -> None:
             group.create_task(ask())
 
     assert isinstance(raised.value.__cause__, KeyError)
+
+
+async def test_the_place_of_an_aborted_connection_comes_back(service: CouponService, coupon: Coupon) -> None:
+    with pytest.raises(Unreachable):
+        async with service.database.autocommit(coupon=coupon.name) as lease:
+            connection: asyncpg.Connection = lease.fairy.driver_connection
+            connection.terminate()
+            raise ZeroDivisionError
+
+    await assert_its_place_is_back(service, coupon)
