@@ -161,10 +161,13 @@ async def test_an_error_that_ends_a_group_of_tasks_keeps_its_cause() -> None:
 
 
 async def test_the_place_of_an_aborted_connection_comes_back(service: CouponService, coupon: Coupon) -> None:
-    with pytest.raises(Unreachable):
+    async def abort_it() -> None:
         async with service.database.autocommit(coupon=coupon.name) as lease:
             connection: asyncpg.Connection = lease.fairy.driver_connection
             connection.terminate()
             raise ZeroDivisionError
+
+    with pytest.raises(Unreachable):
+        await abort_it()
 
     await assert_its_place_is_back(service, coupon)
