@@ -1,4 +1,4 @@
-"""Every drill of the catalogue, against real PostgreSQL, as CI runs it."""
+"""Every drill of the catalog, against real PostgreSQL, as CI runs it."""
 
 from __future__ import annotations
 

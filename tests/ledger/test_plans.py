@@ -104,7 +104,7 @@ def plans_of(
 
 
 def of_the_ledger(node: Node) -> bool:
-    """Whether a step reads a table of the ledger, and not of the catalogue for what row security hides."""
+    """Whether a step reads a table of the ledger, and not of the catalog for what row security hides."""
     return node.get("Relation Name") in {"coupons", "claims"}
 
 

@@ -78,7 +78,7 @@ async def fill_in(console: Console, key: str, *values: str) -> None:
 
 
 async def run_drill(console: Console, downs: int, **parameters: str) -> None:
-    """Run the drill so far down in the catalogue, with other parameters than its own."""
+    """Run the drill so far down in the catalog, with other parameters than its own."""
     await console.press("2", *["down"] * downs, "e")
     await console.until(lambda: isinstance(console.app.focused, Input))
     for name, value in parameters.items():

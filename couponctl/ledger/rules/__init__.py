@@ -1,6 +1,6 @@
 """The rules that should guard the ledger, judged by what the tables forbid, not by how that is written.
 
-Keys and references are read from the catalogue. Checks are evaluated for made-up rows: nothing in the
+Keys and references are read from the catalog. Checks are evaluated for made-up rows: nothing in the
 tables is read, written or locked, and no trigger fires.
 """
 

@@ -1,4 +1,4 @@
-"""The two tables in PostgreSQL's catalogue: their kind, keys and references."""
+"""The two tables in PostgreSQL's catalog: their kind, keys and references."""
 
 from __future__ import annotations
 

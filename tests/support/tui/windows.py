@@ -118,13 +118,13 @@ class Window(Terminal):
         self.read_until(lambda _seen: bool(condition()))
 
     def run_drill(self, name: str) -> None:
-        """Go to a drill in the catalogue, start it, and agree to it."""
+        """Go to a drill in the catalog, start it, and agree to it."""
         self.start_drill(name)
         self.see(f"Run {name}?")
         self.type("y")
 
     def start_drill(self, name: str) -> None:
-        """Go to a drill in the catalogue and start it; on a private server nobody asks about it."""
+        """Go to a drill in the catalog and start it; on a private server nobody asks about it."""
         self.type("2")
         self.see("─ Drills ─")
         self.type(HOME + DOWN * [drill.name for drill in DRILLS].index(name))
