@@ -63,7 +63,7 @@ soak: $(INSTALLED) ## 300 storms a strategy, connections breaking and claims can
 	$(BIN)/pytest -m soak -s tests/test_soak.py $(if $(SEED),--storm=$(SEED))
 
 drills: $(INSTALLED) ## the drills as tests, as CI runs them: four at once, for a drill waits more than it works
-	$(BIN)/pytest -m ci --numprocesses=4 --dist=load
+	$(BIN)/pytest -m ci --numprocesses=4 --dist=worksteal
 	@mkdir -p reports
 	$(BIN)/couponctl drill all --junit reports/drills.xml --markdown reports/drills.md
 
