@@ -183,9 +183,9 @@ class CouponService:
         Raises Unavailable: OutcomeUnknown if an answer was lost and no retry brought one.
         """
         unknown: OutcomeUnknown | None = None
-        failure = Unavailable()
+        failure: Unavailable | None = None
         for failures in range(self._retry_policy.attempts):
-            if failures:
+            if failure is not None:
                 _note_retry(f"{failures + 1} of {self._retry_policy.attempts}", failure)
                 await asyncio.sleep(self._retry_policy.wait(failures))
             try:
@@ -202,6 +202,7 @@ class CouponService:
                 return result, unknown is not None
         if unknown is not None:
             _log.warning("None of %s tries brought the answer that was lost.", self._retry_policy.attempts)
+        assert failure is not None
         raise unknown or failure
 
     async def claim_many(
