@@ -7,7 +7,6 @@ event loop goes on meanwhile. Programs import it as `from couponctl import open_
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -17,8 +16,8 @@ from couponctl import settings as settings_module
 from couponctl.aio.cancellation import shielded
 from couponctl.errors import BadSettings
 from couponctl.ledger.claims import STRATEGIES, find_strategy
+from couponctl.logs import ROOT, logger
 from couponctl.postgres.libpq import Server, whole_number
-from couponctl.postgres.passfile import complaint
 from couponctl.server import server_for
 from couponctl.service import service_on
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 StrategyName = Literal["statement", "transaction", "batched"]
 """How claims are made: all promise the same, and differ in speed."""
 
-_LOG = logging.getLogger("couponctl")
+_log = logger(ROOT)
 
 
 @asynccontextmanager
@@ -78,9 +77,8 @@ async def open_service(
 
 def _settings(url: str | None, context: str | None, pool_size: int | None) -> Settings:
     settings = settings_module.load(url=url, context=context, flags=False)
-    target = settings.target
-    if isinstance(target, Server) and target.password is None and (why := complaint(target.passfile)):
-        _LOG.warning("%s", why)
+    if why := settings_module.passfile_complaint(settings):
+        _log.warning("%s", why)
     if pool_size is None:
         return settings
     size = whole_number(pool_size, "pool_size", settings_module.MAX_POOL_SIZE)

@@ -37,6 +37,7 @@ from couponctl.postgres.libpq import (
     whole_number,
 )
 from couponctl.postgres.limits import DEFAULT_LIMITS, Limits
+from couponctl.postgres.passfile import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,6 +112,12 @@ def load(
     if any(environ.get(name) for name in ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE")):
         return _on_server({}, "the PG* environment", environ, {})
     return _settings(Embedded(_data_dir(environ)), environ, {})
+
+
+def passfile_complaint(settings: Settings) -> str:
+    """Return why the password file is ignored, in words; empty if it is not, or not needed."""
+    target = settings.target
+    return complaint(target.passfile) if isinstance(target, Server) and target.password is None else ""
 
 
 def config_path() -> Path:

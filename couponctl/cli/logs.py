@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from couponctl import __version__
@@ -85,7 +84,7 @@ def _files_of(context: click.Context) -> Iterator[tuple[str, Any]]:
 def _beside_the_console(level: int) -> Log:
     path = console_log()
     try:
-        Path(path.parent).mkdir(0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise Invalid(LEVEL, f"{path} cannot be written ({exc.strerror}); name another: {OPTION}") from exc
     return log_to_file(str(path), level, named_by=LEVEL)

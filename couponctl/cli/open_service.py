@@ -8,14 +8,13 @@ from couponctl import settings as settings_module
 from couponctl.cli.closest_name import with_closest_name
 from couponctl.cli.running import run
 from couponctl.errors import CouponNotFound
-from couponctl.postgres.libpq import Server
-from couponctl.postgres.passfile import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from couponctl.cli.invocation import Invocation
     from couponctl.postgres.database import Database
+    from couponctl.postgres.libpq import Server
     from couponctl.service import CouponService
     from couponctl.settings import Settings
 
@@ -28,8 +27,7 @@ def settings_of(invocation: Invocation) -> Settings:
     If a password file exists and cannot be used, this is reported, as by libpq.
     """
     settings = settings_module.load(url=invocation.url, context=invocation.context)
-    target = settings.target
-    if isinstance(target, Server) and target.password is None and (why := complaint(target.passfile)):
+    if why := settings_module.passfile_complaint(settings):
         invocation.say_once(f"couponctl: {why}")
     return settings
 

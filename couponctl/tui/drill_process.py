@@ -185,10 +185,10 @@ def main(descriptor: int) -> None:
     if order.log is not None:
         Log(order.log.descriptor, order.log.level)
     with asyncio.Runner(loop_factory=loop_for_load) as runner:
-        runner.run(_Performance(line, order).go())
+        runner.run(_Drilling(line, order).go())
 
 
-class _Performance:
+class _Drilling:
     """Runs the drill, and answers requests for its state."""
 
     def __init__(self, line: Connection, order: Order) -> None:

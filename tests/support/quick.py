@@ -18,7 +18,7 @@ _STARTERS = {
     "tests.support.hostile",
     "tests.support.servers",
 }
-"""Who calls one of these modules starts a server, real or pretended."""
+"""Modules that start a server, real or pretended."""
 
 _SLOW_FIXTURES = {"open_directory", "opened"}
 """The directory of a server; the console, which takes seconds to draw."""
